@@ -1,0 +1,2 @@
+//! Belay.
+fn main() {}

@@ -1,0 +1,166 @@
+//! Conditions: JMESPath with `$name` for late values, because JMESPath has no variables.
+//!
+//! Invariant: a `$name` outside quotes is replaced by a JMESPath literal of its value, so that no value can change the
+//! meaning of the expression around it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Why a condition could not be read or evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionError {
+    /// Not JMESPath.
+    #[error("`{expression}` is not JMESPath: {reason}")]
+    Syntax {
+        /// The expression.
+        expression: String,
+        /// The parser's words.
+        reason: String,
+    },
+    /// A `$name` without a value.
+    #[error("`{expression}` uses ${name}, which is not bound")]
+    Unbound {
+        /// The expression.
+        expression: String,
+        /// The name.
+        name: String,
+    },
+    /// A type error at evaluation.
+    #[error("`{expression}` cannot be evaluated: {reason}")]
+    Evaluation {
+        /// The expression.
+        expression: String,
+        /// The interpreter's words.
+        reason: String,
+    },
+}
+
+/// The names used as `$name` in an expression, in order of appearance.
+pub fn names(expression: &str) -> Vec<&str> {
+    pieces(expression)
+        .filter_map(|piece| match piece {
+            Piece::Name(name) => Some(name),
+            Piece::Text(_) => None,
+        })
+        .collect()
+}
+
+/// Checks that an expression is JMESPath and that each `$name` in it is among `bound`.
+///
+/// # Errors
+/// Syntax and unbound names.
+pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> Result<(), ConditionError> {
+    let values = bound.into_iter().map(|name| (name.to_owned(), Value::Null)).collect();
+    compile(expression, &values).map(drop)
+}
+
+/// Evaluates an expression over a document.
+///
+/// # Errors
+/// Syntax, unbound names, and type errors of JMESPath functions.
+pub fn evaluate(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<Value, ConditionError> {
+    let evaluation = |reason: String| ConditionError::Evaluation { expression: expression.to_owned(), reason };
+    let found = compile(expression, bind)?.search(document).map_err(|e| evaluation(e.to_string()))?;
+    serde_json::to_value(&*found).map_err(|e| evaluation(e.to_string()))
+}
+
+/// Evaluates a condition: only `true` holds.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn holds(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<bool, ConditionError> {
+    Ok(evaluate(expression, bind, document)? == Value::Bool(true))
+}
+
+/// A value as a JMESPath literal.
+pub fn literal(value: &Value) -> String {
+    format!("`{}`", value.to_string().replace('`', "\\`"))
+}
+
+fn compile(expression: &str, bind: &BTreeMap<String, Value>) -> Result<jmespath::Expression<'static>, ConditionError> {
+    let mut text = String::with_capacity(expression.len());
+    for piece in pieces(expression) {
+        match piece {
+            Piece::Text(part) => text.push_str(part),
+            Piece::Name(name) => match bind.get(name) {
+                Some(value) => text.push_str(&literal(value)),
+                None => {
+                    return Err(ConditionError::Unbound { expression: expression.to_owned(), name: name.to_owned() });
+                }
+            },
+        }
+    }
+    jmespath::compile(&text)
+        .map_err(|e| ConditionError::Syntax { expression: expression.to_owned(), reason: e.reason.to_string() })
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Name(&'a str),
+}
+
+/// Splits an expression into text and `$name`s; quoted parts ('…', "…", `…`) are text.
+fn pieces(expression: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = expression;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some(after) = rest.strip_prefix('$') {
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            if end > 0 {
+                let name = &after[..end];
+                rest = &after[end..];
+                return Some(Piece::Name(name));
+            }
+        }
+        let mut quote = None;
+        let mut escaped = false;
+        let end = rest
+            .char_indices()
+            .find(|&(at, c)| {
+                if escaped {
+                    escaped = false;
+                    return false;
+                }
+                match (quote, c) {
+                    (Some(_), '\\') => escaped = true,
+                    (Some(q), c) if q == c => quote = None,
+                    (None, '\'' | '"' | '`') => quote = Some(c),
+                    (None, '$') => return at > 0,
+                    _ => {}
+                }
+                false
+            })
+            .map_or(rest.len(), |(at, _)| at);
+        let (text, tail) = rest.split_at(end);
+        rest = tail;
+        Some(Piece::Text(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_outside_quotes_only() {
+        assert_eq!(names("a == $x && b == '$y' && c[?d==`\"$z\"`] && $w"), ["x", "w"]);
+    }
+
+    #[test]
+    fn a_bound_value_cannot_break_out_of_its_literal() {
+        let nasty = Value::String("`]'\"\\ $x".into());
+        let bind = BTreeMap::from([("x".to_owned(), nasty.clone())]);
+        let document = serde_json::json!({"tags": [{"key": "k", "value": nasty}]});
+        assert_eq!(evaluate("tags[?value==$x].key | [0]", &bind, &document), Ok(Value::String("k".into())));
+    }
+
+    #[test]
+    fn an_unbound_name_and_bad_syntax_are_told_apart() {
+        assert!(matches!(check("a == $x", []), Err(ConditionError::Unbound { .. })));
+        assert!(matches!(check("a ==", []), Err(ConditionError::Syntax { .. })));
+        assert_eq!(check("a == $x", ["x"]), Ok(()));
+    }
+}

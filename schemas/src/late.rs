@@ -1,0 +1,106 @@
+//! Late values: the only things in a plan that are not known until it runs.
+//!
+//! `{"$output": NODE, "path": JMESPath}`, optionally with `share: [k, n]` (⌈value·k/n⌉), and `{"$run": "id"}` or
+//! `{"$run": "token"}`. Inside waits and evidence, `@0`, `@1`, … stand for the answers of the same poll; inside a node
+//! with `each`, `@each` stands for the current chunk. Invariant: this module only recognises; the executor resolves.
+
+use serde_json::{Map, Value};
+
+/// A late value that was recognised in a JSON document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Late<'a> {
+    /// A part of another node's answer (or of a read of the same poll, `@N`, or the current chunk, `@each`).
+    Output {
+        /// Node id, `@N` or `@each`.
+        node: &'a str,
+        /// JMESPath over the answer.
+        path: &'a str,
+        /// `[k, n]`: of a number or of a list's items, the share ⌈value·k/n⌉.
+        share: Option<(u64, u64)>,
+    },
+    /// The run's id: what ownership and probes are proven by.
+    RunId,
+    /// A client token derived from run and node.
+    RunToken,
+}
+
+/// Why an object that looks like a late value is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LateError {
+    /// A member is missing, surplus or of the wrong type.
+    #[error("a late value has the form {{\"$output\": NODE, \"path\": JMESPath}} or {{\"$run\": \"id\" | \"token\"}}, not {0}")]
+    Form(String),
+}
+
+/// Whether a map has a key that only late values may have.
+pub fn is_reserved(map: &Map<String, Value>) -> bool {
+    map.contains_key("$output") || map.contains_key("$run")
+}
+
+impl<'a> Late<'a> {
+    /// Recognises a late value; `Ok(None)` for any other JSON.
+    ///
+    /// # Errors
+    /// When the object holds a reserved key but has not the form of a late value.
+    pub fn recognise(value: &'a Value) -> Result<Option<Self>, LateError> {
+        let Value::Object(map) = value else { return Ok(None) };
+        if !is_reserved(map) {
+            return Ok(None);
+        }
+        let wrong = || LateError::Form(value.to_string());
+        match (map.get("$run"), map.get("$output")) {
+            (Some(Value::String(what)), None) if map.len() == 1 => match what.as_str() {
+                "id" => Ok(Some(Self::RunId)),
+                "token" => Ok(Some(Self::RunToken)),
+                _ => Err(wrong()),
+            },
+            (None, Some(Value::String(node))) => {
+                let Some(Value::String(path)) = map.get("path") else { return Err(wrong()) };
+                let share = match map.get("share") {
+                    None => None,
+                    Some(Value::Array(pair)) => match (pair.first().and_then(Value::as_u64), pair.get(1).and_then(Value::as_u64)) {
+                        (Some(k), Some(n)) if pair.len() == 2 && n > 0 && k <= n => Some((k, n)),
+                        _ => return Err(wrong()),
+                    },
+                    Some(_) => return Err(wrong()),
+                };
+                if map.len() != 2 + usize::from(share.is_some()) {
+                    return Err(wrong());
+                }
+                Ok(Some(Self::Output { node, path, share }))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// Calls `visit` for every late value in `value`, in document order.
+    ///
+    /// # Errors
+    /// The first malformed late value.
+    pub fn each(value: &'a Value, visit: &mut dyn FnMut(Self)) -> Result<(), LateError> {
+        if let Some(late) = Self::recognise(value)? {
+            visit(late);
+            return Ok(());
+        }
+        match value {
+            Value::Object(map) => map.values().try_for_each(|v| Self::each(v, visit)),
+            Value::Array(list) => list.iter().try_for_each(|v| Self::each(v, visit)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `{"$output": node, "path": path}`.
+pub fn output(node: &str, path: &str) -> Value {
+    serde_json::json!({"$output": node, "path": path})
+}
+
+/// `{"$run": "id"}`.
+pub fn run_id() -> Value {
+    serde_json::json!({"$run": "id"})
+}
+
+/// `{"$run": "token"}`.
+pub fn run_token() -> Value {
+    serde_json::json!({"$run": "token"})
+}

@@ -1,0 +1,53 @@
+//! The scope: what the compiler has to know about the target, as names. It names things, not calls; `belay observe`
+//! follows the references from them.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What has to be observed before a plan can be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scope {
+    /// Version of this format; readers refuse any other than 1.
+    pub format: u32,
+    /// Project name.
+    pub project: String,
+    /// AWS region of the environment file, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What to look at in ECS, if any component is placed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecs: Option<EcsScope>,
+    /// Classic load balancers, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub load_balancers: BTreeSet<String>,
+    /// Target groups, by name or ARN.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub target_groups: BTreeSet<String>,
+    /// Names that may be either a classic load balancer or a target group: the environment does not tell.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub balancers: BTreeSet<String>,
+    /// Images, as written in the model: the digest that each tag has in its registry now is wanted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub images: BTreeSet<String>,
+}
+
+/// What to look at in ECS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EcsScope {
+    /// Short name of the cluster.
+    pub cluster: String,
+    /// Services that the model wants, by name; they are described even while they drain.
+    #[serde(default)]
+    pub services: BTreeSet<String>,
+    /// Prefix of the names of the project's services: whatever else starts with it may be an orphan.
+    pub service_prefix: String,
+    /// Prefix of the project's task-definition families in this cluster.
+    pub family_prefix: String,
+    /// Whether container instances and their free resources matter (any task on EC2 capacity).
+    #[serde(default)]
+    pub container_instances: bool,
+}
