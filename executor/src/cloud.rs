@@ -1,0 +1,78 @@
+//! The seam between running a plan and what it runs against: AWS or a simulated AWS.
+//!
+//! Invariants: JSON in and out as AWS writes it; an implementation answers each call once and never re-sends a mutation
+//! by itself; every error says whether something may have happened.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+/// Whether a failed call may have changed something, which decides what the executor does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// AWS refused the call: nothing happened, and sending it again will not help.
+    Rejected,
+    /// AWS refused the call because what it names does not exist: a kind of rejection.
+    NotFound,
+    /// Nothing happened, and the same call may succeed later (throttling, contention).
+    Transient,
+    /// The call may or may not have taken effect (lost answer, time-out, 5xx).
+    Unknown,
+    /// The call cannot be made from here at all (credentials, network, endpoint): nothing happened.
+    Environment,
+}
+
+/// A failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct CloudError {
+    /// What the failure means for the call.
+    pub kind: ErrorKind,
+    /// AWS's error code, such as `ServiceNotFoundException`.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+}
+
+impl CloudError {
+    /// An error of that kind.
+    pub fn new(kind: ErrorKind, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, code: code.into(), message: message.into() }
+    }
+}
+
+/// Something that answers AWS API calls.
+#[async_trait]
+pub trait Cloud: Send + Sync {
+    /// Makes one call: the AWS CLI's service name, the operation as the API spells it, the input as the API takes it.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError>;
+
+    /// The digest (`sha256:…`) that an image has in its registry now.
+    ///
+    /// # Errors
+    /// `NotFound` when the registry has no such image.
+    async fn image_digest(&self, image: &str) -> Result<String, CloudError>;
+
+    /// Makes sure that everything answered so far outlives this process; AWS always does.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    async fn settle(&self) -> Result<(), CloudError> {
+        Ok(())
+    }
+}
+
+/// The time that waits are measured in: wall time against AWS, virtual time against a simulated AWS.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> u64;
+
+    /// Returns when [`Clock::now`] has reached `at` (milliseconds). A virtual clock jumps there.
+    async fn wait_until(&self, at: u64);
+
+    /// Whether time passes only when waited for, so that no call may be in flight while it is moved.
+    fn is_virtual(&self) -> bool;
+}
