@@ -28,7 +28,9 @@ pub enum Late<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LateError {
     /// A member is missing, surplus or of the wrong type.
-    #[error("a late value has the form {{\"$output\": NODE, \"path\": JMESPath}} or {{\"$run\": \"id\" | \"token\"}}, not {0}")]
+    #[error(
+        "a late value has the form {{\"$output\": NODE, \"path\": JMESPath}} or {{\"$run\": \"id\" | \"token\"}}, not {0}"
+    )]
     Form(String),
 }
 
@@ -58,10 +60,12 @@ impl<'a> Late<'a> {
                 let Some(Value::String(path)) = map.get("path") else { return Err(wrong()) };
                 let share = match map.get("share") {
                     None => None,
-                    Some(Value::Array(pair)) => match (pair.first().and_then(Value::as_u64), pair.get(1).and_then(Value::as_u64)) {
-                        (Some(k), Some(n)) if pair.len() == 2 && n > 0 && k <= n => Some((k, n)),
-                        _ => return Err(wrong()),
-                    },
+                    Some(Value::Array(pair)) => {
+                        match (pair.first().and_then(Value::as_u64), pair.get(1).and_then(Value::as_u64)) {
+                            (Some(k), Some(n)) if pair.len() == 2 && n > 0 && k <= n => Some((k, n)),
+                            _ => return Err(wrong()),
+                        }
+                    }
                     Some(_) => return Err(wrong()),
                 };
                 if map.len() != 2 + usize::from(share.is_some()) {

@@ -6,7 +6,9 @@
 //! it (graphs, resolved models, run states) lives in the program that derives it.
 
 pub mod condition;
+pub mod environment;
 pub mod late;
+pub mod model;
 pub mod observed;
 pub mod plan;
 pub mod scope;
