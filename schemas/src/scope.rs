@@ -47,6 +47,8 @@ pub struct EcsScope {
     pub service_prefix: String,
     /// Prefix of the project's task-definition families in this cluster.
     pub family_prefix: String,
+    /// Prefix of the tags that mark what is ours (`belay` unless the environment says otherwise).
+    pub tag_prefix: String,
     /// Whether container instances and their free resources matter (any task on EC2 capacity).
     #[serde(default)]
     pub container_instances: bool,

@@ -8,7 +8,7 @@ mod ecs;
 mod values;
 
 pub use ecs::{EcsComponent, EcsGateway, EcsRaw, NetworkMode};
-pub use values::{OneOrMany, Port, Protocol, Text};
+pub use values::{OneOrMany, Port, Protocol, TEXT_KEYWORD, Text};
 
 use std::collections::{BTreeMap, BTreeSet};
 
