@@ -2,3 +2,5 @@
 //! when a step fails. It makes no choice that the plan does not hold.
 
 pub mod cloud;
+pub mod observe;
+pub mod time;

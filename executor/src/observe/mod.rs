@@ -1,0 +1,198 @@
+//! Observing: reading what a scope names, and what that refers to, in AWS's own shapes.
+//!
+//! Invariants: reads only; each read is recorded once, with its API input without paging parameters and with all pages
+//! joined; reads are sorted, so that the same state gives the same document; what does not exist is recorded as the
+//! error that AWS answered, every other error fails the observation; environment values of task definitions that are
+//! not the project's own never leave this module in clear (see [`redact`]).
+
+mod balancers;
+mod ecs;
+mod reader;
+mod redact;
+
+pub use redact::redacted;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use belay_schemas::FORMAT;
+use belay_schemas::observed::{ImageObservation, Observed};
+use belay_schemas::scope::Scope;
+use futures_util::future::{join_all, try_join3};
+use serde_json::{Value, json};
+
+use crate::cloud::{Clock, Cloud, CloudError};
+use crate::time::rfc3339;
+use reader::Reader;
+
+/// Why a target could not be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The scope is in a version of the format that this program does not read.
+    #[error("the scope has format {0}; this program reads format {FORMAT}")]
+    Format(u32),
+    /// The scope's region is not the one that calls go to.
+    #[error("the scope names region {scope}, but calls would go to {cloud}")]
+    Region {
+        /// Region of the environment file.
+        scope: String,
+        /// Region of the AWS configuration or of the simulated world.
+        cloud: String,
+    },
+    /// A read failed in another way than "not found".
+    #[error("{service} {operation} failed")]
+    Call {
+        /// The service.
+        service: String,
+        /// The operation.
+        operation: String,
+        /// AWS's answer.
+        #[source]
+        source: CloudError,
+    },
+    /// An answer lacks what every answer of that operation has.
+    #[error("{service} {operation} gave an answer without {missing}")]
+    Answer {
+        /// The service.
+        service: String,
+        /// The operation.
+        operation: String,
+        /// What is missing.
+        missing: String,
+    },
+}
+
+impl ObserveError {
+    fn answer(service: &str, operation: &str, missing: &str) -> Self {
+        Self::Answer { service: service.to_owned(), operation: operation.to_owned(), missing: missing.to_owned() }
+    }
+}
+
+/// Reads everything that `scope` names, and what that refers to. `region` is the one that `cloud` sends calls to.
+///
+/// # Errors
+/// See [`ObserveError`]; what merely does not exist is no error.
+pub async fn observe(
+    scope: &Scope,
+    cloud: &dyn Cloud,
+    clock: &dyn Clock,
+    region: &str,
+) -> Result<Observed, ObserveError> {
+    if scope.format != FORMAT {
+        return Err(ObserveError::Format(scope.format));
+    }
+    if let Some(wanted) = &scope.region
+        && wanted != region
+    {
+        return Err(ObserveError::Region { scope: wanted.clone(), cloud: region.to_owned() });
+    }
+    let observed_at = rfc3339(clock.now());
+    let reader = Reader::new(cloud, clock);
+    let (account, partition) = caller(&reader).await?;
+    let (used, named, images) = try_join3(
+        async {
+            match &scope.ecs {
+                Some(wanted) => ecs::observe(&reader, wanted).await,
+                None => Ok(ecs::InUse::default()),
+            }
+        },
+        balancers::named(&reader, scope),
+        async { Ok(images(&reader, scope).await) },
+    )
+    .await?;
+    balancers::used(&reader, &used, &named).await?;
+    let mut reads = reader.into_reads();
+    if let Some(ecs) = &scope.ecs {
+        redact::foreign(&mut reads, &ecs.tag_prefix, &scope.project);
+    }
+    Ok(Observed {
+        format: FORMAT,
+        account,
+        partition,
+        region: region.to_owned(),
+        observed_at,
+        scope: scope.clone(),
+        reads,
+        images,
+    })
+}
+
+/// Account and partition of the credentials. Not recorded as a read: it names a person.
+async fn caller(reader: &Reader<'_>) -> Result<(String, String), ObserveError> {
+    let (service, operation) = ("sts", "GetCallerIdentity");
+    let identity = reader.call(service, operation, &json!({})).await?;
+    let member = |name: &str| {
+        identity[name].as_str().map(str::to_owned).ok_or_else(|| ObserveError::answer(service, operation, name))
+    };
+    let arn = member("Arn")?;
+    let partition = arn.split(':').nth(1).unwrap_or_default();
+    Ok((member("Account")?, partition.to_owned()))
+}
+
+/// The digest that each wanted image has in its registry now. One that is pinned already needs no look-up. No error
+/// here fails the observation: only the component that wants the image is concerned.
+async fn images(reader: &Reader<'_>, scope: &Scope) -> BTreeMap<String, ImageObservation> {
+    let found = join_all(scope.images.iter().map(|image| async move {
+        let answer = match image.split_once('@') {
+            Some((_, digest)) => Ok(digest.to_owned()),
+            None => reader.image_digest(image).await,
+        };
+        let observation = match answer {
+            Ok(digest) => ImageObservation { digest: Some(digest), error: None },
+            Err(error) => ImageObservation { digest: None, error: Some(error.to_string()) },
+        };
+        (image.clone(), observation)
+    }));
+    found.await.into_iter().collect()
+}
+
+/// The last part of an ARN or of a name: `shop_web` of `arn:…:service/default/shop_web`.
+fn short_name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// The strings of a list member of an answer.
+fn strings<'v>(answer: &'v Value, member: &str) -> impl Iterator<Item = &'v str> {
+    answer[member].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The items of a list member of an answer.
+fn items<'v>(answer: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> {
+    answer[member].as_array().into_iter().flatten()
+}
+
+/// A cloud that counts the calls made through it.
+pub struct Counted<'a> {
+    cloud: &'a dyn Cloud,
+    calls: AtomicU64,
+}
+
+impl<'a> Counted<'a> {
+    /// Counts from zero.
+    pub fn new(cloud: &'a dyn Cloud) -> Self {
+        Self { cloud, calls: AtomicU64::new(0) }
+    }
+
+    /// Calls so far, registry look-ups included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Cloud for Counted<'_> {
+    async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.cloud.call(service, operation, input).await
+    }
+
+    async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.cloud.image_digest(image).await
+    }
+
+    async fn settle(&self) -> Result<(), CloudError> {
+        self.cloud.settle().await
+    }
+}

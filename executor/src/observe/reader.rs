@@ -1,0 +1,194 @@
+//! Makes reads: bounded in number at a time, retried when throttled, pages joined, recorded.
+//!
+//! Invariant: on a virtual clock at most one call is in flight, and none while the clock moves.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use belay_schemas::observed::{Read, ReadError};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use super::ObserveError;
+use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
+
+/// Calls in flight at a time. The ECS read buckets hold 50 to 100 and refill with 20 a second; a look-up takes some
+/// 50 ms, so this stays near the refill rate without waiting needlessly in small accounts.
+const IN_FLIGHT: usize = 8;
+/// Tries of one read before its throttling is taken for an answer.
+const TRIES: u32 = 8;
+/// Longest pause between two tries, in milliseconds.
+const LONGEST_PAUSE: u64 = 20_000;
+/// Pages of one read before the answer is taken for a loop.
+const MOST_PAGES: usize = 10_000;
+
+pub(super) struct Reader<'a> {
+    cloud: &'a dyn Cloud,
+    clock: &'a dyn Clock,
+    permits: Semaphore,
+    /// By service, operation and canonical input: the order in which they are written.
+    reads: Mutex<BTreeMap<(String, String, String), Read>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(cloud: &'a dyn Cloud, clock: &'a dyn Clock) -> Self {
+        let in_flight = if clock.is_virtual() { 1 } else { IN_FLIGHT };
+        Self { cloud, clock, permits: Semaphore::new(in_flight), reads: Mutex::default() }
+    }
+
+    /// Everything that was recorded, sorted.
+    pub(super) fn into_reads(self) -> Vec<Read> {
+        self.reads.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+    }
+
+    /// Makes a read, all pages of it, and records the answer. `None` when what it names does not exist, which is
+    /// recorded as the error that it is.
+    pub(super) async fn read(
+        &self,
+        service: &str,
+        operation: &str,
+        input: Value,
+    ) -> Result<Option<Value>, ObserveError> {
+        match self.attempt(service, operation, &input).await? {
+            Ok(output) => {
+                self.record(service, operation, input, Ok(output.clone()));
+                Ok(Some(output))
+            }
+            Err(error) => {
+                self.record(service, operation, input, Err(error));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes a read without recording it; the inner error is "not found".
+    pub(super) async fn attempt(
+        &self,
+        service: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Result<Value, CloudError>, ObserveError> {
+        match self.pages(service, operation, input).await {
+            Ok(output) => Ok(Ok(output)),
+            Err(Failure::Cloud(error)) if error.kind == ErrorKind::NotFound => Ok(Err(error)),
+            Err(Failure::Cloud(error)) => {
+                Err(ObserveError::Call { service: service.to_owned(), operation: operation.to_owned(), source: error })
+            }
+            Err(Failure::Endless) => Err(ObserveError::answer(service, operation, "an end to its pages")),
+        }
+    }
+
+    pub(super) fn record(&self, service: &str, operation: &str, input: Value, answer: Result<Value, CloudError>) {
+        let key = (service.to_owned(), operation.to_owned(), input.to_string());
+        let (output, error) = match answer {
+            Ok(output) => (Some(output), None),
+            Err(error) => (None, Some(ReadError { code: error.code, message: error.message })),
+        };
+        let read = Read { service: service.to_owned(), operation: operation.to_owned(), input, output, error };
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).insert(key, read);
+    }
+
+    /// One call whose absence of an answer fails the observation, not recorded.
+    pub(super) async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, ObserveError> {
+        self.retried(operation, || self.cloud.call(service, operation, input)).await.map_err(|source| {
+            ObserveError::Call { service: service.to_owned(), operation: operation.to_owned(), source }
+        })
+    }
+
+    pub(super) async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
+        self.retried(image, || self.cloud.image_digest(image)).await
+    }
+
+    async fn pages(&self, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
+        let (token_in, token_out) =
+            if service == "ecs" { ("nextToken", "nextToken") } else { ("Marker", "NextMarker") };
+        let mut sent = input.clone();
+        if operation == "ListServices" {
+            // The default page holds only ten.
+            sent["maxResults"] = 100.into();
+        }
+        let mut joined = Map::new();
+        let mut last_token = None;
+        for _ in 0..MOST_PAGES {
+            let page = self.retried(operation, || self.cloud.call(service, operation, &sent)).await?;
+            let Value::Object(mut page) = page else { return Ok(page) };
+            let token = page.remove(token_out).filter(|t| t.as_str().is_some_and(|t| !t.is_empty()));
+            join(&mut joined, page);
+            match token {
+                None => return Ok(Value::Object(joined)),
+                same if same == last_token => return Err(Failure::Endless),
+                Some(token) => {
+                    sent[token_in] = token.clone();
+                    last_token = Some(token);
+                }
+            }
+        }
+        Err(Failure::Endless)
+    }
+
+    /// Reads change nothing, so one whose answer was lost is sent again like one that was throttled. The permit is kept
+    /// during the pause: a throttled service wants less at a time.
+    async fn retried<T, F: Future<Output = Result<T, CloudError>>>(
+        &self,
+        salt: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T, CloudError> {
+        let _permit = self.permits.acquire().await;
+        let mut tries = 0;
+        loop {
+            match call().await {
+                Err(error) if tries + 1 < TRIES && matches!(error.kind, ErrorKind::Transient | ErrorKind::Unknown) => {
+                    self.clock.wait_until(self.clock.now() + pause(tries, salt)).await;
+                    tries += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+enum Failure {
+    Cloud(CloudError),
+    Endless,
+}
+
+impl From<CloudError> for Failure {
+    fn from(error: CloudError) -> Self {
+        Self::Cloud(error)
+    }
+}
+
+/// Adds a page: lists are continued, everything else is taken as the page has it.
+fn join(joined: &mut Map<String, Value>, page: Map<String, Value>) {
+    for (name, value) in page {
+        match (joined.get_mut(&name), value) {
+            (Some(Value::Array(so_far)), Value::Array(more)) => so_far.extend(more),
+            (_, value) => {
+                joined.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Doubles from 250 ms, spread by up to a half so that reads which were throttled together do not come back together.
+fn pause(tries: u32, salt: &str) -> u64 {
+    let base = (250_u64 << tries.min(10)).min(LONGEST_PAUSE);
+    let spread =
+        salt.bytes().fold(u64::from(tries) + 17, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0193));
+    base / 2 + spread % (base / 2 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        for tries in 0..40 {
+            let pause = pause(tries, "DescribeServices");
+            let base = (250_u64 << tries.min(10)).min(LONGEST_PAUSE);
+            assert!((base / 2..=base).contains(&pause), "{tries}: {pause}");
+        }
+    }
+}
