@@ -5,6 +5,7 @@
 //! is a transfer type: what is written to disk and what the committed JSON Schemas describe. Whatever is derived from
 //! it (graphs, resolved models, run states) lives in the program that derives it.
 
+pub mod aws;
 pub mod condition;
 pub mod environment;
 pub mod late;

@@ -1,0 +1,22 @@
+//! Which operations destroy: what the plan checker keeps behind the commit point.
+//!
+//! Invariant: an operation is destructive when no other call restores what it took away, with the same identity.
+
+/// Operations with such names take away something that cannot be given back: the object's ARN, history or running
+/// processes are gone, even where an equal object can be made anew.
+const DESTRUCTIVE: [&str; 5] = ["BatchDelete", "Delete", "Deregister", "Stop", "Terminate"];
+
+/// The exceptions: an opposite call brings the same thing back.
+const RESTORABLE: [(&str, &str); 5] = [
+    ("autoscaling", "DeleteTags"),                  // CreateOrUpdateTags
+    ("ec2", "DeleteTags"),                          // CreateTags
+    ("elb", "DeregisterInstancesFromLoadBalancer"), // RegisterInstancesWithLoadBalancer
+    ("elbv2", "DeregisterTargets"),                 // RegisterTargets
+    ("servicediscovery", "DeregisterInstance"),     // RegisterInstance
+];
+
+/// Whether an operation's effect cannot be taken back: `DeleteService`, `DeregisterTaskDefinition`, `StopTask`, …
+/// Operations without a shape here are judged by their name too.
+pub fn is_destructive(service: &str, operation: &str) -> bool {
+    DESTRUCTIVE.iter().any(|prefix| operation.starts_with(prefix)) && !RESTORABLE.contains(&(service, operation))
+}
