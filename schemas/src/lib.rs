@@ -6,6 +6,7 @@
 //! it (graphs, resolved models, run states) lives in the program that derives it.
 
 pub mod aws;
+pub mod checker;
 pub mod condition;
 pub mod environment;
 pub mod late;
