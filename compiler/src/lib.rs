@@ -1,1 +1,12 @@
-//! Belay.
+//! Compiles a model, an environment and what was observed into a plan.
+//!
+//! Invariants: a pure function of its inputs: no files, network, clock, entropy, process environment or async runtime.
+
+pub mod diagnostics;
+mod nearest;
+pub mod source;
+mod structure;
+mod variables;
+
+pub use nearest::nearest;
+pub use source::{Loaded, Sources, load};

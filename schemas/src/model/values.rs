@@ -138,7 +138,7 @@ impl JsonSchema for Port {
             "type": ["integer", "string"],
             "minimum": 1,
             "maximum": 65535,
-            "pattern": "^([1-9][0-9]{0,4}(/(tcp|udp))?)?$",
+            "pattern": "^((6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})(/(tcp|udp))?)?$",
             "examples": [8080, "8080", "53/udp"]
         })
     }

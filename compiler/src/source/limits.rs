@@ -1,0 +1,11 @@
+//! What the reader takes at most. The limits are far above any real model and far below what harms a machine.
+
+/// Bytes of one file: 64 MiB. A model of 50 MB (40,000 components) compiles.
+pub const FILE_BYTES: usize = 64 << 20;
+
+/// Levels of nesting.
+pub const DEPTH: usize = 100;
+
+/// Values that the anchors and aliases of one file may stand for together. An alias costs as many values as the anchored
+/// node has, so that a short file cannot stand for a huge one.
+pub const ALIASED_VALUES: usize = 1_000_000;

@@ -1,0 +1,406 @@
+//! From YAML text to a tree with positions.
+//!
+//! Invariants: nothing recurses with the input; every error names a part of the file; after an error that does not
+//! break the structure (a duplicate key, an unknown tag) reading goes on, so that all of them are told at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use libyaml_safer::{Encoding, Event, EventData, MappingStyle, Parser, ScalarStyle};
+
+use super::scalar::{self, Resolved, TooBig};
+use super::tree::{Entry, Mapping, Node, Style, Value};
+use super::{limits, syntax};
+use crate::diagnostics::{Diagnostic, File, FileId, Report, Span};
+
+const CORE: &str = "tag:yaml.org,2002:";
+
+/// Reads one file. Nothing comes back when the file has no usable structure; all errors are in the report.
+pub(crate) fn read(id: FileId, report: &mut Report) -> Option<Node> {
+    let file = Arc::clone(report.files.get(id)?);
+    if let Err(diagnostic) = check_text(id, &file) {
+        report.push(diagnostic);
+        return None;
+    }
+    let mut bytes = file.text.as_bytes();
+    let mut parser = Parser::new();
+    parser.set_encoding(Encoding::Utf8);
+    parser.set_input_string(&mut bytes);
+    let mut reader = Reader {
+        file: id,
+        report,
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+        keys: HashSet::new(),
+        anchors: HashMap::new(),
+        aliased: 0,
+    };
+    loop {
+        match parser.parse() {
+            Ok(Event { data: EventData::StreamEnd, .. }) => return reader.finish(),
+            Ok(event) => {
+                if let Err(Stop(diagnostic)) = reader.take(event) {
+                    reader.report.push(*diagnostic);
+                    return None;
+                }
+            }
+            Err(error) => {
+                reader.report.push(syntax::diagnostic(&error, id, &file));
+                return None;
+            }
+        }
+    }
+}
+
+/// Refuses what no YAML parser should see: too much text and control characters.
+fn check_text(id: FileId, file: &File) -> Result<(), Diagnostic> {
+    let text = file.text.as_str();
+    if text.len() > limits::FILE_BYTES {
+        let (size, limit) = (text.len() >> 20, limits::FILE_BYTES >> 20);
+        return Err(Diagnostic::error("B004", format!("the file has {size} MiB; at most {limit} MiB are read"))
+            .at(Span::new(id, 0, 0))
+            .help("split the model into several projects"));
+    }
+    let forbidden = |c: char| match c {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        c => c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'),
+    };
+    match text.char_indices().find(|(_, c)| forbidden(*c)) {
+        None => Ok(()),
+        Some((at, c)) => {
+            let name = if c == '\0' {
+                "a NUL character".to_owned()
+            } else {
+                format!("the control character U+{:04X}", u32::from(c))
+            };
+            Err(Diagnostic::error("B003", format!("{name} is not allowed in YAML"))
+                .at(Span::new(id, at, at + c.len_utf8()))
+                .help("remove it, or write it as an escape in a double-quoted text, such as \"\\x1b\""))
+        }
+    }
+}
+
+/// An error after which the rest of the file makes no sense.
+struct Stop(Box<Diagnostic>);
+
+impl From<Diagnostic> for Stop {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(Box::new(diagnostic))
+    }
+}
+
+struct Reader<'a> {
+    file: FileId,
+    report: &'a mut Report,
+    open: Vec<Open>,
+    root: Option<Node>,
+    documents: usize,
+    /// Keys repeat a lot; each is kept once.
+    keys: HashSet<Arc<str>>,
+    /// Anchored nodes that are complete; `None` while one is still being read.
+    anchors: HashMap<String, Option<Node>>,
+    aliased: usize,
+}
+
+/// A collection that is being read.
+struct Open {
+    collection: Collection,
+    start: usize,
+    anchor: Option<String>,
+}
+
+enum Collection {
+    Sequence(Vec<Node>),
+    Mapping { entries: Vec<Entry>, key: Option<Key>, merges: Vec<Node>, flow: bool },
+}
+
+enum Key {
+    Name(Arc<str>, Span),
+    Merge(Span),
+}
+
+impl Reader<'_> {
+    fn take(&mut self, event: Event) -> Result<(), Stop> {
+        let (start, end) = (offset(event.start_mark.index), offset(event.end_mark.index));
+        let span = Span::new(self.file, start, end);
+        match event.data {
+            EventData::DocumentStart { .. } => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Diagnostic::error("B007", "a second YAML document starts here")
+                        .at(span)
+                        .label("only one document is read from a file")
+                        .help("put it into a file of its own")
+                        .into());
+                }
+                Ok(())
+            }
+            EventData::Scalar { anchor, tag, value, style, .. } => {
+                let node = self.scalar(value, style, tag.as_deref(), span);
+                self.place(node, anchor)
+            }
+            EventData::SequenceStart { anchor, tag, .. } => {
+                self.collection_tag(tag.as_deref(), "seq", span);
+                self.open(Collection::Sequence(Vec::new()), span, anchor)
+            }
+            EventData::MappingStart { anchor, tag, style, .. } => {
+                self.collection_tag(tag.as_deref(), "map", span);
+                let flow = style == MappingStyle::Flow;
+                self.open(
+                    Collection::Mapping { entries: Vec::new(), key: None, merges: Vec::new(), flow },
+                    span,
+                    anchor,
+                )
+            }
+            EventData::SequenceEnd | EventData::MappingEnd => self.close(end),
+            EventData::Alias { anchor } => self.alias(&anchor, span),
+            _ => Ok(()),
+        }
+    }
+
+    fn scalar(&mut self, text: String, style: ScalarStyle, tag: Option<&str>, span: Span) -> Node {
+        let style = match style {
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+            _ => Style::Plain,
+        };
+        let resolved = match tag {
+            None if style == Style::Plain => scalar::resolve(&text),
+            None | Some("!") => Ok(Resolved::Text),
+            Some(tag) => match tag.strip_prefix(CORE) {
+                Some("str") => Ok(Resolved::Text),
+                Some(core @ ("int" | "float" | "bool" | "null")) => tagged(core, &text).unwrap_or_else(|| {
+                    let message = format!("`{text}` is not what its tag `!!{core}` says");
+                    self.report.push(Diagnostic::error("B015", message).at(span));
+                    Ok(Resolved::Text)
+                }),
+                _ => {
+                    self.unknown_tag(tag, span);
+                    Ok(Resolved::Text)
+                }
+            },
+        };
+        let resolved = resolved.unwrap_or_else(|TooBig| {
+            let diagnostic = Diagnostic::error("B013", format!("the whole number {text} does not fit into 64 bits"));
+            self.report.push(diagnostic.at(span).help(format!("quote it if it is a text: \"{text}\"")));
+            Resolved::Text
+        });
+        Node::scalar(resolved, text, style, span)
+    }
+
+    fn collection_tag(&mut self, tag: Option<&str>, core: &str, span: Span) {
+        if let Some(tag) = tag
+            && tag != "!"
+            && tag.strip_prefix(CORE) != Some(core)
+        {
+            self.unknown_tag(tag, span);
+        }
+    }
+
+    fn unknown_tag(&mut self, tag: &str, span: Span) {
+        let shown = tag.strip_prefix(CORE).map_or_else(|| tag.to_owned(), |core| format!("!!{core}"));
+        self.report.push(Diagnostic::error("B015", format!("the tag `{shown}` means nothing here")).at(span).help(
+            "remove it; `!!str`, `!!int`, `!!float`, `!!bool` and `!!null` are understood, and quotes make a text",
+        ));
+    }
+
+    fn open(&mut self, collection: Collection, span: Span, anchor: Option<String>) -> Result<(), Stop> {
+        self.check_depth(self.open.len() + 1, span)?;
+        if let Some(anchor) = &anchor {
+            self.anchors.insert(anchor.clone(), None);
+        }
+        self.open.push(Open { collection, start: span.start as usize, anchor });
+        Ok(())
+    }
+
+    fn check_depth(&self, depth: usize, span: Span) -> Result<(), Stop> {
+        if depth <= limits::DEPTH {
+            return Ok(());
+        }
+        Err(Diagnostic::error("B011", format!("more than {} levels of nesting", limits::DEPTH)).at(span).into())
+    }
+
+    fn close(&mut self, end: usize) -> Result<(), Stop> {
+        let Some(Open { collection, start, anchor }) = self.open.pop() else { return Ok(()) };
+        let span = Span::new(self.file, start, end);
+        let value = match collection {
+            Collection::Sequence(mut items) => {
+                items.shrink_to_fit();
+                Value::Sequence(items)
+            }
+            Collection::Mapping { entries, merges, flow, .. } => {
+                let report = &mut *self.report;
+                let mut mapping = Mapping::new(entries, flow, |first, again| {
+                    report.push(
+                        Diagnostic::error(
+                            "B008",
+                            format!("the key `{}` is given twice in the same mapping", again.key),
+                        )
+                        .at(again.key_span)
+                        .label("given again")
+                        .related(first.key_span, "first given here"),
+                    );
+                });
+                for merge in merges {
+                    if let Value::Mapping(other) = merge.value {
+                        mapping.add_missing(other.into_entries());
+                    }
+                }
+                Value::Mapping(mapping)
+            }
+        };
+        self.place(Node { value, span }, anchor)
+    }
+
+    /// A complete node goes where it belongs.
+    fn place(&mut self, node: Node, anchor: Option<String>) -> Result<(), Stop> {
+        if let Some(anchor) = anchor {
+            self.count(node.extent().0, node.span)?;
+            self.anchors.insert(anchor, Some(node.clone()));
+        }
+        let Some(Open { collection, .. }) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match collection {
+            Collection::Sequence(items) => items.push(node),
+            Collection::Mapping { entries, key, merges, .. } => match key.take() {
+                None => *key = Some(read_key(node, &mut self.keys, self.report)),
+                Some(Key::Name(key, key_span)) => entries.push(Entry { key, key_span, value: node }),
+                Some(Key::Merge(span)) => read_merge(node, span, merges, self.report),
+            },
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: &str, span: Span) -> Result<(), Stop> {
+        let node = match self.anchors.get(anchor) {
+            Some(Some(node)) => node,
+            Some(None) => {
+                return Err(Diagnostic::error("B009", format!("`*{anchor}` stands inside of what it stands for"))
+                    .at(span)
+                    .into());
+            }
+            None => {
+                let names = self.anchors.keys().map(String::as_str);
+                let mut diagnostic =
+                    Diagnostic::error("B009", format!("no anchor `&{anchor}` comes before this alias")).at(span);
+                if let Some(near) = crate::nearest::nearest(anchor, names) {
+                    diagnostic = diagnostic.help(format!("did you mean `*{near}`?"));
+                }
+                let diagnostic = diagnostic.help(format!("quote the text if no alias is meant: \"*{anchor}\""));
+                self.report.push(diagnostic);
+                return self.place(Node::null(span), None);
+            }
+        };
+        let (size, height) = node.extent();
+        self.check_depth(self.open.len() + height, span)?;
+        self.count(size, span)?;
+        let node = self.anchors.get(anchor).cloned().flatten();
+        self.place(node.unwrap_or_else(|| Node::null(span)), None)
+    }
+
+    fn count(&mut self, size: usize, span: Span) -> Result<(), Stop> {
+        self.aliased += size;
+        if self.aliased <= limits::ALIASED_VALUES {
+            return Ok(());
+        }
+        let message =
+            format!("the anchors and aliases up to here stand for more than {} values", limits::ALIASED_VALUES);
+        Err(Diagnostic::error("B010", message)
+            .at(span)
+            .help("write the values out, or use fewer levels of aliases")
+            .into())
+    }
+
+    fn finish(self) -> Option<Node> {
+        if let Some(node) = self.root.filter(|root| !root.is_null()) {
+            return Some(node);
+        }
+        self.report.push(
+            Diagnostic::error("B005", "the file holds no values")
+                .at(Span::new(self.file, 0, 0))
+                .help("a model starts with `components:`, an environment with `plugin_config:` or `vars:`; `{}` is an empty mapping"),
+        );
+        None
+    }
+}
+
+fn offset(index: u64) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
+}
+
+/// The value of a scalar with a core tag; `None` when the text is not of that type.
+fn tagged(core: &str, text: &str) -> Option<Result<Resolved, TooBig>> {
+    let resolved = match scalar::resolve(text) {
+        Ok(resolved) => resolved,
+        Err(TooBig) => return (core == "int").then_some(Err(TooBig)),
+    };
+    let fits = match (core, resolved) {
+        ("int", Resolved::Unsigned(_) | Resolved::Negative(_)) | ("float", Resolved::Float(_)) => resolved,
+        ("bool", Resolved::Bool(_)) | ("null", Resolved::Null) => resolved,
+        #[expect(clippy::cast_precision_loss, reason = "the tag asks for a float")]
+        ("float", Resolved::Unsigned(number)) => Resolved::Float(number as f64),
+        #[expect(clippy::cast_precision_loss, reason = "the tag asks for a float")]
+        ("float", Resolved::Negative(number)) => Resolved::Float(number as f64),
+        _ => return None,
+    };
+    Some(Ok(fits))
+}
+
+fn read_key(node: Node, keys: &mut HashSet<Arc<str>>, report: &mut Report) -> Key {
+    let span = node.span;
+    let text = match node.value {
+        Value::Scalar(scalar) if scalar.resolved != Resolved::Null => {
+            if scalar.style == Style::Plain && &*scalar.text == "<<" {
+                return Key::Merge(span);
+            }
+            scalar.text
+        }
+        other => {
+            let kind = Node { value: other, span }.kind();
+            report.push(
+                Diagnostic::error("B012", format!("{kind} cannot be a key"))
+                    .at(span)
+                    .help("write a text; quote it if it holds one of `{`, `[`, `~` or `?`"),
+            );
+            "".into()
+        }
+    };
+    let key = match keys.get(&*text) {
+        Some(known) => Arc::clone(known),
+        None => {
+            let key: Arc<str> = text.into();
+            keys.insert(Arc::clone(&key));
+            key
+        }
+    };
+    Key::Name(key, span)
+}
+
+/// `<<: *defaults` or `<<: [*a, *b]`; of a list, the earlier wins.
+fn read_merge(node: Node, key: Span, merges: &mut Vec<Node>, report: &mut Report) {
+    let wrong = |node: &Node| {
+        Diagnostic::error("B014", format!("`<<` merges mappings, not {}", node.kind()))
+            .at(node.span)
+            .related(key, "merged here")
+    };
+    if !merges.is_empty() {
+        let diagnostic = Diagnostic::error("B008", "the key `<<` is given twice in the same mapping").at(key);
+        report.push(diagnostic.label("given again").help("merge several mappings with a list: `<<: [*one, *two]`"));
+        return;
+    }
+    match node.value {
+        Value::Mapping(_) => merges.push(node),
+        Value::Sequence(items) => {
+            for item in items {
+                match item.value {
+                    Value::Mapping(_) => merges.push(item),
+                    _ => report.push(wrong(&item)),
+                }
+            }
+        }
+        Value::Scalar(_) => report.push(wrong(&node)),
+    }
+}

@@ -1,0 +1,255 @@
+//! A schema violation in words, at its place.
+
+use std::borrow::Cow;
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Violation;
+use serde_json::Value as Json;
+
+use super::Form;
+use crate::diagnostics::{Diagnostic, Report, Span, push_step};
+use crate::nearest::nearest;
+use crate::source::tree::Node;
+
+/// Most names that a help text lists.
+const LISTED: usize = 12;
+
+pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, report: &mut Report) {
+    let pointer = error.instance_path().as_str();
+    let value: &Json = error.instance();
+    let place = || tree.find(pointer, false);
+    let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let named =
+        if name.is_empty() || name.bytes().all(|b| b.is_ascii_digit()) { "it".to_owned() } else { format!("`{name}`") };
+    // The schema that holds the violated keyword.
+    let keyword = error.schema_path().as_str();
+    let schema =
+        keyword.rsplit_once('/').and_then(|(parent, _)| form.schema.pointer(&dereference(parent, &form.schema)));
+    match error.kind() {
+        Violation::AdditionalProperties { unexpected } => {
+            for key in unexpected {
+                unknown_key(key, pointer, schema, tree, report);
+            }
+        }
+        Violation::Required { property } => {
+            missing_key(property.as_str().unwrap_or_default(), pointer, schema, tree, report);
+        }
+        Violation::Type { .. } => report.push(wrong_type(value, schema, &named, place())),
+        Violation::Enum { options } => {
+            let options: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
+            let mut diagnostic =
+                Diagnostic::error("B206", format!("{} is not a possible value of {named}", describe(value)))
+                    .at(place());
+            if let Some(near) = nearest(&plain(value), options.iter().map(String::as_str)) {
+                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+            }
+            report.push(diagnostic.help(format!("possible: {}", list(&options))));
+        }
+        Violation::Minimum { limit } => report.push(range(value, &named, "at least", limit, place())),
+        Violation::Maximum { limit } => report.push(range(value, &named, "at most", limit, place())),
+        Violation::MinLength { .. } | Violation::MinItems { .. } | Violation::MinProperties { .. } => {
+            report.push(Diagnostic::error("B204", format!("{named} must not be empty")).at(place()));
+        }
+        Violation::MaxLength { limit } => {
+            let message = format!("{named} has more than {limit} characters");
+            report.push(Diagnostic::error("B204", message).at(place()));
+        }
+        Violation::Pattern { pattern } => {
+            let mut diagnostic =
+                Diagnostic::error("B205", format!("{} has not the form of {named}", describe(value))).at(place());
+            let example = schema.and_then(|s| s.get("examples")).and_then(Json::as_array);
+            diagnostic = match schema.and_then(|s| s.get("description")).and_then(Json::as_str) {
+                Some(description) => diagnostic.help(first_sentence(description)),
+                None => diagnostic.help(format!("it has to match `{pattern}`")),
+            };
+            if let Some(examples) = example {
+                let shown: Vec<String> = examples.iter().map(|e| format!("`{e}`")).collect();
+                diagnostic = diagnostic.help(format!("for example {}", shown.join(", ")));
+            }
+            report.push(diagnostic);
+        }
+        Violation::UniqueItems => {
+            report.push(Diagnostic::error("B207", format!("{named} lists something twice")).at(place()));
+        }
+        _ => report.push(Diagnostic::error("B207", error.to_string()).at(place())),
+    }
+}
+
+fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node, report: &mut Report) {
+    let mut pointer = parent.to_owned();
+    push_step(&mut pointer, key);
+    let mut known: Vec<&str> = schema
+        .and_then(|s| s.get("properties"))
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(k, _)| k.as_str())
+        .collect();
+    known.sort_unstable();
+    let owner = owner(parent);
+    let mut diagnostic = Diagnostic::error("B201", format!("unknown key `{key}`{owner}"))
+        .at(tree.find(&pointer, true))
+        .label("not known here");
+    let near = nearest(key, known.iter().copied());
+    if let Some(near) = near {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    }
+    if known.is_empty() {
+        diagnostic = diagnostic.help("no keys are known here");
+    } else if near.is_none() || known.len() <= LISTED {
+        diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
+    }
+    report.push(diagnostic);
+}
+
+fn missing_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node, report: &mut Report) {
+    let mut pointer = parent.to_owned();
+    push_step(&mut pointer, key);
+    let written = tree.written(&pointer);
+    let owner = owner(parent);
+    let description = schema.and_then(|s| s.pointer(&format!("/properties/{key}/description"))).and_then(Json::as_str);
+    let (message, span) = match written {
+        Some(key_span) => (format!("the key `{key}`{owner} has no value"), key_span),
+        None => (format!("the key `{key}` is missing{owner}"), tree.find(parent, false)),
+    };
+    let mut diagnostic = Diagnostic::error("B203", message).at(span);
+    if let Some(description) = description {
+        diagnostic = diagnostic.help(format!("`{key}`: {}", first_sentence(description)));
+    }
+    report.push(diagnostic);
+}
+
+fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span) -> Diagnostic {
+    let types: Vec<&str> = match schema.and_then(|s| s.get("type")) {
+        Some(Json::String(one)) => vec![one],
+        Some(Json::Array(many)) => many.iter().filter_map(Json::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let number = types.contains(&"number");
+    let words: Vec<&str> = types
+        .iter()
+        .filter_map(|t| match *t {
+            "string" => Some("a text"),
+            "integer" if !number => Some("a whole number"),
+            "number" => Some("a number"),
+            "boolean" => Some("true or false"),
+            "array" => Some("a list"),
+            "object" => Some("a mapping"),
+            _ => None,
+        })
+        .collect();
+    let expected = match words.as_slice() {
+        [] => "something else".to_owned(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    };
+    let found = describe(value);
+    let mut diagnostic = Diagnostic::error("B202", format!("{named} should be {expected}, but is {found}"))
+        .at(span)
+        .label(format!("expected {expected}"));
+    match value {
+        Json::String(text)
+            if types.contains(&"boolean")
+                && matches!(text.as_str(), "yes" | "on" | "Yes" | "On" | "YES" | "ON" | "y") =>
+        {
+            diagnostic = diagnostic.help("write `true`; in YAML 1.2 `yes` and `on` are texts");
+        }
+        Json::String(text)
+            if types.contains(&"boolean")
+                && matches!(text.as_str(), "no" | "off" | "No" | "Off" | "NO" | "OFF" | "n") =>
+        {
+            diagnostic = diagnostic.help("write `false`; in YAML 1.2 `no` and `off` are texts");
+        }
+        Json::String(text) if types.contains(&"integer") && text.parse::<u64>().is_ok() => {
+            diagnostic =
+                diagnostic.help(format!("write it without quotes: {}", text.parse::<u64>().unwrap_or_default()));
+        }
+        Json::Number(_) | Json::Bool(_) if types.contains(&"string") => {
+            diagnostic = diagnostic.help(format!("quote it: \"{value}\""));
+        }
+        Json::Array(items) if items.is_empty() && types.contains(&"object") => {
+            diagnostic = diagnostic.help("write `{}`")
+        }
+        _ => {}
+    }
+    diagnostic
+}
+
+fn range(value: &Json, named: &str, words: &str, limit: &Json, span: Span) -> Diagnostic {
+    let message = format!("{named} must be {words} {limit}, but is {}", plain(value));
+    Diagnostic::error("B204", message).at(span).label(format!("{words} {limit}"))
+}
+
+/// " in component `web`", for a pointer into one.
+fn owner(parent: &str) -> String {
+    let mut steps = parent.split('/').skip(1);
+    let step = |text: &str| text.replace("~1", "/").replace("~0", "~");
+    match (steps.next(), steps.next(), steps.last()) {
+        (Some("components"), Some(name), last) => match last {
+            Some(last) if !last.bytes().all(|b| b.is_ascii_digit()) => {
+                format!(" in `{}` of component `{}`", step(last), step(name))
+            }
+            _ => format!(" in component `{}`", step(name)),
+        },
+        (Some("gateways"), Some(name), _) => format!(" in gateway `{}`", step(name)),
+        (Some(_), _, Some(last)) => format!(" in `{}`", step(last)),
+        (Some(first), Some(second), None) => format!(" in `{}` of `{}`", step(second), step(first)),
+        (Some(first), None, _) => format!(" in `{}`", step(first)),
+        (None, ..) => String::new(),
+    }
+}
+
+/// A value in a message; long ones are cut.
+fn describe(value: &Json) -> String {
+    match value {
+        Json::Null => "nothing".into(),
+        Json::Bool(value) => format!("the boolean `{value}`"),
+        Json::Number(number) => format!("the number {number}"),
+        Json::String(text) if text.is_empty() => "an empty text".into(),
+        Json::String(text) => format!("the text `{}`", cut(text)),
+        Json::Array(items) if items.is_empty() => "an empty list".into(),
+        Json::Array(_) => "a list".into(),
+        Json::Object(_) => "a mapping".into(),
+    }
+}
+
+fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn cut(text: &str) -> Cow<'_, str> {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &line[..at]).into(),
+        None if line.len() < text.len() => format!("{line}…").into(),
+        None => line.into(),
+    }
+}
+
+fn list(options: &[String]) -> String {
+    let shown: Vec<String> = options.iter().map(|o| format!("`{o}`")).collect();
+    shown.join(", ")
+}
+
+fn first_sentence(text: &str) -> String {
+    let end = text.find(". ").unwrap_or(text.len());
+    text[..end].trim_end_matches('.').replace('\n', " ")
+}
+
+/// A schema path that goes through `$ref` as a pointer into the document.
+fn dereference(path: &str, schema: &Json) -> String {
+    let mut out = String::new();
+    for step in path.split('/').skip(1) {
+        if step == "$ref" {
+            let reference = schema.pointer(&out).and_then(|s| s.get("$ref")).and_then(Json::as_str).unwrap_or("#");
+            out = reference.trim_start_matches('#').to_owned();
+        } else {
+            out.push('/');
+            out.push_str(step);
+        }
+    }
+    out
+}
