@@ -19,7 +19,7 @@ const CORE: &str = "tag:yaml.org,2002:";
 pub(crate) fn read(id: FileId, report: &mut Report) -> Option<Node> {
     let file = Arc::clone(report.files.get(id)?);
     if let Err(diagnostic) = check_text(id, &file) {
-        report.push(diagnostic);
+        report.push(*diagnostic);
         return None;
     }
     let mut bytes = file.text.as_bytes();
@@ -54,13 +54,14 @@ pub(crate) fn read(id: FileId, report: &mut Report) -> Option<Node> {
 }
 
 /// Refuses what no YAML parser should see: too much text and control characters.
-fn check_text(id: FileId, file: &File) -> Result<(), Diagnostic> {
+fn check_text(id: FileId, file: &File) -> Result<(), Box<Diagnostic>> {
     let text = file.text.as_str();
     if text.len() > limits::FILE_BYTES {
         let (size, limit) = (text.len() >> 20, limits::FILE_BYTES >> 20);
         return Err(Diagnostic::error("B004", format!("the file has {size} MiB; at most {limit} MiB are read"))
             .at(Span::new(id, 0, 0))
-            .help("split the model into several projects"));
+            .help("split the model into several projects")
+            .into());
     }
     let forbidden = |c: char| match c {
         '\t' | '\n' | '\r' | '\u{85}' => false,
@@ -76,7 +77,8 @@ fn check_text(id: FileId, file: &File) -> Result<(), Diagnostic> {
             };
             Err(Diagnostic::error("B003", format!("{name} is not allowed in YAML"))
                 .at(Span::new(id, at, at + c.len_utf8()))
-                .help("remove it, or write it as an escape in a double-quoted text, such as \"\\x1b\""))
+                .help("remove it, or write it as an escape in a double-quoted text, such as \"\\x1b\"")
+                .into())
         }
     }
 }
