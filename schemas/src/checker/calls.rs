@@ -3,18 +3,15 @@
 use serde_json::Value;
 
 use super::Findings;
-use super::sites::{Item, Place, Site, visit};
-use super::view::View;
+use super::sites::{Item, Place, Site};
 use crate::aws::{self, FaultKind, Strictness};
-use crate::plan::Call;
+use crate::plan::{Call, Node};
 
-pub(super) fn check(view: &View<'_>, found: &mut Findings) {
-    for (_, node) in view.nodes() {
-        visit(node, &mut |site: Site<'_>| match site.item {
-            Item::Mutation(call) => one(&node.id, site.place, call, true, found),
-            Item::Read { call, .. } => one(&node.id, site.place, call, false, found),
-            Item::Value(_) | Item::Expressions { .. } => {}
-        });
+pub(super) fn check(node: &Node, site: &Site<'_>, found: &mut Findings) {
+    match site.item {
+        Item::Mutation(call) => one(&node.id, site.place, call, true, found),
+        Item::Read { call, .. } => one(&node.id, site.place, call, false, found),
+        Item::Value(_) | Item::Expressions { .. } => {}
     }
 }
 

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use super::Findings;
-use super::sites::{Item, Site, visit};
-use super::view::View;
+use super::sites::{Item, Site};
 use crate::condition::{self, ConditionError};
+use crate::plan::Node;
 
 /// What is known of the expressions seen so far.
 #[derive(Default)]
@@ -44,30 +44,25 @@ impl<'p> Expressions<'p> {
     }
 }
 
-pub(super) fn check<'p>(view: &View<'p>, found: &mut Findings) {
-    let mut expressions = Expressions::default();
-    for (_, node) in view.nodes() {
-        let id = node.id.as_str();
-        visit(node, &mut |site: Site<'p>| {
-            let Item::Expressions { texts, bind } = site.item else { return };
-            let mut used: Vec<&str> = Vec::new();
-            for text in texts {
-                let seen = expressions.look(text);
-                if let Some(fault) = &seen.fault {
-                    found.add("P406", [id], format!("{}: `{text}` is not JMESPath: {fault}", site.place));
-                }
-                for &name in &seen.names {
-                    if !bind.is_some_and(|bind| bind.contains_key(name)) {
-                        found.add("P407", [id], format!("{}: `{text}` uses ${name}, which is not bound", site.place));
-                    }
-                }
-                used.extend(&seen.names);
+pub(super) fn check<'p>(node: &Node, site: &Site<'p>, expressions: &mut Expressions<'p>, found: &mut Findings) {
+    let Item::Expressions { texts, bind } = &site.item else { return };
+    let id = node.id.as_str();
+    let mut used: Vec<&str> = Vec::new();
+    for text in texts {
+        let seen = expressions.look(text);
+        if let Some(fault) = &seen.fault {
+            found.add("P406", [id], format!("{}: `{text}` is not JMESPath: {fault}", site.place));
+        }
+        for &name in &seen.names {
+            if !bind.is_some_and(|bind| bind.contains_key(name)) {
+                found.add("P407", [id], format!("{}: `{text}` uses ${name}, which is not bound", site.place));
             }
-            for name in bind.into_iter().flat_map(|bind| bind.keys()) {
-                if !used.contains(&name.as_str()) {
-                    found.add("P408", [id], format!("{}: ${name} is bound, and nothing uses it", site.place));
-                }
-            }
-        });
+        }
+        used.extend(&seen.names);
+    }
+    for name in bind.iter().flat_map(|bind| bind.keys()) {
+        if !used.contains(&name.as_str()) {
+            found.add("P408", [id], format!("{}: ${name} is bound, and nothing uses it", site.place));
+        }
     }
 }

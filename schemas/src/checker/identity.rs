@@ -3,8 +3,6 @@
 //! Invariant: ids are what people type, file names are made of and journals are keyed by, so they hold nothing that a
 //! shell, a file system or a graph language treats specially.
 
-use std::collections::HashSet;
-
 use super::Findings;
 use super::view::View;
 use crate::FORMAT;
@@ -15,14 +13,13 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
     if plan.format != FORMAT {
         found.add("P101", [], format!("this program reads plans of format {FORMAT}, not {}", plan.format));
     }
-    let mut seen = HashSet::with_capacity(plan.nodes.len());
-    for node in &plan.nodes {
+    for (at, node) in view.nodes() {
         let id = node.id.as_str();
         if !legal(id) {
             let message = "an id is made of letters, digits, `.`, `_` and `-`, and starts with a letter or digit";
             found.add("P102", [id], message);
         }
-        if !seen.insert(id) {
+        if view.find(id) != Some(at) {
             found.add("P103", [id], "more than one node has this id");
         }
         if let Some(component) = &node.component

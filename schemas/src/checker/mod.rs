@@ -91,6 +91,7 @@ pub use load::{LoadError, load};
 use serde::Serialize;
 
 use crate::plan::Plan;
+use expressions::Expressions;
 use view::View;
 
 /// Something in a plan that must not be so.
@@ -184,14 +185,26 @@ pub fn check_contents(plan: &Plan) -> Vec<Violation> {
     graph::check(&view, &mut found);
     phases::check(&view, &mut found);
     order::check(&view, &mut found);
-    references::check(&view, &mut found);
-    expressions::check(&view, &mut found);
-    calls::check(&view, &mut found);
+    values(&view, &mut found);
     guards::check(&view, &mut found);
     undo::check(&view, &mut found);
     obligations::check(&view, &mut found);
     waits::check(&view, &mut found);
     found.sorted()
+}
+
+/// The rules about calls, late values and expressions, in one walk: a large plan is fetched from memory once for all.
+fn values<'p>(view: &View<'p>, found: &mut Findings) {
+    let mut paths = Expressions::default();
+    let mut conditions = Expressions::default();
+    for (at, node) in view.nodes() {
+        sites::visit(node, &mut |site| {
+            calls::check(node, &site, found);
+            references::check(view, at, &site, &mut paths, found);
+            expressions::check(node, &site, &mut conditions, found);
+        });
+        references::each(node, found);
+    }
 }
 
 /// What was found so far.

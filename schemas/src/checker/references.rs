@@ -1,33 +1,34 @@
 //! Late values: well-formed, and known by the time when they are needed.
 
-use super::sites::{Item, Known, Place, Site, visit};
+use super::sites::{Item, Known, Place, Site};
 use super::view::View;
 use super::{Findings, expressions::Expressions};
 use crate::late::Late;
 use crate::plan::{Action, Node};
 use serde_json::Value;
 
-pub(super) fn check<'p>(view: &View<'p>, found: &mut Findings) {
-    let mut paths = Expressions::default();
-    for (at, node) in view.nodes() {
-        let repeated = view.over(at).is_some();
-        visit(node, &mut |site: Site<'p>| {
-            let (value, polled) = match site.item {
-                Item::Mutation(call) => (&call.input, None),
-                Item::Read { call, polled } => (&call.input, Some(polled)),
-                Item::Value(value) => (value, None),
-                Item::Expressions { .. } => return,
-            };
-            let Site { place, known, .. } = site;
-            // The list that is cut into chunks cannot come out of a chunk.
-            let repeated = repeated && !node.each.as_ref().is_some_and(|each| std::ptr::eq(&each.over, value));
-            Reader { view, at, node, place, known, polled, repeated, paths: &mut paths, found }.value(value);
-        });
-        each(node, found);
-    }
+pub(super) fn check<'p>(
+    view: &View<'p>,
+    at: usize,
+    site: &Site<'p>,
+    paths: &mut Expressions<'p>,
+    found: &mut Findings,
+) {
+    let (value, polled) = match site.item {
+        Item::Mutation(call) => (&call.input, None),
+        Item::Read { call, polled } => (&call.input, Some(polled)),
+        Item::Value(value) => (value, None),
+        Item::Expressions { .. } => return,
+    };
+    let node = view.node(at);
+    // The list that is cut into chunks cannot come out of a chunk.
+    let own_list = node.each.as_ref().is_some_and(|each| std::ptr::eq(&each.over, value));
+    let repeated = view.over(at).is_some() && !own_list;
+    Reader { view, at, node, place: site.place, known: site.known, polled, repeated, paths, found }.value(value);
 }
 
-fn each(node: &Node, found: &mut Findings) {
+/// What `each` itself says.
+pub(super) fn each(node: &Node, found: &mut Findings) {
     let Some(each) = &node.each else { return };
     let id = node.id.as_str();
     if !matches!(Late::recognise(&each.over), Ok(Some(Late::Output { .. }))) {

@@ -99,7 +99,10 @@ pub fn subjects(call: &Call, over: Option<&Value>) -> Vec<Subject> {
     let Value::Object(input) = &call.input else { return Vec::new() };
     let mut found = Vec::new();
     for row in MEMBERS {
-        if row.service != call.service || !call.operation.contains(row.within) {
+        if row.service != call.service || !row.names.iter().any(|name| input.contains_key(*name)) {
+            continue;
+        }
+        if !call.operation.contains(row.within) {
             continue;
         }
         let scope = scope(row, input);

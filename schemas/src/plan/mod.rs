@@ -9,6 +9,7 @@ mod bytes;
 mod node;
 
 pub use action::{Action, Call, Each, Evidence, Exec, Fail, Gate, Http, Wait};
+use bytes::Canonical;
 pub use bytes::{canonical_digest, pretty};
 pub use node::{Accepted, Guard, Moment, Node, Obligation, Phase, Probe, UndoCase, When, Why};
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A plan of concrete AWS API calls, each with what it expects, what it waits for and what undoes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -155,10 +157,35 @@ pub enum EdgeKind {
 impl Plan {
     /// The digest that this plan should carry: over its canonical JSON without `digest` and `compiler`.
     pub fn computed_digest(&self) -> String {
-        let mut bare = self.clone();
-        bare.digest = String::new();
-        bare.compiler = None;
-        canonical_digest(&bare, &["digest"])
+        let head = Self {
+            format: self.format,
+            compiler: None,
+            project: self.project.clone(),
+            mode: self.mode,
+            target: self.target.clone(),
+            inputs: self.inputs.clone(),
+            components: self.components.clone(),
+            notices: self.notices.clone(),
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            digest: String::new(),
+        };
+        let mut head: BTreeMap<String, Value> =
+            serde_json::to_value(head).and_then(serde_json::from_value).unwrap_or_default();
+        head.remove("digest");
+        // The same as `canonical_digest` without `digest` and `compiler`, but the long lists never stand as a whole.
+        let mut canonical = Canonical::default();
+        for (at, (name, value)) in head.iter().enumerate() {
+            canonical.text(if at == 0 { "{" } else { "," });
+            canonical.text(&format!("\"{name}\":"));
+            match name.as_str() {
+                "nodes" => canonical.list(&self.nodes),
+                "edges" => canonical.list(&self.edges),
+                _ => canonical.value(value),
+            }
+        }
+        canonical.text("}");
+        canonical.digest()
     }
 
     /// Sorts nodes and edges and puts the true digest in.

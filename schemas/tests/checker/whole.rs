@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use belay_schemas::checker::{check, check_contents};
-use belay_schemas::plan::{Edge, EdgeKind, Node};
+use belay_schemas::plan::{Edge, EdgeKind, Node, canonical_digest};
 use proptest::prelude::*;
 
 use crate::plans::{good, many};
@@ -84,4 +84,12 @@ fn a_large_plan_full_of_faults_is_checked_in_bounded_time() {
     let found = check_contents(&plan.seal());
     assert!(found.iter().all(|violation| violation.rule == "P301") && found.len() >= 1_999, "{}", found.len());
     assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn the_digest_is_that_of_the_whole_document() {
+    for plan in [good(), many(50)] {
+        let digest = plan.digest.clone();
+        assert_eq!(canonical_digest(&plan, &["digest", "compiler"]), digest);
+    }
 }
