@@ -2,5 +2,18 @@
 //! when a step fails. It makes no choice that the plan does not hold.
 
 pub mod cloud;
+pub mod journal;
+pub mod lock;
 pub mod observe;
+pub mod run;
 pub mod time;
+
+/// Bytes as lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+        text.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+    }
+    text
+}

@@ -1,0 +1,181 @@
+//! Where runs live: `DIR/runs/RUN/{journal.jsonl, plan.json}`, and `DIR/latest` with the id of the newest.
+//!
+//! Invariants: directories and files are for their owner only; a run's directory is made once and never reused.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use belay_schemas::plan::Plan;
+
+use super::writer::private;
+use super::{Contents, FileSink, JournalError, read};
+
+/// A journal directory.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    dir: PathBuf,
+}
+
+impl Runs {
+    /// The journal directory `dir` (by default `.belay`); it is made when the first run begins.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The directory itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory of a run.
+    pub fn run_dir(&self, run: &str) -> PathBuf {
+        self.dir.join("runs").join(run)
+    }
+
+    /// The journal directory that a run's directory lies in.
+    pub fn of_run(run_dir: &Path) -> Self {
+        Self::new(run_dir.parent().and_then(Path::parent).unwrap_or(Path::new(".")))
+    }
+
+    /// Makes the directory of a new run, with its plan, and opens its journal.
+    ///
+    /// # Errors
+    /// When the run exists already or something cannot be written.
+    pub fn create(&self, run: &str, plan: &Plan) -> Result<(PathBuf, FileSink), JournalError> {
+        if run.is_empty() || !run.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            return Err(JournalError::NoRun(run.to_owned()));
+        }
+        let parent = self.dir.join("runs");
+        make_private_dir(&parent)?;
+        let dir = parent.join(run);
+        std::fs::create_dir(&dir).map_err(JournalError::io(&dir))?;
+        make_private_dir(&dir)?;
+        write_whole(&dir.join("plan.json"), &plan.to_json())?;
+        let sink = FileSink::create(&dir.join("journal.jsonl"))?;
+        write_whole(&self.dir.join("latest"), &format!("{run}\n"))?;
+        Ok((dir, sink))
+    }
+
+    /// The directory of a run by id, or of the latest.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, run: Option<&str>) -> Result<PathBuf, JournalError> {
+        let run = match run {
+            Some(run) => run.to_owned(),
+            None => self.latest()?,
+        };
+        let dir = self.run_dir(&run);
+        if dir.join("journal.jsonl").is_file() { Ok(dir) } else { Err(JournalError::NoRun(run)) }
+    }
+
+    fn latest(&self) -> Result<String, JournalError> {
+        if let Ok(text) = std::fs::read_to_string(self.dir.join("latest"))
+            && !text.trim().is_empty()
+        {
+            return Ok(text.trim().to_owned());
+        }
+        // Without the pointer, ids that begin with a time sort by it.
+        let entries = std::fs::read_dir(self.dir.join("runs")).map_err(|_| JournalError::NoRuns(self.dir.clone()))?;
+        let mut names: Vec<String> =
+            entries.filter_map(|e| e.ok().and_then(|e| e.file_name().into_string().ok())).collect();
+        names.sort();
+        names.pop().ok_or_else(|| JournalError::NoRuns(self.dir.clone()))
+    }
+
+    /// Reads a run's journal and plan back.
+    ///
+    /// # Errors
+    /// Damage, and a plan that is not the one that the run is bound to.
+    pub fn open(run_dir: &Path) -> Result<(Contents, Plan), JournalError> {
+        let contents = read(&run_dir.join("journal.jsonl"))?;
+        let path = run_dir.join("plan.json");
+        let text = std::fs::read_to_string(&path).map_err(JournalError::io(&path))?;
+        let plan: Plan = serde_json::from_str(&text)
+            .map_err(|e| JournalError::Foreign(format!("{} is not a plan ({e})", path.display())))?;
+        let found = plan.computed_digest();
+        if found != contents.header.plan {
+            return Err(JournalError::OtherPlan { expected: contents.header.plan, found });
+        }
+        Ok((contents, plan))
+    }
+
+    /// Opens a run's journal for appending, cutting off a torn record.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or cut.
+    pub fn append(run_dir: &Path, contents: &Contents) -> Result<FileSink, JournalError> {
+        FileSink::reopen(&run_dir.join("journal.jsonl"), contents.length)
+    }
+}
+
+/// A new run id: the time, so that ids sort by it, and six hex digits of the process's own entropy.
+pub fn fresh_run_id(now: u64) -> String {
+    let seconds = now / 1000;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let noise = hasher.finish() & 0x00ff_ffff;
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z-{noise:06x}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Year, month and day of a number of days since 1970-01-01.
+fn civil(mut days: u64) -> (u64, u64, u64) {
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    loop {
+        let length = if leap(year) { 366 } else { 365 };
+        if days < length {
+            break;
+        }
+        days -= length;
+        year += 1;
+    }
+    let february = if leap(year) { 29 } else { 28 };
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+pub(crate) fn make_private_dir(path: &Path) -> Result<(), JournalError> {
+    std::fs::create_dir_all(path).map_err(JournalError::io(path))?;
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(path, mode).map_err(JournalError::io(path))?;
+    }
+    Ok(())
+}
+
+/// Writes a file as a whole: a reader sees the old one or the new one.
+fn write_whole(path: &Path, text: &str) -> Result<(), JournalError> {
+    let temporary = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    private(&mut options);
+    let mut file = options.open(&temporary).map_err(JournalError::io(&temporary))?;
+    file.write_all(text.as_bytes()).map_err(JournalError::io(&temporary))?;
+    file.sync_all().map_err(JournalError::io(&temporary))?;
+    std::fs::rename(&temporary, path).map_err(JournalError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_ids_tell_their_time() {
+        let id = fresh_run_id(1_795_205_585_000);
+        assert!(id.starts_with("20261120T201305Z-"), "{id}");
+        assert!(fresh_run_id(951_827_696_000).starts_with("20000229T123456Z-"));
+    }
+}

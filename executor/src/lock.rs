@@ -1,0 +1,125 @@
+//! One executor per project and target in one journal directory.
+//!
+//! Invariant: the operating system holds the lock, so that a dead process's lock is free at once; what is written in
+//! the file only tells people who holds it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use belay_schemas::plan::Target;
+use fs4::FileExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::journal::JournalError;
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another executor works on the same project and target.
+    #[error("another belay (process {pid}, since {since}, run {run}) works on this project and target; lock {path}")]
+    Held {
+        /// Its process id.
+        pid: u32,
+        /// Seconds since the Unix epoch at which it took the lock.
+        since: u64,
+        /// Its run.
+        run: String,
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] JournalError),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    since: u64,
+    run: String,
+}
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a project and target (and simulated world, if it is one) in a journal directory.
+    ///
+    /// # Errors
+    /// When somebody else holds it.
+    pub fn take(
+        dir: &Path,
+        project: &str,
+        account: &str,
+        target: &Target,
+        world: Option<&str>,
+        run: &str,
+    ) -> Result<Self, LockError> {
+        let locks = dir.join("locks");
+        crate::journal::make_private_dir(&locks)?;
+        let what = serde_json::json!([project, target.partition, account, target.region, target.cluster, world]);
+        let key = crate::hex(&Sha256::digest(what.to_string().as_bytes())[..8]);
+        let path = locks.join(format!("{project}-{key}.lock"));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&path).map_err(JournalError::io(&path))?;
+        match FileExt::try_lock(&file) {
+            Ok(()) => {}
+            Err(fs4::TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                let holder: Holder = serde_json::from_str(&text).unwrap_or_default();
+                return Err(LockError::Held { pid: holder.pid, since: holder.since, run: holder.run, path });
+            }
+            Err(fs4::TryLockError::Error(source)) => return Err(JournalError::Io { path, source }.into()),
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let holder = Holder { pid: std::process::id(), since, run: run.to_owned() };
+        let text = serde_json::to_string(&holder).unwrap_or_default();
+        file.set_len(0).map_err(JournalError::io(&path))?;
+        file.rewind().map_err(JournalError::io(&path))?;
+        file.write_all(text.as_bytes()).map_err(JournalError::io(&path))?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would free the lock too; this does it even if a child process inherited the descriptor.
+        let _ = FileExt::unlock(&self.file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target { partition: "aws".into(), account: None, region: None, cluster: "default".into() }
+    }
+
+    #[test]
+    fn a_second_executor_is_told_who_holds_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Lock::take(dir.path(), "shop", "1", &target(), None, "r1").unwrap();
+        match Lock::take(dir.path(), "shop", "1", &target(), None, "r2") {
+            Err(LockError::Held { pid, run, since, .. }) => {
+                assert_eq!((pid, run.as_str()), (std::process::id(), "r1"));
+                assert!(since > 1_700_000_000);
+            }
+            other => panic!("{other:?}"),
+        }
+        Lock::take(dir.path(), "blog", "1", &target(), None, "r3").unwrap();
+        Lock::take(dir.path(), "shop", "2", &target(), None, "r4").unwrap();
+        drop(held);
+        Lock::take(dir.path(), "shop", "1", &target(), None, "r5").unwrap();
+    }
+}

@@ -1,0 +1,317 @@
+//! The task that owns a run: applies and journals events, carries out commands, keeps the time.
+//!
+//! Invariants: only this task touches the state and the journal; an event is journalled if and only if the state took
+//! it; a virtual clock is moved only when every worker sleeps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use belay_schemas::journal::{CallError, Event, Failure, FailureKind, GuardFailure, Header, RunPhase};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::error::RunError;
+use super::graph::Graph;
+use super::listener::{Listener, RunEvent};
+use super::port::{Message, Nap, Stop, Task, answers_for};
+use super::scheduler::{Busy, Command, next};
+use super::session::Setup;
+use super::signals::Signals;
+use super::state::{Halt, Stage, State};
+use super::throttle::Throttle;
+use super::worker::{self, Ended};
+use crate::cloud::{Clock, Cloud};
+use crate::journal::Journal;
+
+/// Start guards that are being looked at.
+#[derive(Debug, Default)]
+struct Checking {
+    left: usize,
+    guards: u32,
+    failures: Vec<GuardFailure>,
+    unreachable: Option<CallError>,
+}
+
+struct Timer {
+    nap: Nap,
+    reply: oneshot::Sender<Result<(), Halt>>,
+}
+
+/// What a run works on and with.
+pub(super) struct Driver<'a> {
+    state: State,
+    journal: Journal,
+    cloud: Arc<dyn Cloud>,
+    clock: Arc<dyn Clock>,
+    listener: &'a dyn Listener,
+    signals: Signals,
+    slots: usize,
+    run: Arc<str>,
+    /// Stop once everything that stands before the first mutation was looked at.
+    pub only_check: bool,
+    graph: Arc<Graph>,
+    busy: Busy,
+    checking: Option<Checking>,
+    workers: JoinSet<Ended>,
+    timers: BTreeMap<(u64, u64), Timer>,
+    timer_number: u64,
+    throttle: Throttle,
+    owner: mpsc::UnboundedSender<Message>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+}
+
+impl<'a> Driver<'a> {
+    pub fn new(state: State, journal: Journal, header: &Header, setup: Setup<'a>) -> Self {
+        let Setup { cloud, clock, listener, signals } = setup;
+        let (owner, inbox) = mpsc::unbounded_channel();
+        Self {
+            graph: Arc::clone(&state.graph),
+            state,
+            journal,
+            cloud,
+            clock,
+            listener,
+            signals,
+            slots: header.concurrency.max(1) as usize,
+            run: header.run.as_str().into(),
+            only_check: false,
+            busy: Busy::default(),
+            checking: None,
+            workers: JoinSet::new(),
+            timers: BTreeMap::new(),
+            timer_number: 0,
+            throttle: Throttle::default(),
+            owner,
+            inbox,
+        }
+    }
+
+    /// Applies, journals and tells an event.
+    pub fn record(&mut self, event: &Event) -> Result<(), RunError> {
+        let at = self.clock.now();
+        let halted = self.state.halting();
+        self.state.apply(at, event)?;
+        self.journal.append(at, event)?;
+        self.listener.event(&RunEvent::of(&self.state, at, event));
+        let halting = self.state.halting();
+        if halting != halted
+            && let Some(halt) = halting
+        {
+            self.wake(halt);
+        }
+        Ok(())
+    }
+
+    /// Runs until the run ends or pauses.
+    pub async fn drive(mut self) -> Result<State, RunError> {
+        loop {
+            if self.dispatch()? {
+                break;
+            }
+            let due = self.timers.keys().next().map(|(at, _)| *at);
+            let asleep = self.timers.len() == self.workers.len();
+            let may_wait = due.is_some() && (asleep || !self.clock.is_virtual());
+            let clock = Arc::clone(&self.clock);
+            tokio::select! {
+                biased;
+                () = self.signals.next() => self.interrupted()?,
+                Some(message) = self.inbox.recv() => self.message(message)?,
+                Some(ended) = self.workers.join_next() => {
+                    let ended = ended.map_err(|e| RunError::Internal(format!("a worker broke: {e}")))?;
+                    self.ended(ended)?;
+                }
+                () = clock.wait_until(due.unwrap_or(0)), if may_wait => self.fire(),
+            }
+        }
+        self.cloud.settle().await.map_err(RunError::Settle)?;
+        Ok(self.state)
+    }
+
+    /// Carries out commands until there are none; whether the session is over.
+    fn dispatch(&mut self) -> Result<bool, RunError> {
+        loop {
+            self.busy.workers = self.workers.len();
+            let commands = next(&self.state, &self.busy, self.slots);
+            if commands.is_empty() {
+                break;
+            }
+            for command in commands {
+                if self.only_check && matches!(command, Command::Enter(_) | Command::End(_)) {
+                    return Ok(true);
+                }
+                self.carry_out(command)?;
+            }
+        }
+        if self.workers.is_empty() {
+            if self.state.paused.is_some() || matches!(self.state.stage, Stage::Ended(_)) {
+                return Ok(true);
+            }
+            return Err(RunError::Internal("nothing is in progress and nothing can begin".to_owned()));
+        }
+        Ok(false)
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), RunError> {
+        match command {
+            Command::Check(nodes) => {
+                self.checking = Some(Checking { left: nodes.len(), ..Checking::default() });
+                self.busy.checking = true;
+                for ix in &nodes {
+                    let task = self.task(*ix);
+                    self.workers.spawn(worker::check(task));
+                }
+                self.finish_checking()?;
+            }
+            Command::Enter(phase) => self.record(&Event::Enter { phase })?,
+            Command::Start(ix) => {
+                let node = self.graph.node(ix).id.clone();
+                self.record(&Event::Start { node })?;
+                let (task, known) = (self.task(ix), self.state.node(ix).clone());
+                self.workers.spawn(worker::node(task, known));
+            }
+            Command::Decide(ix, case) => {
+                self.busy.deciding.insert(ix);
+                let (task, known) = (self.task(ix), self.state.node(ix).clone());
+                self.workers.spawn(worker::decide(task, known, case));
+            }
+            Command::Pause(reason, nodes) => self.record(&Event::Paused { reason, nodes })?,
+            Command::End(outcome) => self.record(&Event::End { outcome })?,
+        }
+        Ok(())
+    }
+
+    fn task(&self, ix: usize) -> Task {
+        Task {
+            owner: self.owner.clone(),
+            cloud: Arc::clone(&self.cloud),
+            clock: Arc::clone(&self.clock),
+            graph: Arc::clone(&self.graph),
+            run: Arc::clone(&self.run),
+            ix,
+            answers: Arc::new(answers_for(&self.state, ix)),
+        }
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), RunError> {
+        let now = self.clock.now();
+        match message {
+            Message::Emit { event, reply } => {
+                let refused = match &event {
+                    Event::Intent { .. } => self.state.halting(),
+                    _ => None,
+                };
+                let answer = match refused {
+                    Some(halt) => Err(halt),
+                    None => Ok(self.record(&event)?),
+                };
+                // A worker that is gone needs no answer.
+                let _ = reply.send(answer);
+            }
+            Message::Sleep { until, nap, reply } => match self.state.halting() {
+                Some(halt) if halt == Halt::Stopped || nap == Nap::Light => {
+                    let _ = reply.send(Err(halt));
+                }
+                _ => {
+                    self.timer_number += 1;
+                    self.timers.insert((until, self.timer_number), Timer { nap, reply });
+                }
+            },
+            Message::Permit { service, operation, reply } => {
+                let _ = reply.send(self.throttle.permit(&service, &operation, now));
+            }
+            Message::Throttled { service, operation } => self.throttle.throttled(&service, &operation, now),
+            Message::Note { node, what } => {
+                self.listener.event(&RunEvent::about(&self.graph, &self.state, Some(node), now, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: Ended) -> Result<(), RunError> {
+        match ended {
+            Ended::Node(event) => event.map_or(Ok(()), |event| self.record(&event)),
+            Ended::Decided(ix, event) => {
+                self.busy.deciding.remove(&ix);
+                event.map_or(Ok(()), |event| self.record(&event))
+            }
+            Ended::Checked(result) => {
+                if let Some(checking) = &mut self.checking {
+                    checking.left -= 1;
+                    match result {
+                        Ok((guards, failures)) => {
+                            checking.guards += guards;
+                            checking.failures.extend(failures);
+                        }
+                        Err(Stop::Failed(Failure { kind, reason, .. })) => {
+                            let code = match kind {
+                                FailureKind::Unreachable => "unreachable",
+                                _ => "not answered",
+                            };
+                            checking.unreachable = Some(CallError { code: code.to_owned(), message: reason });
+                        }
+                        Err(Stop::Halt(_)) => {}
+                    }
+                }
+                self.finish_checking()
+            }
+        }
+    }
+
+    fn finish_checking(&mut self) -> Result<(), RunError> {
+        if self.checking.as_ref().is_none_or(|checking| checking.left > 0) {
+            return Ok(());
+        }
+        let Some(mut checking) = self.checking.take() else { return Ok(()) };
+        self.busy.checking = false;
+        // Workers come back in any order; what is said about them should not depend on it.
+        checking.failures.sort_by(|a, b| (&a.node, &a.field).cmp(&(&b.node, &b.field)));
+        let Checking { guards, failures, unreachable, .. } = checking;
+        self.record(&Event::Checked { guards, failures, unreachable })
+    }
+
+    fn interrupted(&mut self) -> Result<(), RunError> {
+        let times = self.state.interrupts + 1;
+        if times <= 2 { self.record(&Event::Interrupted { times }) } else { Ok(()) }
+    }
+
+    /// Ends the sleep of everybody who has nothing to settle.
+    fn wake(&mut self, halt: Halt) {
+        let all = std::mem::take(&mut self.timers);
+        for (key, timer) in all {
+            if halt == Halt::Stopped || timer.nap == Nap::Light {
+                let _ = timer.reply.send(Err(halt));
+            } else {
+                self.timers.insert(key, timer);
+            }
+        }
+    }
+
+    fn fire(&mut self) {
+        let now = self.clock.now();
+        while let Some(entry) = self.timers.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let _ = entry.remove().reply.send(Ok(()));
+        }
+    }
+}
+
+/// Whether a run that ends here is past its commit point.
+pub(super) fn past_commit(state: &State) -> bool {
+    use belay_schemas::journal::Ending;
+    matches!(state.stage, Stage::Finalize | Stage::Ended(Ending::Done | Ending::FinalizeIncomplete))
+}
+
+/// The word for a stage.
+pub(super) fn phase_of(state: &State) -> RunPhase {
+    match state.stage {
+        Stage::Checking => RunPhase::Checking,
+        Stage::Deploy | Stage::Settling(_) => RunPhase::Deploy,
+        Stage::Finalize => RunPhase::Finalize,
+        Stage::Undo => RunPhase::Undo,
+        Stage::Ended(_) if past_commit(state) => RunPhase::Finalize,
+        Stage::Ended(_) if state.undo.iter().any(Option::is_some) => RunPhase::Undo,
+        Stage::Ended(_) => RunPhase::Checking,
+    }
+}

@@ -1,0 +1,86 @@
+//! Guards: does what a node relies on still hold?
+//!
+//! Invariant: a guard that cannot be compared does not hold.
+
+use belay_schemas::condition;
+use belay_schemas::journal::{Failure, FailureKind, GuardFailure};
+use belay_schemas::plan::{Guard, Moment};
+use serde_json::Value;
+
+use super::late::Scope;
+use super::port::{Nap, Stop, Task};
+use super::read::{ask, name};
+
+/// Looks at one guard.
+pub(super) async fn check(
+    task: &Task,
+    scope: &Scope<'_>,
+    guard: &Guard,
+    deadline: u64,
+) -> Result<Vec<GuardFailure>, Stop> {
+    let failure = |field: &str, expected: Value, found: Value, error: Option<String>| GuardFailure {
+        node: task.node().id.clone(),
+        read: name(&guard.read),
+        field: field.to_owned(),
+        expected,
+        found,
+        error,
+    };
+    let answer = match ask(task, scope, &guard.read, deadline, Nap::Light).await {
+        Ok(answer) => answer,
+        Err(Stop::Failed(Failure { kind: FailureKind::Rejected | FailureKind::Value, reason, .. })) => {
+            return Ok(vec![failure("", Value::Null, Value::Null, Some(reason))]);
+        }
+        Err(stop) => return Err(stop),
+    };
+    let bind = scope.bind(&guard.bind)?;
+    let mut failures = Vec::new();
+    for (field, expected) in &guard.holds {
+        let expected = scope.document(expected)?;
+        match condition::evaluate(field, &bind, &answer) {
+            Ok(found) if same(&found, &expected) => {}
+            Ok(found) => failures.push(failure(field, expected, found, None)),
+            Err(condition::ConditionError::Evaluation { .. }) if answer.is_null() => {
+                failures.push(failure(field, expected, Value::Null, None));
+            }
+            Err(error) => failures.push(failure(field, expected, Value::Null, Some(error.to_string()))),
+        }
+    }
+    Ok(failures)
+}
+
+/// The guards that stand for the start of the run.
+pub(super) async fn at_start(task: &Task) -> Result<(u32, Vec<GuardFailure>), Stop> {
+    let (deadline, scope) = (task.deadline(), task.scope());
+    let (mut count, mut failures) = (0, Vec::new());
+    for guard in task.node().guards.iter().filter(|guard| guard.at == Some(Moment::Start)) {
+        count += 1;
+        failures.extend(check(task, &scope, guard, deadline).await?);
+    }
+    Ok((count, failures))
+}
+
+/// The guards that are looked at just before the action.
+pub(super) async fn before_action(task: &Task, scope: &Scope<'_>, deadline: u64) -> Result<(), Stop> {
+    let mut failures = Vec::new();
+    for guard in task.node().guards.iter().filter(|guard| guard.after.is_some()) {
+        failures.extend(check(task, scope, guard, deadline).await?);
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    Err(Stop::fail(FailureKind::Guard, words.join("; ")))
+}
+
+/// Equality of JSON values in which 3 and 3.0 are the same number, because JMESPath counts in floating point.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => left == right,
+    }
+}

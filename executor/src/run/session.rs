@@ -1,0 +1,332 @@
+//! Sessions: an executor begins a run, or takes one up from its journal.
+//!
+//! Invariants: everything that can be refused is refused before a run's directory is made or its journal touched; the
+//! lock is held from before the first record to after the last.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use belay_schemas::FORMAT;
+use belay_schemas::journal::{Event, GuardFailure, Header, KIND, OnFailure, SessionMode};
+use belay_schemas::plan::{Action, Plan};
+
+use super::driver::Driver;
+use super::error::RunError;
+use super::graph::Graph;
+use super::listener::{Listener, Silent};
+use super::outcome::Outcome;
+use super::way_back;
+use super::signals::Signals;
+use super::state::{Stage, State};
+use super::status::{RunStatus, stale};
+use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
+use crate::journal::{Contents, Journal, MemorySink, Runs, Sink, fresh_run_id};
+use crate::lock::Lock;
+
+/// What a run is taken up for.
+pub use belay_schemas::journal::SessionMode as Mode;
+
+/// How to begin a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The journal directory.
+    pub journal: PathBuf,
+    /// What a failure leads to.
+    pub on_failure: OnFailure,
+    /// Nodes in progress at the same time, at most.
+    pub concurrency: u32,
+    /// The run's id; without one it is made from the time.
+    pub run_id: Option<String>,
+    /// The configured region.
+    pub region: Option<String>,
+    /// The simulated world, if it is one.
+    pub world: Option<String>,
+}
+
+impl Options {
+    /// Nodes in progress at the same time when nobody says otherwise.
+    pub const CONCURRENCY: u32 = 32;
+
+    /// The defaults, with a journal directory.
+    pub fn new(journal: impl Into<PathBuf>) -> Self {
+        Self {
+            journal: journal.into(),
+            on_failure: OnFailure::Rollback,
+            concurrency: Self::CONCURRENCY,
+            run_id: None,
+            region: None,
+            world: None,
+        }
+    }
+}
+
+/// What a run works on and who watches.
+pub struct Setup<'a> {
+    /// What answers the calls.
+    pub cloud: Arc<dyn Cloud>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who watches.
+    pub listener: &'a dyn Listener,
+    /// Who may interrupt.
+    pub signals: Signals,
+}
+
+impl Setup<'_> {
+    /// Nobody watches and nobody interrupts.
+    pub fn quiet(cloud: Arc<dyn Cloud>, clock: Arc<dyn Clock>) -> Self {
+        Self { cloud, clock, listener: &Silent, signals: Signals::none() }
+    }
+}
+
+/// Checks that a plan is whole and can be run.
+fn load(plan: &Plan) -> Result<Arc<Graph>, RunError> {
+    if plan.format != FORMAT {
+        return Err(RunError::Format(plan.format));
+    }
+    let found = plan.computed_digest();
+    if found != plan.digest {
+        return Err(RunError::Digest { said: plan.digest.clone(), found });
+    }
+    Ok(Arc::new(Graph::new(plan.clone())?))
+}
+
+/// Begins a run of a plan and drives it to its end.
+///
+/// # Errors
+/// Everything that keeps a run from beginning, and a journal that cannot be written.
+pub async fn apply(plan: &Plan, options: &Options, setup: Setup<'_>) -> Result<RunStatus, RunError> {
+    let graph = load(plan)?;
+    let mut header = header(plan, options, setup.clock.now());
+    if plan.nodes.is_empty() {
+        let mut status = RunStatus::of(&header, &State::new(graph, options.on_failure));
+        status.run.clear();
+        status.outcome = Some(Outcome::NothingToDo);
+        return Ok(status);
+    }
+    header.account = identify(plan, options.region.as_deref(), &setup).await?;
+    let runs = Runs::new(&options.journal);
+    crate::journal::make_private_dir(runs.dir())?;
+    let _lock = lock(&runs, &header)?;
+    let (_, sink) = runs.create(&header.run, plan)?;
+    let journal = Journal::begin(Box::new(sink), &header)?;
+    go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await
+}
+
+/// Begins a run whose journal goes to a sink of the caller's, without lock and directory: for rehearsals.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn begin(
+    plan: &Plan,
+    options: &Options,
+    sink: Box<dyn Sink>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    let graph = load(plan)?;
+    let mut header = header(plan, options, setup.clock.now());
+    header.account = identify(plan, options.region.as_deref(), &setup).await?;
+    let journal = Journal::begin(sink, &header)?;
+    go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await
+}
+
+/// Takes a run up from what was read of its journal; further records go to a sink of the caller's.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn take_up(
+    plan: &Plan,
+    contents: &Contents,
+    mode: SessionMode,
+    approve: &[String],
+    sink: Box<dyn Sink>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    let state = replay(plan, contents)?;
+    let gates = gates(&state, approve)?;
+    if mode == SessionMode::Rollback {
+        way_back::check(&contents.header.run, &state)?;
+    } else if let Some(over) = over(&contents.header, &state) {
+        return Ok(over);
+    }
+    let last = contents.records.len() as u64;
+    let journal = Journal::go_on(sink, last, contents.sum.clone());
+    go(contents.header.clone(), state, journal, mode, &gates, setup).await
+}
+
+/// Goes on with a run: after a crash, a pause, an incomplete finalize, or once a person has put right what was stuck.
+///
+/// # Errors
+/// Damage, another account, a lock that is held.
+pub async fn resume(
+    run_dir: &Path,
+    approve: &[String],
+    region: Option<&str>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    again(run_dir, SessionMode::Resume, approve, region, setup).await
+}
+
+/// Takes a run back.
+///
+/// # Errors
+/// As [`resume`], and when there is nothing to take back or no way back any more.
+pub async fn rollback(run_dir: &Path, region: Option<&str>, setup: Setup<'_>) -> Result<RunStatus, RunError> {
+    again(run_dir, SessionMode::Rollback, &[], region, setup).await
+}
+
+async fn again(
+    run_dir: &Path,
+    mode: SessionMode,
+    approve: &[String],
+    region: Option<&str>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    // The lock comes first, so that nobody writes between reading and appending.
+    let header = crate::journal::read(&run_dir.join("journal.jsonl"))?.header;
+    let _lock = lock(&Runs::of_run(run_dir), &header)?;
+    let (contents, plan) = Runs::open(run_dir)?;
+    let pinned = Plan { target: pinned(&plan, &contents.header), ..plan.clone() };
+    identify(&pinned, region, &setup).await?;
+    let sink = Runs::append(run_dir, &contents)?;
+    take_up(&plan, &contents, mode, approve, Box::new(sink), setup).await
+}
+
+/// The plan's target with what the run's header pinned.
+fn pinned(plan: &Plan, header: &Header) -> belay_schemas::plan::Target {
+    let mut target = plan.target.clone();
+    target.account = Some(header.account.clone());
+    target.region = header.region.clone();
+    target
+}
+
+/// How a run stands.
+///
+/// # Errors
+/// Damage.
+pub fn status(run_dir: &Path) -> Result<RunStatus, RunError> {
+    let (contents, plan) = Runs::open(run_dir)?;
+    Ok(RunStatus::of(&contents.header, &replay(&plan, &contents)?))
+}
+
+/// Looks at everything that has to hold before the first mutation, and changes nothing.
+///
+/// # Errors
+/// A plan that cannot be run, another account, a target that cannot be reached.
+pub async fn verify(plan: &Plan, region: Option<&str>, setup: Setup<'_>) -> Result<Vec<GuardFailure>, RunError> {
+    let graph = load(plan)?;
+    if plan.nodes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut header = header(plan, &Options::new("."), setup.clock.now());
+    header.account = identify(plan, region, &setup).await?;
+    let state = State::new(graph, OnFailure::Rollback);
+    let journal = Journal::begin(Box::new(MemorySink::default()), &header)?;
+    let mut driver = Driver::new(state, journal, &header, setup);
+    driver.only_check = true;
+    let state = driver.drive().await?;
+    match &state.unreachable {
+        Some(reason) => Err(RunError::Identity(CloudError::new(ErrorKind::Environment, "unreachable", reason.clone()))),
+        None => Ok(stale(&state)),
+    }
+}
+
+fn header(plan: &Plan, options: &Options, now: u64) -> Header {
+    Header {
+        format: FORMAT,
+        kind: KIND.to_owned(),
+        run: options.run_id.clone().unwrap_or_else(|| fresh_run_id(now)),
+        plan: plan.digest.clone(),
+        belay: env!("CARGO_PKG_VERSION").to_owned(),
+        project: plan.project.clone(),
+        target: plan.target.clone(),
+        account: String::new(),
+        region: plan.target.region.clone().or_else(|| options.region.clone()),
+        world: options.world.clone(),
+        started_at: now,
+        on_failure: options.on_failure,
+        concurrency: options.concurrency.max(1),
+    }
+}
+
+/// The account of the credentials, which must be the plan's.
+async fn identify(plan: &Plan, region: Option<&str>, setup: &Setup<'_>) -> Result<String, RunError> {
+    if let (Some(plan), Some(found)) = (&plan.target.region, region)
+        && plan != found
+    {
+        return Err(RunError::Region { plan: plan.clone(), found: found.to_owned() });
+    }
+    let mut tries = 0;
+    let answer = loop {
+        match setup.cloud.call("sts", "GetCallerIdentity", &serde_json::json!({})).await {
+            Ok(answer) => break answer,
+            Err(error) if tries < 3 && matches!(error.kind, ErrorKind::Transient | ErrorKind::Unknown) => {
+                tries += 1;
+                setup.clock.wait_until(setup.clock.now() + 1000 * tries).await;
+            }
+            Err(error) => return Err(RunError::Identity(error)),
+        }
+    };
+    let Some(found) = answer["Account"].as_str() else {
+        let error = CloudError::new(ErrorKind::Environment, "NoAccount", "GetCallerIdentity told no account");
+        return Err(RunError::Identity(error));
+    };
+    match &plan.target.account {
+        Some(plan) if plan != found => Err(RunError::Account { plan: plan.clone(), found: found.to_owned() }),
+        _ => Ok(found.to_owned()),
+    }
+}
+
+fn lock(runs: &Runs, header: &Header) -> Result<Lock, RunError> {
+    let world = header.world.as_deref();
+    Ok(Lock::take(runs.dir(), &header.project, &header.account, &header.target, world, &header.run)?)
+}
+
+/// The state that a journal leads to.
+fn replay(plan: &Plan, contents: &Contents) -> Result<State, RunError> {
+    let found = plan.computed_digest();
+    if found != contents.header.plan {
+        let expected = contents.header.plan.clone();
+        return Err(crate::journal::JournalError::OtherPlan { expected, found }.into());
+    }
+    let mut state = State::new(Arc::new(Graph::new(plan.clone())?), contents.header.on_failure);
+    for record in &contents.records {
+        state
+            .apply(record.at, &record.event)
+            .map_err(|source| RunError::Replay { record: record.seq, source })?;
+    }
+    Ok(state)
+}
+
+/// A run that is over for good has nothing to go on with.
+fn over(header: &Header, state: &State) -> Option<RunStatus> {
+    use belay_schemas::journal::Ending;
+    let over =
+        matches!(state.stage, Stage::Ended(Ending::Done | Ending::RolledBack | Ending::Stale | Ending::Environment));
+    over.then(|| RunStatus::of(header, state))
+}
+
+fn gates(state: &State, approve: &[String]) -> Result<Vec<Event>, RunError> {
+    let gate = |id: &String| match state.graph.find(id).map(|ix| &state.graph.node(ix).action) {
+        Some(Action::Gate { .. }) => Ok(Event::Approved { node: id.clone() }),
+        _ => Err(RunError::NoGate(id.clone())),
+    };
+    approve.iter().map(gate).collect()
+}
+
+async fn go(
+    header: Header,
+    state: State,
+    journal: Journal,
+    mode: SessionMode,
+    gates: &[Event],
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    let mut driver = Driver::new(state, journal, &header, setup);
+    driver.record(&Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() })?;
+    for gate in gates {
+        driver.record(gate)?;
+    }
+    let state = driver.drive().await?;
+    Ok(RunStatus::of(&header, &state))
+}
