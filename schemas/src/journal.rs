@@ -48,6 +48,9 @@ pub struct Header {
     pub on_failure: OnFailure,
     /// Nodes in progress at the same time, at most.
     pub concurrency: u32,
+    /// Checksum over this line; empty until it is written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sum: String,
 }
 
 /// What a failure before the commit point leads to.
@@ -73,6 +76,16 @@ pub struct Record {
     pub event: Event,
     /// Checksum over this line and everything before it.
     pub sum: String,
+}
+
+/// Any line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Line {
+    /// The first one.
+    Header(Header),
+    /// Every other one.
+    Record(Record),
 }
 
 /// What happened.

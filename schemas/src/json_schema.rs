@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::environment::Environment;
+use crate::journal::Line;
 use crate::model::Model;
 use crate::observed::Observed;
 use crate::plan::{Plan, pretty};
@@ -27,11 +28,14 @@ pub enum Kind {
     Observed,
     /// What runs.
     Plan,
+    /// What a run did; the schema is of one line.
+    Journal,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Model, Self::Environment, Self::Scope, Self::Observed, Self::Plan];
+    pub const ALL: [Self; 6] =
+        [Self::Model, Self::Environment, Self::Scope, Self::Observed, Self::Plan, Self::Journal];
 
     /// The word for it: `model`, `plan`, …
     pub fn name(self) -> &'static str {
@@ -41,6 +45,7 @@ impl Kind {
             Self::Scope => "scope",
             Self::Observed => "observed",
             Self::Plan => "plan",
+            Self::Journal => "journal",
         }
     }
 
@@ -62,6 +67,7 @@ pub fn document(kind: Kind) -> String {
         Kind::Scope => generate::<Scope>(false),
         Kind::Observed => generate::<Observed>(false),
         Kind::Plan => generate::<Plan>(false),
+        Kind::Journal => generate::<Line>(false),
     };
     if let Value::Object(map) = &mut schema {
         map.insert("title".into(), format!("Belay {}", kind.name()).into());
@@ -77,6 +83,7 @@ pub fn input(kind: Kind) -> Value {
         Kind::Scope => generate::<Scope>(false),
         Kind::Observed => generate::<Observed>(false),
         Kind::Plan => generate::<Plan>(false),
+        Kind::Journal => generate::<Line>(false),
     }
 }
 

@@ -81,6 +81,6 @@ fn header(line: &[u8]) -> Result<(Header, String), JournalError> {
     if line::chain("", body) != said {
         return Err(damaged("its checksum does not match".into()));
     }
-    let header = serde_json::from_str(&format!("{body}}}")).map_err(|e| damaged(e.to_string()))?;
+    let header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
     Ok((header, said.to_owned()))
 }

@@ -113,37 +113,11 @@ impl Runs {
 
 /// A new run id: the time, so that ids sort by it, and six hex digits of the process's own entropy.
 pub fn fresh_run_id(now: u64) -> String {
-    let seconds = now / 1000;
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    let time: String = crate::time::rfc3339(now).chars().filter(|c| !matches!(c, '-' | ':')).collect();
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
     let noise = hasher.finish() & 0x00ff_ffff;
-    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z-{noise:06x}", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-/// Year, month and day of a number of days since 1970-01-01.
-fn civil(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    loop {
-        let length = if leap(year) { 366 } else { 365 };
-        if days < length {
-            break;
-        }
-        days -= length;
-        year += 1;
-    }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
+    format!("{time}-{noise:06x}")
 }
 
 pub(crate) fn make_private_dir(path: &Path) -> Result<(), JournalError> {

@@ -12,6 +12,9 @@ pub enum RunError {
     /// The plan cannot be run.
     #[error("the plan cannot be run: {0}")]
     Plan(#[from] GraphError),
+    /// The plan breaks rules that hold for all plans.
+    #[error(transparent)]
+    Rules(belay_schemas::checker::LoadError),
     /// The plan is of another format.
     #[error("the plan has format {0}; this version of belay runs format {supported}", supported = belay_schemas::FORMAT)]
     Format(u32),
@@ -99,7 +102,7 @@ impl RunError {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Plan(_) | Self::Format(_) | Self::Digest { .. } | Self::Replay { .. } => 1,
+            Self::Plan(_) | Self::Rules(_) | Self::Format(_) | Self::Digest { .. } | Self::Replay { .. } => 1,
             Self::NoGate(_) | Self::NothingToRollBack { .. } | Self::Destroyed { .. } => 1,
             Self::Account { .. } | Self::Region { .. } | Self::Identity(_) | Self::Lock(_) | Self::Settle(_) => 6,
             Self::Journal(JournalError::Io { .. }) => 6,

@@ -1,5 +1,5 @@
 //! The engine against a scripted world: forward, backward, interrupted, resumed.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod back;
 mod forward;
