@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+pub mod progress;
 pub mod run;
 pub mod time;
 

@@ -1,0 +1,283 @@
+//! The story of a run: from its events to lines that people read.
+//!
+//! Invariant: pure; the same plan and events give the same lines.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::journal::{CallOutcome, Failure, RunPhase, SessionMode};
+use belay_schemas::plan::{Action, Phase, Plan};
+use serde_json::Value;
+
+use super::Tone;
+use crate::run::{NodeWord, RunEvent, RunStatus, What};
+use crate::time::duration;
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When, in milliseconds since the epoch on the run's clock.
+    pub at: u64,
+    /// The node that it is about.
+    pub node: Option<String>,
+    /// What kind of news it is.
+    pub tone: Tone,
+    /// The news.
+    pub text: String,
+    /// Lines that belong below it, indented.
+    pub details: Vec<String>,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// Its work began, at that time.
+    Running(u64),
+    /// It is done.
+    Done,
+    /// It failed, or was left before it was done.
+    Over,
+}
+
+/// Steps that are done and steps that there are, in the direction in which the run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Done.
+    pub done: usize,
+    /// Altogether.
+    pub all: usize,
+}
+
+/// What is known of a run from its events so far.
+#[derive(Debug, Clone)]
+pub struct Story {
+    plan: Plan,
+    nodes: BTreeMap<String, NodeState>,
+    progress: BTreeMap<String, String>,
+    phase: Option<RunPhase>,
+    committed: bool,
+}
+
+impl Story {
+    /// The story of a run of `plan`, before anything happened.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, nodes: BTreeMap::new(), progress: BTreeMap::new(), phase: None, committed: false }
+    }
+
+    /// The story of a run that is taken up where it stands.
+    pub fn from(plan: Plan, status: &RunStatus) -> Self {
+        let mut story = Self::new(plan);
+        let done = status.nodes.iter().filter(|node| node.state == NodeWord::Done);
+        story.nodes = done.map(|node| (node.node.clone(), NodeState::Done)).collect();
+        story.phase = Some(status.phase);
+        story.committed = status.phase == RunPhase::Finalize;
+        story
+    }
+
+    /// The plan that runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The part of the run that it is in.
+    pub fn phase(&self) -> Option<RunPhase> {
+        self.phase
+    }
+
+    /// The nodes that are being worked on, with the time at which each began.
+    pub fn running(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.nodes.iter().filter_map(|(id, state)| match state {
+            NodeState::Running(at) => Some((id.as_str(), *at)),
+            NodeState::Done | NodeState::Over => None,
+        })
+    }
+
+    /// Where a node stands: a wait in its plan's own words or numbers, a call that is made again with the reason.
+    pub fn progress(&self, node: &str) -> Option<&str> {
+        self.progress.get(node).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// How many steps are done: forward ones, or on the way back the compensations that were begun.
+    pub fn tally(&self) -> Tally {
+        let back = self.phase == Some(RunPhase::Undo);
+        let counted = |id: &str, phase: Phase| {
+            if back { phase == Phase::Undo && self.nodes.contains_key(id) } else { phase != Phase::Undo }
+        };
+        let mut tally = Tally::default();
+        for node in self.plan.nodes.iter().filter(|n| counted(&n.id, n.phase)) {
+            tally.all += 1;
+            tally.done += usize::from(self.nodes.get(&node.id) == Some(&NodeState::Done));
+        }
+        tally
+    }
+
+    /// Takes an event in and says what there is to tell about it.
+    pub fn apply(&mut self, event: &RunEvent) -> Vec<Line> {
+        let at = event.at;
+        let id = event.node.as_deref().unwrap_or_default();
+        let line = |tone, text: String| vec![Line { at, node: event.node.clone(), tone, text, details: Vec::new() }];
+        match &event.what {
+            What::Session { mode } => match mode {
+                SessionMode::Apply => Vec::new(),
+                SessionMode::Resume => line(Tone::Plain, "resumed".to_owned()),
+                SessionMode::Rollback => line(Tone::Warn, "asked to roll back".to_owned()),
+            },
+            What::Checked { guards, failures } => {
+                if failures.is_empty() {
+                    return line(Tone::Quiet, assumptions_hold(*guards));
+                }
+                let text = match guards {
+                    1 => "the plan's one assumption does not hold".to_owned(),
+                    _ => format!("{} of the plan's {guards} assumptions do not hold", failures.len()),
+                };
+                let mut lines = line(Tone::Bad, text);
+                lines[0].details = failures.iter().map(ToString::to_string).collect();
+                lines
+            }
+            What::Entered { phase } => {
+                self.phase = Some(*phase);
+                match phase {
+                    RunPhase::Checking | RunPhase::Deploy => Vec::new(),
+                    RunPhase::Finalize => {
+                        self.committed = true;
+                        let text = "commit point reached: the new state stays, what is left is tidying";
+                        line(Tone::Good, text.to_owned())
+                    }
+                    RunPhase::Undo => line(Tone::Warn, "going back to the state before the run".to_owned()),
+                }
+            }
+            What::Started => {
+                self.nodes.insert(id.to_owned(), NodeState::Running(at));
+                self.progress.remove(id);
+                self.beginning(id).map_or_else(Vec::new, |(tone, text)| line(tone, text))
+            }
+            What::Listed { items } => line(Tone::Quiet, format!("{} in the list", count(*items, "item"))),
+            What::Sending { attempt, .. } if *attempt > 1 => {
+                self.progress.remove(id);
+                line(Tone::Quiet, format!("sent again (attempt {attempt})"))
+            }
+            What::Answered { outcome, .. } => {
+                outcome_said(outcome).map_or_else(Vec::new, |(tone, text)| line(tone, text))
+            }
+            What::Retrying { operation, reason, at: again } => {
+                let text = format!("{operation}: {reason}; again in {}", duration(again.saturating_sub(at)));
+                self.progress.insert(id.to_owned(), text.clone());
+                line(Tone::Warn, text)
+            }
+            What::Polled { clocks, holding } => {
+                let mut now = said(&clocks.progress);
+                if *holding {
+                    let held = if now.is_empty() { "holding" } else { ", holding" };
+                    now.push_str(held);
+                }
+                let before = self.progress.insert(id.to_owned(), now.clone());
+                let news = !now.is_empty() && before.as_ref() != Some(&now);
+                if news { line(Tone::Quiet, now) } else { Vec::new() }
+            }
+            What::Done { .. } => {
+                let took = self.took(at, id);
+                self.nodes.insert(id.to_owned(), NodeState::Done);
+                if self.plan.node(id).is_some_and(|n| matches!(n.action, Action::Commit { .. })) {
+                    // What follows it tells.
+                    return Vec::new();
+                }
+                line(Tone::Good, format!("done in {}", duration(took)))
+            }
+            What::Failed { failure } => {
+                let text = format!("FAILED after {}: {}", duration(self.took(at, id)), failure.reason);
+                self.nodes.insert(id.to_owned(), NodeState::Over);
+                let mut lines = line(Tone::Bad, text);
+                lines[0].details = evidence(failure);
+                lines
+            }
+            What::Abandoned => {
+                self.nodes.insert(id.to_owned(), NodeState::Over);
+                line(Tone::Quiet, "left".to_owned())
+            }
+            What::Approved => line(Tone::Good, "approved".to_owned()),
+            What::Interrupted { times } => line(Tone::Warn, self.interruption(*times).to_owned()),
+            // The verdict tells these.
+            What::Sending { .. } | What::Case { .. } | What::Paused { .. } | What::Ended { .. } => Vec::new(),
+        }
+    }
+
+    /// A step that takes time is told when it begins, any other only when it is done.
+    fn beginning(&self, id: &str) -> Option<(Tone, String)> {
+        let node = self.plan.node(id)?;
+        match &node.action {
+            Action::Wait { .. } | Action::Exec { .. } | Action::Http { .. } | Action::Delay { .. } => {
+                Some((Tone::Quiet, node.summary.clone()))
+            }
+            Action::Gate { gate } => Some((Tone::Warn, format!("asks: {}", gate.text))),
+            Action::Call { .. } | Action::Read { .. } | Action::Commit { .. } => None,
+        }
+    }
+
+    fn interruption(&self, times: u32) -> &'static str {
+        match (times, self.phase) {
+            (0 | 1, _) if self.committed => "interrupted: past the commit point, stopping where it can be resumed",
+            (0 | 1, Some(RunPhase::Undo)) => {
+                "interrupted: already going back (once more stops where it can be resumed)"
+            }
+            (0 | 1, _) => "interrupted: turning back (once more stops where it can be resumed)",
+            _ => "interrupted again: stopping where it can be resumed",
+        }
+    }
+
+    fn took(&self, at: u64, node: &str) -> u64 {
+        match self.nodes.get(node) {
+            Some(NodeState::Running(since)) => at.saturating_sub(*since),
+            _ => 0,
+        }
+    }
+}
+
+fn outcome_said(outcome: &CallOutcome) -> Option<(Tone, String)> {
+    Some(match outcome {
+        // A retry or a failure follows these, and tells.
+        CallOutcome::Applied { .. }
+        | CallOutcome::Rejected { .. }
+        | CallOutcome::Transient { .. }
+        | CallOutcome::Unreachable { .. } => return None,
+        CallOutcome::Unknown { error } => {
+            (Tone::Warn, format!("no certain answer ({error}); finding out whether it took effect"))
+        }
+        CallOutcome::ProvenApplied { .. } => (Tone::Plain, "it did take effect".to_owned()),
+        CallOutcome::ProvenNotApplied {} => (Tone::Plain, "it did not take effect".to_owned()),
+    })
+}
+
+fn assumptions_hold(guards: u32) -> String {
+    match guards {
+        0 => "the plan makes no assumptions".to_owned(),
+        1 => "the plan's one assumption holds".to_owned(),
+        _ => format!("all {guards} assumptions of the plan hold"),
+    }
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// A progress value as a few words: texts as they are, lists joined, objects as `name value`.
+fn said(progress: &Value) -> String {
+    match progress {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(said).filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            map.iter().map(|(name, value)| format!("{name} {}", said(value))).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The evidence of a failure, as lines.
+pub(super) fn evidence(failure: &Failure) -> Vec<String> {
+    let mut lines = Vec::new();
+    for finding in failure.evidence.iter().filter(|f| !f.lines.is_empty()) {
+        lines.push(format!("{}:", finding.title));
+        lines.extend(finding.lines.iter().flat_map(|l| l.lines()).map(|line| format!("  {line}")));
+    }
+    lines
+}
