@@ -2,7 +2,10 @@
 //!
 //! Invariants: a pure function of its inputs: no files, network, clock, entropy, process environment or async runtime.
 
+pub mod compile;
 pub mod diagnostics;
+pub mod ecs;
+mod meaning;
 mod nearest;
 pub mod source;
 mod structure;

@@ -34,8 +34,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Model, Self::Environment, Self::Scope, Self::Observed, Self::Plan, Self::Journal];
+    pub const ALL: [Self; 6] = [Self::Model, Self::Environment, Self::Scope, Self::Observed, Self::Plan, Self::Journal];
 
     /// The word for it: `model`, `plan`, …
     pub fn name(self) -> &'static str {

@@ -98,13 +98,7 @@ pub(super) async fn read(task: &Task, call: &Call, deadline: u64, nap: Nap) -> R
 }
 
 /// Resolves and makes a read of a node's action, guard, probe or case.
-pub(super) async fn ask(
-    task: &Task,
-    scope: &Scope<'_>,
-    call: &Call,
-    deadline: u64,
-    nap: Nap,
-) -> Result<Value, Stop> {
+pub(super) async fn ask(task: &Task, scope: &Scope<'_>, call: &Call, deadline: u64, nap: Nap) -> Result<Value, Stop> {
     match scope.call(call)? {
         Resolved::Nothing => Ok(Value::Null),
         Resolved::Call(resolved) => {

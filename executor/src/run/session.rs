@@ -16,10 +16,10 @@ use super::error::RunError;
 use super::graph::Graph;
 use super::listener::{Listener, Silent};
 use super::outcome::Outcome;
-use super::way_back;
 use super::signals::Signals;
 use super::state::{Stage, State};
 use super::status::{RunStatus, stale};
+use super::way_back;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 use crate::journal::{Contents, Journal, MemorySink, Runs, Sink, fresh_run_id};
 use crate::lock::Lock;
@@ -301,9 +301,7 @@ fn replay(plan: &Plan, contents: &Contents) -> Result<State, RunError> {
     }
     let mut state = State::new(Arc::new(Graph::new(plan.clone())?), contents.header.on_failure);
     for record in &contents.records {
-        state
-            .apply(record.at, &record.event)
-            .map_err(|source| RunError::Replay { record: record.seq, source })?;
+        state.apply(record.at, &record.event).map_err(|source| RunError::Replay { record: record.seq, source })?;
     }
     Ok(state)
 }

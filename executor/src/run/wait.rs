@@ -144,7 +144,10 @@ fn lenient<T>(result: Result<T, ConditionError>, trouble: &mut Option<String>) -
 enum Poll {
     Answers(Vec<Value>),
     /// Nothing was learnt this time.
-    Silent { reason: String, unreachable: bool },
+    Silent {
+        reason: String,
+        unreachable: bool,
+    },
     Refused(String),
 }
 

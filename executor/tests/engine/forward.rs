@@ -72,10 +72,7 @@ fn a_start_guard_that_does_not_hold_names_the_field_and_nothing_is_changed() {
     let (status, _) = run(&chain(&["a", "b"]).build(), &world);
     assert_eq!(outcome(&status), Outcome::Stale);
     assert_eq!(outcome(&status).exit_code(), 5);
-    assert_eq!(
-        status.stale[0].to_string(),
-        "b.set: test Get: `thing.value` is \"other\", the plan relies on \"old\""
-    );
+    assert_eq!(status.stale[0].to_string(), "b.set: test Get: `thing.value` is \"other\", the plan relies on \"old\"");
     assert_eq!(world.log(), [""; 0]);
 }
 

@@ -25,7 +25,12 @@ pub fn block<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub fn setup(world: &World) -> Setup<'static> {
-    Setup { cloud: Arc::new(world.clone()), clock: Arc::new(world.clone()), listener: &Silent, signals: Signals::none() }
+    Setup {
+        cloud: Arc::new(world.clone()),
+        clock: Arc::new(world.clone()),
+        listener: &Silent,
+        signals: Signals::none(),
+    }
 }
 
 pub fn options() -> Options {

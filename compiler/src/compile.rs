@@ -1,0 +1,318 @@
+//! The compiler's stages in order: validate → resolve → normalise → diff → lower → order → check → emit.
+//!
+//! Invariants: a pure function of loaded inputs, observed state and options; a plan comes out only when nothing is wrong
+//! with them and the independent checker finds nothing wrong with it.
+
+use std::collections::BTreeSet;
+
+use belay_schemas::FORMAT;
+use belay_schemas::checker;
+use belay_schemas::late::is_reserved;
+use belay_schemas::model::TeardownOrphans;
+use belay_schemas::observed::Observed;
+use belay_schemas::plan::{Inputs, Mode, Notice, Plan, Target, canonical_digest};
+use belay_schemas::scope::Scope;
+use serde_json::Value;
+
+use crate::diagnostics::{Diagnostic, Place, Report, Severity};
+use crate::ecs::desired::{self, Desired};
+use crate::ecs::facts::Facts;
+use crate::ecs::lower::{self, Work};
+use crate::ecs::ownership::{self, Orphan, Standing};
+use crate::ecs::settings::{self, Settings};
+use crate::ecs::{Context, diff, rules};
+use crate::meaning;
+use crate::source::Loaded;
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Project name.
+    pub project: String,
+    /// Deploy or tear down.
+    pub mode: Mode,
+    /// Replace all tasks even where nothing differs.
+    pub replace_all: bool,
+    /// Only these components; all when empty.
+    pub only: Vec<String>,
+}
+
+/// Compiles a plan; absent when the report holds an error.
+pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, report: &mut Report) -> Option<Plan> {
+    check_options(loaded, observed, options, report);
+    meaning::check(loaded, report);
+    let settings = settings::resolve(&loaded.environment, report);
+    let facts = observed.map(Facts::new);
+    let context = Context { loaded, options, settings: &settings, facts: facts.as_ref() };
+    if let Some(observed) = observed {
+        check_observed(context, observed, report);
+    }
+    let only: BTreeSet<&str> = options.only.iter().map(String::as_str).collect();
+    let included = |name: &str| only.is_empty() || only.contains(name);
+    let mut work = Vec::new();
+    if options.mode == Mode::Deploy {
+        for (name, component) in loaded.model.components.iter().filter(|(name, _)| included(name)) {
+            let desired = desired::build(context, name, component, report);
+            rules::check(context, &desired, report);
+            refuse_reserved(&desired, report);
+            if let Some(work_on_it) = work_on(context, &desired, report) {
+                rules::check_capacity(context, &desired, &work_on_it, report);
+                work.push((desired, work_on_it));
+            }
+        }
+    }
+    let orphans = orphans(context, &included, report);
+    let leftovers = leftover_families(context, &orphans, &included);
+    if report.has_errors() {
+        return None;
+    }
+    let lowering = lower::lower(context, &work, &orphans, &leftovers, report);
+    if report.has_errors() {
+        return None;
+    }
+    let plan = Plan {
+        format: FORMAT,
+        compiler: Some(concat!("belayc ", env!("CARGO_PKG_VERSION")).to_owned()),
+        project: options.project.clone(),
+        mode: options.mode,
+        target: target(&settings, facts.as_ref()),
+        inputs: Inputs {
+            model: loaded.model_digest(),
+            environment: loaded.environment_digest(),
+            observed: facts.as_ref().map(|f| canonical_digest(&f.used(), &[])),
+        },
+        components: lowering.components,
+        notices: notices(report),
+        nodes: lowering.nodes,
+        edges: lowering.edges,
+        digest: String::new(),
+    }
+    .seal();
+    let violations = checker::check(&plan);
+    for violation in &violations {
+        report.push(
+            Diagnostic::error(
+                "B900",
+                format!("the compiled plan breaks rule {}: {}", violation.rule, violation.message),
+            )
+            .help("this is a bug of Belay, not of your input: please report it with the model and the environment"),
+        );
+    }
+    violations.is_empty().then_some(plan)
+}
+
+/// The scope of these inputs; absent when the report holds an error.
+pub fn scope(loaded: &Loaded, options: &Options, report: &mut Report) -> Option<Scope> {
+    check_project(options, report);
+    meaning::check(loaded, report);
+    let settings = settings::resolve(&loaded.environment, report);
+    let context = Context { loaded, options, settings: &settings, facts: None };
+    (!report.has_errors()).then(|| crate::ecs::scope::scope(context))
+}
+
+fn check_project(options: &Options, report: &mut Report) {
+    if !meaning::is_project_name(&options.project) {
+        report.push(
+            Diagnostic::error("B306", format!("`{}` cannot be the name of a project", options.project))
+                .help("it becomes part of ECS names: use up to 100 letters, digits, hyphens and underscores, and begin with a letter or digit"),
+        );
+    }
+}
+
+fn check_options(loaded: &Loaded, observed: Option<&Observed>, options: &Options, report: &mut Report) {
+    check_project(options, report);
+    if options.mode == Mode::Teardown && observed.is_none() {
+        report.push(
+            Diagnostic::error("B307", "a teardown needs to know what runs")
+                .help("compile with `--observed FILE` (see `belayc scope` and `belay observe`)"),
+        );
+    }
+    for name in
+        options.only.iter().filter(|name| options.mode == Mode::Deploy && !loaded.model.components.contains_key(*name))
+    {
+        let mut diagnostic = Diagnostic::error("B308", format!("`--only {name}` names no component of the model"));
+        if let Some(near) = crate::nearest(name, loaded.model.components.keys().map(String::as_str)) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        report.push(diagnostic);
+    }
+}
+
+/// Whether the observation is one of this target, for these inputs.
+fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report) {
+    let mut refuse = |code, message: String, place: Option<Place>| {
+        let diagnostic = Diagnostic::error(code, message);
+        let diagnostic = match place {
+            Some(place) => diagnostic.at(place),
+            None => diagnostic,
+        };
+        report.push(diagnostic.help("run `belayc scope` and `belay observe` again with these inputs"));
+    };
+    if observed.scope.project != context.options.project {
+        refuse(
+            "B505",
+            format!("the observed state is of project `{}`, not `{}`", observed.scope.project, context.options.project),
+            None,
+        );
+    }
+    if let Some(region) = &context.settings.region
+        && *region != observed.region
+    {
+        refuse(
+            "B505",
+            format!("the observed state is of region {}, not {region}", observed.region),
+            Some(settings::place(&["region"])),
+        );
+    }
+    if let Some(account) = &context.settings.account
+        && *account != observed.account
+    {
+        refuse(
+            "B505",
+            format!("the observed state is of account {}, not {account}", observed.account),
+            Some(settings::place(&["cluster"])),
+        );
+    }
+    let cluster = &context.settings.cluster;
+    match &observed.scope.ecs {
+        Some(scope) if scope.cluster == *cluster => {}
+        _ => {
+            refuse(
+                "B505",
+                format!("the observed state does not look at cluster `{cluster}`"),
+                Some(settings::place(&["cluster"])),
+            );
+            return;
+        }
+    }
+    let found = context.facts.and_then(|f| f.cluster(cluster));
+    let status = found.and_then(|c| c.get("status")).and_then(Value::as_str);
+    if status != Some("ACTIVE") {
+        let what = status.map_or("does not exist".to_owned(), |s| format!("is {s}"));
+        report.push(
+            Diagnostic::error(
+                "B510",
+                format!("cluster `{cluster}` {what} in account {} and region {}", observed.account, observed.region),
+            )
+            .at(settings::place(&["cluster"]))
+            .help("create it first, or name another one; then observe again"),
+        );
+    }
+}
+
+fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> Option<Work<'a>> {
+    let Some(facts) = context.facts else { return Some(Work::Create) };
+    let at = Place::model(["components", &desired.component]).key();
+    match ownership::standing(context, facts, &desired.component, &at, report) {
+        Standing::Absent => Some(Work::Create),
+        Standing::Refused => None,
+        Standing::Ours(service) => {
+            let difference = diff::compare(context, facts, desired, service, report);
+            let replace = context.options.replace_all;
+            Some(if difference.is_empty() && !replace {
+                Work::None
+            } else {
+                Work::Update { service, difference, replace }
+            })
+        }
+    }
+}
+
+/// What is to be taken away: in a teardown everything, else what the model does not have any more.
+fn orphans<'a>(context: Context<'a>, included: &dyn Fn(&str) -> bool, report: &mut Report) -> Vec<Orphan<'a>> {
+    let Some(facts) = context.facts else { return Vec::new() };
+    let deploy = context.options.mode == Mode::Deploy;
+    if deploy && !context.options.only.is_empty() {
+        return Vec::new();
+    }
+    let in_model = |name: &str| deploy && context.loaded.model.components.contains_key(name);
+    let mut all = ownership::orphans(context, facts, &in_model);
+    all.retain(|o| included(&o.component));
+    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
+    let place = Place::model(["lifecycle", "teardown_orphans"]);
+    if deploy && when == TeardownOrphans::Never {
+        for orphan in &all {
+            report.push(
+                Diagnostic::warning("B506", format!("service `{}` runs but is not in the model: it is left alone", orphan.service_name))
+                    .at(place.clone())
+                    .help("to take it away, write `teardown_orphans: after`, or compile with `--mode teardown --only COMPONENT`"),
+            );
+        }
+        return Vec::new();
+    }
+    all.retain(|orphan| {
+        ownership::at_rest(orphan.service_name, orphan.service, &Place::model(["components"]).key(), report)
+    });
+    all
+}
+
+/// Components that left revisions behind although their services are gone.
+fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>], included: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let Some(facts) = context.facts else { return Vec::new() };
+    let deploy = context.options.mode == Mode::Deploy;
+    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
+    if deploy && (when == TeardownOrphans::Never || !context.options.only.is_empty()) {
+        return Vec::new();
+    }
+    let prefix = context.family("");
+    let kept = |name: &str| {
+        (deploy && context.loaded.model.components.contains_key(name))
+            || orphans.iter().any(|o| o.component == name)
+            || facts.service(&context.service_name(name)).is_some()
+    };
+    facts
+        .families()
+        .filter_map(|f| f.strip_prefix(&prefix))
+        .filter(|name| included(name) && !kept(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Keys that only late values may have would let an input pass for one.
+fn refuse_reserved(desired: &Desired, report: &mut Report) {
+    for (document, origins) in [(&desired.task, &desired.task_origins), (&desired.service, &desired.service_origins)] {
+        let mut open = vec![(String::new(), document)];
+        while let Some((path, value)) = open.pop() {
+            match value {
+                Value::Object(map) => {
+                    if is_reserved(map) {
+                        report.push(
+                            Diagnostic::error("B364", "keys `$output` and `$run` are reserved for values that are known only when a plan runs")
+                                .at(origins.of(&crate::ecs::pointer::keyed(document, &path)))
+                                .help("use another key"),
+                        );
+                    }
+                    open.extend(map.iter().map(|(k, v)| (crate::ecs::pointer::join(&path, k), v)));
+                }
+                Value::Array(items) => {
+                    open.extend(
+                        items.iter().enumerate().map(|(i, v)| (crate::ecs::pointer::join(&path, &i.to_string()), v)),
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn target(settings: &Settings, facts: Option<&Facts<'_>>) -> Target {
+    Target {
+        partition: facts.map_or("aws", |f| f.partition).to_owned(),
+        account: facts.map(|f| f.account.to_owned()).or_else(|| settings.account.clone()),
+        region: facts.map(|f| f.region.to_owned()).or_else(|| settings.region.clone()),
+        cluster: settings.cluster.clone(),
+    }
+}
+
+fn notices(report: &Report) -> Vec<Notice> {
+    report
+        .resolved()
+        .iter()
+        .filter(|r| r.diagnostic.severity == Severity::Warning)
+        .map(|r| Notice {
+            code: r.diagnostic.code.to_owned(),
+            message: r.diagnostic.message.clone(),
+            at: r.location.as_ref().map(ToString::to_string),
+        })
+        .collect()
+}

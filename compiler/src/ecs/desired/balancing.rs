@@ -1,0 +1,291 @@
+//! Load balancers: which ones a component is behind, and on which of its ports.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::model::{Component, GatewayType, Port};
+use serde_json::{Map, Value, json};
+
+use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::ecs::Context;
+use crate::ecs::json::{items, number, text};
+use crate::ecs::settings::{BalancerSetting, Reference};
+
+use super::ports::{exposed_place, target_port, targets};
+
+/// A resolved load balancer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Balancer {
+    /// A target group of an application or network load balancer.
+    TargetGroup {
+        /// Its ARN.
+        arn: String,
+    },
+    /// A classic load balancer.
+    Classic {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// One entry of a service's `loadBalancers`.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// The load balancer.
+    pub balancer: Balancer,
+    /// Name of the gateway, or of the component whose implied load balancer this is.
+    pub gateway: String,
+    /// Container port that receives the traffic.
+    pub container_port: u16,
+    /// Port of the container instance that a classic load balancer's listener sends to.
+    pub instance_port: Option<u16>,
+    /// IAM role for ECS.
+    pub role: Option<String>,
+    /// Where the model asks for it.
+    pub place: Place,
+    /// Where the environment names the load balancer.
+    pub named_at: Place,
+    raw: Map<String, Value>,
+    raw_place: Place,
+}
+
+impl Attachment {
+    /// The entry as the API takes it, the gateway's raw block merged in, and the place of that block.
+    pub fn entry(&self, container: &str) -> (Map<String, Value>, &Map<String, Value>, &Place) {
+        let mut entry = Map::new();
+        match &self.balancer {
+            Balancer::TargetGroup { arn } => entry.insert("targetGroupArn".to_owned(), json!(arn)),
+            Balancer::Classic { name } => entry.insert("loadBalancerName".to_owned(), json!(name)),
+        };
+        entry.insert("containerName".to_owned(), json!(container));
+        entry.insert("containerPort".to_owned(), json!(self.container_port));
+        (entry, &self.raw, &self.raw_place)
+    }
+}
+
+/// The load balancers that a component is behind, in the order of their gateways' names.
+pub fn attachments(context: Context<'_>, name: &str, component: &Component, report: &mut Report) -> Vec<Attachment> {
+    let mut all: BTreeMap<(Balancer, u16), Attachment> = BTreeMap::new();
+    let mut add = |attachment: Attachment, report: &mut Report| {
+        let id = (attachment.balancer.clone(), attachment.container_port);
+        if let Some(first) = all.get(&id) {
+            report.push(
+                Diagnostic::error(
+                    "B347",
+                    format!("`{name}` is put behind the same load balancer twice, on port {}", id.1),
+                )
+                .at(attachment.place)
+                .related(first.place.clone(), "first put behind it here")
+                .help("remove one of the two, or give them different load balancers or target ports"),
+            );
+        } else {
+            all.insert(id, attachment);
+        }
+    };
+    for (gateway_name, gateway) in &context.loaded.model.gateways {
+        if gateway.kind != GatewayType::LoadBalancer || !targets(gateway, name) {
+            continue;
+        }
+        let Some(setting) = context.settings.balancers.get(gateway_name) else { continue };
+        let raw = gateway.plugin.as_ref().and_then(|p| p.ecs.as_ref()).and_then(|e| e.raw.clone()).unwrap_or_default();
+        let raw_place = Place::model(["gateways", gateway_name, "plugin", "ec2-ecs", "raw"]);
+        let mut taken = BTreeMap::new();
+        for (index, exposed) in gateway.exposes.0.iter().enumerate() {
+            let place = exposed_place(gateway_name, index);
+            let Some(container_port) = target_port(exposed).number else {
+                report.push(
+                    Diagnostic::error(
+                        "B344",
+                        format!("gateway `{gateway_name}` does not say which container port gets the traffic"),
+                    )
+                    .at(place)
+                    .help("write `target_port:`; `port: \"\"` alone says nothing about the container"),
+                );
+                continue;
+            };
+            // Several listeners may lead to one container port of one target group: that is one entry for ECS.
+            if let Some(first) = taken.insert(container_port, exposed.port)
+                && first != exposed.port
+            {
+                continue;
+            }
+            let Some((balancer, instance_port)) = resolve(context, setting, exposed.port, &place, report) else {
+                continue;
+            };
+            let attachment = Attachment {
+                balancer,
+                gateway: gateway_name.clone(),
+                container_port,
+                instance_port,
+                role: setting.role.clone(),
+                place,
+                named_at: setting.place.clone(),
+                raw: raw.clone(),
+                raw_place: raw_place.clone(),
+            };
+            add(attachment, report);
+        }
+    }
+    if let Some(attachment) = implied(context, name, component, report) {
+        add(attachment, report);
+    }
+    all.into_values().collect()
+}
+
+/// The load balancer that `discovery_mode: elb-manual` implies for a component listed in `lb`.
+fn implied(context: Context<'_>, name: &str, component: &Component, report: &mut Report) -> Option<Attachment> {
+    if !context.settings.elb_manual || context.loaded.model.gateways.contains_key(name) {
+        return None;
+    }
+    let setting = context.settings.balancers.get(name)?;
+    let place = Place::model(["components", name, "provides", "ports"]);
+    let ports = component.provides.as_ref().map(|p| p.ports.as_slice()).unwrap_or_default();
+    let Some(port) = ports.iter().find(|p| p.number.is_some()) else {
+        report.push(
+            Diagnostic::error("B348", format!("`{name}` has a load balancer for discovery but provides no port"))
+                .at(Place::model(["components", name]).key())
+                .related(setting.place.clone(), "its load balancer is named here")
+                .help("add `provides: {ports: [...]}` to the component; the first port is the one behind the load balancer"),
+        );
+        return None;
+    };
+    let container_port = port.number?;
+    let (balancer, instance_port) = resolve(context, setting, *port, &place, report)?;
+    Some(Attachment {
+        balancer,
+        gateway: name.to_owned(),
+        container_port,
+        instance_port,
+        role: setting.role.clone(),
+        place: place.clone(),
+        named_at: setting.place.clone(),
+        raw: Map::new(),
+        raw_place: place,
+    })
+}
+
+/// What a setting names, with the instance port of a classic listener.
+fn resolve(
+    context: Context<'_>,
+    setting: &BalancerSetting,
+    port: Port,
+    at: &Place,
+    report: &mut Report,
+) -> Option<(Balancer, Option<u16>)> {
+    let missing = |what: &str, name: &str| {
+        Diagnostic::error("B346", format!("there is no {what} `{name}` in this account and region"))
+            .at(setting.place.clone())
+            .help("create it first, or correct the name; then observe again")
+    };
+    let classic = |name: &str, description: Option<&Value>, report: &mut Report| {
+        let instance_port = classic_instance_port(name, description, port, at, setting, report)?;
+        Some((Balancer::Classic { name: name.to_owned() }, Some(instance_port)))
+    };
+    match (&setting.reference, context.facts) {
+        (Reference::TargetGroup(arn), None) => Some((Balancer::TargetGroup { arn: arn.clone() }, None)),
+        (Reference::TargetGroup(arn), Some(facts)) => {
+            if facts.target_group(arn).is_none() {
+                report.push(missing("target group", arn));
+                return None;
+            }
+            Some((Balancer::TargetGroup { arn: arn.clone() }, None))
+        }
+        (Reference::Classic(name), None) => classic(name, None, report),
+        (Reference::Classic(name), Some(facts)) => match facts.classic(name) {
+            Some(description) => classic(name, Some(description), report),
+            None => {
+                report.push(missing("classic load balancer", name));
+                None
+            }
+        },
+        (Reference::Name(name), None) => {
+            report.push(
+                Diagnostic::error(
+                    "B345",
+                    format!("whether `{name}` is a classic load balancer or a target group has to be looked up"),
+                )
+                .at(setting.place.clone())
+                .help("compile with `--observed FILE` (see `belayc scope` and `belay observe`), or write the ARN"),
+            );
+            None
+        }
+        (Reference::Name(name), Some(facts)) => match (facts.target_group(name), facts.classic(name)) {
+            (Some(group), None) => {
+                let arn = text(group, "TargetGroupArn")?.to_owned();
+                Some((Balancer::TargetGroup { arn }, None))
+            }
+            (None, Some(description)) => classic(name, Some(description), report),
+            (Some(_), Some(_)) => {
+                report.push(
+                    Diagnostic::error("B349", format!("`{name}` is both a target group and a classic load balancer"))
+                        .at(setting.place.clone())
+                        .help("write the ARN of the one that you mean"),
+                );
+                None
+            }
+            (None, None) => {
+                report.push(missing("target group or classic load balancer", name));
+                None
+            }
+        },
+    }
+}
+
+/// The instance port of the listener for `port`; classic load balancers cannot follow dynamic host ports.
+fn classic_instance_port(
+    name: &str,
+    description: Option<&Value>,
+    port: Port,
+    at: &Place,
+    setting: &BalancerSetting,
+    report: &mut Report,
+) -> Option<u16> {
+    let Some(wanted) = port.number else {
+        report.push(
+            Diagnostic::error("B344", format!("`{name}` is a classic load balancer, so the gateway needs its port"))
+                .at(at.clone())
+                .related(setting.place.clone(), "the load balancer is named here")
+                .help("write `port:` with the port of the load balancer's listener; `port: \"\"` is for target groups"),
+        );
+        return None;
+    };
+    let Some(description) = description else {
+        report.push(
+            Diagnostic::error("B345", format!("the listeners of classic load balancer `{name}` have to be looked up"))
+                .at(setting.place.clone())
+                .help("compile with `--observed FILE`: the listener for the gateway's port says which host port the tasks need"),
+        );
+        return None;
+    };
+    let listeners: Vec<(u64, u64)> = items(description, "ListenerDescriptions")
+        .iter()
+        .filter_map(|l| l.get("Listener"))
+        .filter_map(|l| Some((number(l, "LoadBalancerPort")?, number(l, "InstancePort")?)))
+        .collect();
+    let found = listeners.iter().find(|(listen, _)| *listen == u64::from(wanted)).or(match listeners.as_slice() {
+        [only] if setting_is_implied(at) => Some(only),
+        _ => None,
+    });
+    match found.and_then(|(_, instance)| u16::try_from(*instance).ok()) {
+        Some(instance) => Some(instance),
+        None => {
+            let have: Vec<String> =
+                listeners.iter().map(|(listen, instance)| format!("{listen} → {instance}")).collect();
+            report.push(
+                Diagnostic::error("B350", format!("classic load balancer `{name}` has no listener on port {wanted}"))
+                    .at(at.clone())
+                    .related(setting.place.clone(), "the load balancer is named here")
+                    .help(if have.is_empty() {
+                        "it has no listeners at all: add one".to_owned()
+                    } else {
+                        format!("its listeners are {}: use one of these ports, or add a listener", have.join(", "))
+                    }),
+            );
+            None
+        }
+    }
+}
+
+/// Whether a place belongs to a component rather than a gateway: an implied load balancer may listen on any port.
+fn setting_is_implied(at: &Place) -> bool {
+    at.pointer.starts_with("/components/")
+}

@@ -1,0 +1,97 @@
+//! What AWS should hold for one component: a RegisterTaskDefinition input and a CreateService input, each value with
+//! the place that it came from.
+//!
+//! Invariants: no tags of ours, no names of the target (cluster, service), no late values yet: those are the lowering's.
+//! Lists of named things are in a fixed order (main container first, then by name), so equal meaning gives equal bytes.
+
+mod balancing;
+mod container;
+mod ports;
+mod raw;
+mod service;
+mod task;
+
+pub use balancing::{Attachment, Balancer};
+
+use std::collections::BTreeMap;
+
+use belay_schemas::model::{Component, EcsComponent};
+use serde_json::Value;
+
+use crate::diagnostics::Report;
+
+use super::Context;
+use super::origin::Origins;
+
+/// What AWS should hold for one component.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// Name of the component.
+    pub component: String,
+    /// Name of its service.
+    pub service_name: String,
+    /// Name of its task-definition family.
+    pub family: String,
+    /// RegisterTaskDefinition's input, without tags.
+    pub task: Value,
+    /// Where the values of `task` came from.
+    pub task_origins: Origins,
+    /// CreateService's input, without names, task definition, token and tags.
+    pub service: Value,
+    /// Where the values of `service` came from.
+    pub service_origins: Origins,
+    /// The images as written in the model, by container name.
+    pub images: BTreeMap<String, String>,
+    /// Load balancers and target groups.
+    pub attachments: Vec<Attachment>,
+    /// Whether the tasks run on Fargate.
+    pub fargate: bool,
+}
+
+/// Builds what AWS should hold; what is wrong goes to the report.
+pub fn build(context: Context<'_>, name: &str, component: &Component, report: &mut Report) -> Desired {
+    let empty = EcsComponent::default();
+    let settings = component.plugin.as_ref().and_then(|p| p.ecs.as_ref()).unwrap_or(&empty);
+    let attachments = balancing::attachments(context, name, component, report);
+    let task = task::build(context, name, component, settings, &attachments, report);
+    let (service, service_origins) = service::build(context, name, component, settings, &attachments, report);
+    let fargate = service::is_fargate(&service, &task.task);
+    Desired {
+        component: name.to_owned(),
+        service_name: context.service_name(name),
+        family: context.family(name),
+        task: task.task,
+        task_origins: task.origins,
+        service,
+        service_origins,
+        images: task.images,
+        attachments,
+        fargate,
+    }
+}
+
+impl Desired {
+    /// How many tasks should run; absent for a daemon, which runs one on each container instance.
+    pub fn desired_count(&self) -> Option<u64> {
+        super::json::number(&self.service, "desiredCount")
+    }
+
+    /// `minimumHealthyPercent` and `maximumPercent`.
+    pub fn percents(&self) -> (u64, u64) {
+        let configuration = self.service.get("deploymentConfiguration").unwrap_or(&Value::Null);
+        (
+            super::json::number(configuration, "minimumHealthyPercent").unwrap_or(100),
+            super::json::number(configuration, "maximumPercent").unwrap_or(200),
+        )
+    }
+
+    /// Whether a classic load balancer is attached, behind which AWS shows no rollout state.
+    pub fn behind_classic(&self) -> bool {
+        self.attachments.iter().any(|a| matches!(a.balancer, Balancer::Classic { .. }))
+    }
+
+    /// Docker network mode of the task.
+    pub fn network_mode(&self) -> &str {
+        super::json::text(&self.task, "networkMode").unwrap_or(if self.fargate { "awsvpc" } else { "bridge" })
+    }
+}

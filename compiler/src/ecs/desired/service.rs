@@ -1,0 +1,157 @@
+//! The service of a component.
+
+use belay_schemas::model::{Component, EcsComponent};
+use serde_json::{Map, Value, json};
+
+use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::ecs::Context;
+use crate::ecs::json::{items, text};
+use crate::ecs::origin::Origins;
+
+use super::balancing::Attachment;
+use super::raw;
+use super::task::{refuse_keys, refuse_owned_tags};
+
+/// Builds CreateService's input without names, task definition, token and tags of ours.
+pub fn build(
+    context: Context<'_>,
+    name: &str,
+    component: &Component,
+    settings: &EcsComponent,
+    attachments: &[Attachment],
+    report: &mut Report,
+) -> (Value, Origins) {
+    let place = Place::model(["components", name]);
+    let mut origins = Origins::new(place.clone().key());
+    let mut service = Map::new();
+    let replicas = component.replicas.unwrap_or(1);
+    let singleton = component.singleton.unwrap_or(false);
+    if singleton && replicas > 1 {
+        report.push(
+            Diagnostic::error("B325", format!("`{name}` is a singleton but has {replicas} replicas"))
+                .at(place.child("replicas"))
+                .related(place.child("singleton"), "it is made a singleton here")
+                .help("write `replicas: 1`, or remove `singleton`"),
+        );
+    }
+    origins.set("/desiredCount", place.child("replicas"));
+    service.insert("desiredCount".to_owned(), json!(replicas));
+
+    // A singleton's old task stops before its new one starts; everything else keeps its capacity. AWS's own defaults
+    // are written out so that a field dropped from the model goes back to them.
+    let (maximum, minimum) = if singleton { (100, 0) } else { (200, 100) };
+    origins.set("/deploymentConfiguration", if singleton { place.child("singleton") } else { place.clone().key() });
+    service.insert(
+        "deploymentConfiguration".to_owned(),
+        json!({
+            "maximumPercent": maximum,
+            "minimumHealthyPercent": minimum,
+            "deploymentCircuitBreaker": {"enable": true, "rollback": true},
+        }),
+    );
+    balancers(name, attachments, &mut service, &mut origins, report);
+
+    if let Some(block) = settings.raw.as_ref().and_then(|r| r.service.as_ref()) {
+        let at = place.child("plugin").child("ec2-ecs").child("raw").child("service");
+        let names = ["serviceName", "service", "cluster", "taskDefinition", "clientToken"];
+        refuse_keys(block, &names, &at, report);
+        refuse_owned_tags(context, block, &at, report);
+        if block.contains_key("forceNewDeployment") {
+            report.push(
+                Diagnostic::error("B363", "`forceNewDeployment` is not a property of a service")
+                    .at(at.child("forceNewDeployment").key())
+                    .help("to replace all tasks once, compile with `--replace-all`"),
+            );
+        }
+        let rest: Map<String, Value> = block
+            .iter()
+            .filter(|(k, _)| !names.contains(&k.as_str()) && *k != "forceNewDeployment")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        raw::merge(&mut service, &rest, "", &at, &mut origins);
+    }
+    settle_defaults(&mut service, &mut origins, &place);
+    (Value::Object(service), origins)
+}
+
+fn balancers(
+    name: &str,
+    attachments: &[Attachment],
+    service: &mut Map<String, Value>,
+    origins: &mut Origins,
+    report: &mut Report,
+) {
+    if attachments.is_empty() {
+        return;
+    }
+    let mut list = Vec::new();
+    for (index, attachment) in attachments.iter().enumerate() {
+        let (mut entry, block, block_place) = attachment.entry(name);
+        let path = format!("/loadBalancers/{index}");
+        origins.set(path.clone(), attachment.place.clone());
+        raw::merge(&mut entry, block, &path, block_place, origins);
+        list.push(Value::Object(entry));
+    }
+    origins.set("/loadBalancers", attachments[0].place.clone());
+    service.insert("loadBalancers".to_owned(), Value::Array(list));
+    let mut role: Option<&Attachment> = None;
+    for attachment in attachments.iter().filter(|a| a.role.is_some()) {
+        match role {
+            Some(first) if first.role != attachment.role => report.push(
+                Diagnostic::error("B429", format!("the load balancers of `{name}` have different roles"))
+                    .at(attachment.named_at.child("role"))
+                    .related(first.named_at.child("role"), "the other role is here")
+                    .help("a service has one role: give both the same one, or remove `role` so that ECS uses its service-linked role"),
+            ),
+            Some(_) => {}
+            None => role = Some(attachment),
+        }
+    }
+    if let Some(attachment) = role
+        && let Some(role) = &attachment.role
+    {
+        origins.set("/role", attachment.named_at.child("role"));
+        service.insert("role".to_owned(), json!(role));
+    }
+}
+
+/// What follows from the rest unless a raw block said it.
+fn settle_defaults(service: &mut Map<String, Value>, origins: &mut Origins, place: &Place) {
+    let view = Value::Object(service.clone());
+    let daemon = text(&view, "schedulingStrategy") == Some("DAEMON");
+    if daemon {
+        service.remove("desiredCount");
+        if let Some(Value::Object(configuration)) = service.get_mut("deploymentConfiguration")
+            && configuration.get("maximumPercent") == Some(&json!(200))
+        {
+            configuration.insert("maximumPercent".to_owned(), json!(100));
+            configuration.insert("minimumHealthyPercent".to_owned(), json!(0));
+        }
+    }
+    if !service.contains_key("availabilityZoneRebalancing") {
+        // CreateService switches it on where it can work and an omitted field of UpdateService stays as it is: said
+        // explicitly, the same model always means the same service.
+        let maximum = view.pointer("/deploymentConfiguration/maximumPercent").and_then(Value::as_u64).unwrap_or(200);
+        let classic = items(&view, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some());
+        let external = text(&view, "launchType") == Some("EXTERNAL");
+        let first = items(&view, "placementStrategy").first();
+        let spread = first.is_none_or(|s| {
+            text(s, "type") == Some("spread") && text(s, "field") == Some("attribute:ecs.availability-zone")
+        });
+        let zoned = items(&view, "placementConstraints")
+            .iter()
+            .any(|c| text(c, "expression").is_some_and(|e| e.contains("availability-zone")));
+        let can = !daemon && !external && !classic && maximum > 100 && spread && !zoned;
+        origins.set("/availabilityZoneRebalancing", place.clone().key());
+        service.insert("availabilityZoneRebalancing".to_owned(), json!(if can { "ENABLED" } else { "DISABLED" }));
+    }
+}
+
+/// Whether tasks of this service run on Fargate.
+pub fn is_fargate(service: &Value, task: &Value) -> bool {
+    text(service, "launchType") == Some("FARGATE")
+        || items(service, "capacityProviderStrategy")
+            .iter()
+            .any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")))
+        || items(task, "requiresCompatibilities").iter().any(|c| c.as_str() == Some("FARGATE"))
+}

@@ -1,0 +1,272 @@
+//! What was observed, indexed for the compiler.
+//!
+//! Invariants: borrowed from the observed document and never changed; a question about something that was not observed
+//! answers "unknown" (`None`), never a guess.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::observed::{ImageObservation, Observed};
+use serde_json::Value;
+
+use super::json::{items, number, revision, tag, text};
+
+/// An index over observed state.
+#[derive(Debug, Default)]
+pub struct Facts<'a> {
+    /// Account of the observation.
+    pub account: &'a str,
+    /// Partition of the account.
+    pub partition: &'a str,
+    /// Region of the observation.
+    pub region: &'a str,
+    clusters: Vec<&'a Value>,
+    services: BTreeMap<&'a str, &'a Value>,
+    revisions: BTreeMap<&'a str, &'a Value>,
+    definitions: BTreeMap<&'a str, Definition<'a>>,
+    families: BTreeMap<&'a str, Vec<&'a str>>,
+    target_groups: BTreeMap<&'a str, &'a Value>,
+    target_group_attributes: BTreeMap<&'a str, &'a [Value]>,
+    classic: BTreeMap<&'a str, &'a Value>,
+    classic_attributes: BTreeMap<&'a str, &'a Value>,
+    /// ACTIVE container instances of the cluster; absent when they were not asked for.
+    pub instances: Option<Vec<&'a Value>>,
+    images: BTreeMap<&'a str, &'a ImageObservation>,
+}
+
+/// One observed task definition.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition<'a> {
+    /// `taskDefinition` of DescribeTaskDefinition.
+    pub task: &'a Value,
+    /// Its tags.
+    pub tags: &'a [Value],
+}
+
+impl<'a> Facts<'a> {
+    /// Indexes an observation.
+    pub fn new(observed: &'a Observed) -> Self {
+        let mut facts = Self {
+            account: &observed.account,
+            partition: &observed.partition,
+            region: &observed.region,
+            images: observed.images.iter().map(|(k, v)| (k.as_str(), v)).collect(),
+            ..Self::default()
+        };
+        for (input, output) in observed.reads.iter().filter_map(|r| r.output.as_ref().map(|o| ((r, &r.input), o))) {
+            let (read, input) = input;
+            facts.take(&read.service, &read.operation, input, output);
+        }
+        for arns in facts.families.values_mut() {
+            arns.sort_by_key(|arn| std::cmp::Reverse(revision(arn)));
+        }
+        facts
+    }
+
+    fn take(&mut self, service: &str, operation: &str, input: &'a Value, output: &'a Value) {
+        match (service, operation) {
+            ("ecs", "DescribeClusters") => self.clusters.extend(items(output, "clusters")),
+            ("ecs", "DescribeServices") => {
+                self.services
+                    .extend(items(output, "services").iter().filter_map(|s| text(s, "serviceName").map(|n| (n, s))));
+            }
+            ("ecs", "DescribeServiceRevisions") => self.revisions.extend(
+                items(output, "serviceRevisions").iter().filter_map(|r| text(r, "serviceRevisionArn").map(|n| (n, r))),
+            ),
+            ("ecs", "ListTaskDefinitions") => {
+                if let Some(family) = text(input, "familyPrefix") {
+                    self.families
+                        .insert(family, items(output, "taskDefinitionArns").iter().filter_map(Value::as_str).collect());
+                }
+            }
+            ("ecs", "DescribeTaskDefinition") => {
+                if let Some(task) = output.get("taskDefinition")
+                    && let Some(arn) = text(task, "taskDefinitionArn")
+                {
+                    self.definitions.insert(arn, Definition { task, tags: items(output, "tags") });
+                }
+            }
+            ("ecs", "DescribeContainerInstances") => {
+                self.instances
+                    .get_or_insert_default()
+                    .extend(items(output, "containerInstances").iter().filter(|i| text(i, "status") == Some("ACTIVE")));
+            }
+            ("ecs", "ListContainerInstances") => {
+                self.instances.get_or_insert_default();
+            }
+            ("elbv2", "DescribeTargetGroups") => {
+                for group in items(output, "TargetGroups") {
+                    for member in ["TargetGroupArn", "TargetGroupName"] {
+                        if let Some(key) = text(group, member) {
+                            self.target_groups.insert(key, group);
+                        }
+                    }
+                }
+            }
+            ("elbv2", "DescribeTargetGroupAttributes") => {
+                if let Some(arn) = text(input, "TargetGroupArn") {
+                    self.target_group_attributes.insert(arn, items(output, "Attributes"));
+                }
+            }
+            ("elb", "DescribeLoadBalancers") => self.classic.extend(
+                items(output, "LoadBalancerDescriptions")
+                    .iter()
+                    .filter_map(|b| text(b, "LoadBalancerName").map(|n| (n, b))),
+            ),
+            ("elb", "DescribeLoadBalancerAttributes") => {
+                if let (Some(name), Some(attributes)) =
+                    (text(input, "LoadBalancerName"), output.get("LoadBalancerAttributes"))
+                {
+                    self.classic_attributes.insert(name, attributes);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The cluster of that name.
+    pub fn cluster(&self, name: &str) -> Option<&'a Value> {
+        self.clusters.iter().copied().find(|c| text(c, "clusterName") == Some(name))
+    }
+
+    /// The service of that name, unless it is INACTIVE (which AWS shows for a while after a deletion).
+    pub fn service(&self, name: &str) -> Option<&'a Value> {
+        self.services.get(name).copied().filter(|s| text(s, "status") != Some("INACTIVE"))
+    }
+
+    /// All services that are not INACTIVE, by name.
+    pub fn services(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.services.iter().map(|(n, s)| (*n, *s)).filter(|(_, s)| text(s, "status") != Some("INACTIVE"))
+    }
+
+    /// The revision that a service runs: what DescribeServices leaves out stands there.
+    pub fn current_revision(&self, service: &Value) -> Option<&'a Value> {
+        let arn = items(service, "currentServiceRevisions").first().and_then(|r| text(r, "arn"))?;
+        self.revisions.get(arn).copied()
+    }
+
+    /// A task definition by ARN.
+    pub fn definition(&self, arn: &str) -> Option<Definition<'a>> {
+        self.definitions.get(arn).copied()
+    }
+
+    /// ACTIVE revisions of a family, newest first.
+    pub fn family(&self, family: &str) -> &[&'a str] {
+        self.families.get(family).map_or(&[], Vec::as_slice)
+    }
+
+    /// Families with at least one ACTIVE revision.
+    pub fn families(&self) -> impl Iterator<Item = &'a str> {
+        self.families.iter().filter(|(_, arns)| !arns.is_empty()).map(|(f, _)| *f)
+    }
+
+    /// A target group by name or ARN.
+    pub fn target_group(&self, name: &str) -> Option<&'a Value> {
+        self.target_groups.get(name).copied()
+    }
+
+    /// An attribute of a target group.
+    pub fn target_group_attribute(&self, arn: &str, attribute: &str) -> Option<&'a str> {
+        let attributes = self.target_group_attributes.get(arn)?;
+        attributes.iter().find(|a| text(a, "Key") == Some(attribute)).and_then(|a| text(a, "Value"))
+    }
+
+    /// A classic load balancer by name.
+    pub fn classic(&self, name: &str) -> Option<&'a Value> {
+        self.classic.get(name).copied()
+    }
+
+    /// Seconds for which a classic load balancer drains connections; 0 when it does not.
+    pub fn classic_drain(&self, name: &str) -> Option<u64> {
+        let draining = self.classic_attributes.get(name)?.get("ConnectionDraining")?;
+        match draining.get("Enabled").and_then(Value::as_bool) {
+            Some(true) => Some(number(draining, "Timeout").unwrap_or(300)),
+            _ => Some(0),
+        }
+    }
+
+    /// What the registry said about an image.
+    pub fn image(&self, image: &str) -> Option<&'a ImageObservation> {
+        self.images.get(image).copied()
+    }
+
+    /// The digest that a service's running revision resolved for a container.
+    pub fn running_digest(&self, service: &Value, container: &str) -> Option<&'a str> {
+        let revision = self.current_revision(service)?;
+        items(revision, "containerImages")
+            .iter()
+            .find(|i| text(i, "containerName") == Some(container))
+            .and_then(|i| text(i, "imageDigest"))
+    }
+}
+
+/// The project that a tagged object says it belongs to (`skopos:` tags are understood).
+pub fn owner<'t>(tags: &'t [Value], prefix: &str) -> Option<&'t str> {
+    tag(tags, &format!("{prefix}:project")).or_else(|| tag(tags, "skopos:project"))
+}
+
+impl Facts<'_> {
+    /// What a plan may depend on: not times, events, free room or how many tasks run at the moment, so that two
+    /// observations of an unchanged target give the same plan.
+    pub fn used(&self) -> Value {
+        let pick = |value: &Value, members: &[&str]| -> Value {
+            members
+                .iter()
+                .filter_map(|m| value.get(*m).map(|v| ((*m).to_owned(), v.clone())))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        let service = |s: &Value| {
+            let mut picked = pick(s, &SERVICE_MEMBERS);
+            if let Some(revision) = self.current_revision(s) {
+                picked["revision"] = pick(revision, &REVISION_MEMBERS);
+            }
+            picked["deployments"] = items(s, "deployments").len().into();
+            picked
+        };
+        let group = [
+            "TargetGroupName",
+            "TargetType",
+            "LoadBalancerArns",
+            "HealthCheckIntervalSeconds",
+            "HealthyThresholdCount",
+        ];
+        serde_json::json!({
+            "account": self.account,
+            "partition": self.partition,
+            "region": self.region,
+            "clusters": self.clusters.iter().map(|c| pick(c, &["clusterName", "status", "capacityProviders", "defaultCapacityProviderStrategy"])).collect::<Vec<_>>(),
+            "services": self.services.iter().map(|(n, s)| ((*n).to_owned(), service(s))).collect::<BTreeMap<_, _>>(),
+            "definitions": self.definitions.iter().map(|(arn, d)| ((*arn).to_owned(), serde_json::json!({"task": super::normal::task(d.task), "tags": d.tags}))).collect::<BTreeMap<_, _>>(),
+            "families": self.families,
+            "targetGroups": self.target_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &group))).collect::<BTreeMap<_, _>>(),
+            "targetGroupAttributes": self.target_group_attributes,
+            "classic": self.classic.iter().map(|(n, b)| ((*n).to_owned(), pick(b, &["ListenerDescriptions", "HealthCheck"]))).collect::<BTreeMap<_, _>>(),
+            "classicAttributes": self.classic_attributes,
+            "images": self.images,
+        })
+    }
+}
+
+const SERVICE_MEMBERS: [&str; 18] = [
+    "availabilityZoneRebalancing",
+    "capacityProviderStrategy",
+    "deploymentConfiguration",
+    "deploymentController",
+    "desiredCount",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "healthCheckGracePeriodSeconds",
+    "launchType",
+    "loadBalancers",
+    "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
+    "platformVersion",
+    "roleArn",
+    "status",
+    "tags",
+    "taskDefinition",
+];
+
+const REVISION_MEMBERS: [&str; 4] =
+    ["containerImages", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];

@@ -1,0 +1,93 @@
+//! Image references: `[registry/]repository[:tag][@digest]`.
+
+/// An image reference taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image<'a> {
+    /// Registry and repository.
+    pub repository: &'a str,
+    /// The tag, if one is written.
+    pub tag: Option<&'a str>,
+    /// `sha256:…`, if one is written.
+    pub digest: Option<&'a str>,
+}
+
+impl<'a> Image<'a> {
+    /// Takes a reference apart; whether its parts are well-formed is judged by [`Image::fault`].
+    pub fn parse(text: &'a str) -> Self {
+        let (name, digest) = text.split_once('@').map_or((text, None), |(n, d)| (n, Some(d)));
+        let path_start = name.rfind('/').map_or(0, |at| at + 1);
+        match name[path_start..].find(':') {
+            Some(colon) => {
+                let at = path_start + colon;
+                Self { repository: &name[..at], tag: Some(&name[at + 1..]), digest }
+            }
+            None => Self { repository: name, tag: None, digest },
+        }
+    }
+
+    /// The reference that always means the same bytes.
+    pub fn pinned(&self, digest: &str) -> String {
+        format!("{}@{digest}", self.repository)
+    }
+
+    /// What is wrong with the reference, if anything.
+    pub fn fault(text: &str) -> Option<String> {
+        let image = Image::parse(text);
+        if text.is_empty() || image.repository.is_empty() {
+            return Some("the image has no name".to_owned());
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Some("an image reference has no white space".to_owned());
+        }
+        if text.len() > 255 && image.digest.is_none() {
+            return Some(format!("the image reference has {} characters; ECS takes at most 255", text.len()));
+        }
+        if let Some(digest) = image.digest {
+            let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+            if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+                return Some(format!("`{digest}` is not a digest: it is `sha256:` and 64 hexadecimal digits"));
+            }
+        }
+        if let Some(tag) = image.tag {
+            let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+            if tag.is_empty() || tag.len() > 128 || !tag.bytes().all(good) || tag.starts_with(['.', '-']) {
+                return Some(format!("`{tag}` is not a tag: it has up to 128 letters, digits, `_`, `.` and `-`"));
+            }
+        }
+        let path =
+            image.repository.split_once('/').filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost");
+        let name = path.map_or(image.repository, |(_, rest)| rest);
+        if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Some(format!("`{name}` has capitals; repository names are lower case"));
+        }
+        None
+    }
+
+    /// Whether the tag may come to mean other bytes without anybody editing the model.
+    pub fn is_floating(&self) -> bool {
+        self.digest.is_none() && matches!(self.tag, None | Some("latest"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_port_is_not_a_tag() {
+        let image = Image::parse("registry:5000/team/app");
+        assert_eq!((image.repository, image.tag), ("registry:5000/team/app", None));
+        let image = Image::parse("registry:5000/team/app:1.2");
+        assert_eq!((image.repository, image.tag), ("registry:5000/team/app", Some("1.2")));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        assert_eq!(Image::fault("nginx:1.13"), None);
+        assert_eq!(Image::fault(&format!("nginx@sha256:{}", "a".repeat(64))), None);
+        assert!(Image::fault("nginx@sha256:abc").is_some_and(|f| f.contains("64 hexadecimal")));
+        assert!(Image::fault("Nginx:1").is_some_and(|f| f.contains("capitals")));
+        assert!(Image::fault("nginx:").is_some());
+        assert!(Image::fault(&"n".repeat(256)).is_some_and(|f| f.contains("255")));
+    }
+}

@@ -1,0 +1,254 @@
+//! Lowering: from what differs to calls, guards, waits, probes and undos, and their order.
+//!
+//! Order: pre-flight reads, then each component as soon as those that it uses are ready, orphans before or after them,
+//! the commit point, then what is deleted. Every edge of the way forward between two components has its mirror on the
+//! way back.
+
+mod back;
+mod component;
+mod create;
+mod draft;
+mod preflight;
+mod register;
+mod remove;
+pub mod timing;
+mod update;
+mod waits;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use belay_schemas::model::TeardownOrphans;
+use belay_schemas::plan::{Action, Change, ComponentSummary, Edge, Node, Phase, Why};
+use serde_json::{Value, json};
+
+use crate::diagnostics::{Place, Report};
+
+use super::Context;
+use super::desired::Desired;
+use super::diff::Difference;
+use super::json::number;
+use super::ownership::Orphan;
+
+use component::Lowered;
+use draft::{Draft, node};
+
+/// Id of the commit point.
+pub const COMMIT: &str = "commit";
+
+/// What has to happen to one component.
+pub enum Work<'a> {
+    /// It does not run yet.
+    Create,
+    /// It runs and differs, or is to be replaced.
+    Update {
+        /// The service that runs.
+        service: &'a Value,
+        /// What differs.
+        difference: Difference,
+        /// Whether all tasks are to be replaced even if nothing differs.
+        replace: bool,
+    },
+    /// It runs as wanted.
+    None,
+}
+
+/// A lowered plan, but for its header.
+pub struct Lowering {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The edges.
+    pub edges: Vec<Edge>,
+    /// What happens to each component.
+    pub components: BTreeMap<String, ComponentSummary>,
+}
+
+/// Lowers the work on components of the model and the orphans.
+pub fn lower(
+    context: Context<'_>,
+    work: &[(Desired, Work<'_>)],
+    orphans: &[Orphan<'_>],
+    leftover_families: &[String],
+    report: &mut Report,
+) -> Lowering {
+    let mut draft = Draft::default();
+    let mut components = BTreeMap::new();
+    let mut lowered: BTreeMap<&str, Lowered> = BTreeMap::new();
+    for (desired, work) in work {
+        let (change, floor, result) = component_work(context, desired, work, &mut draft, report);
+        components.insert(desired.component.clone(), ComponentSummary { change, floor });
+        if let Some(result) = result {
+            lowered.insert(&desired.component, result);
+        }
+    }
+    order_by_uses(context, &lowered, &mut draft);
+    let gone = remove_orphans(context, orphans, &lowered, &mut components, &mut draft);
+    if let Some(facts) = context.facts {
+        for component in leftover_families {
+            if remove::tidy_all(context, facts, component, &mut draft) {
+                components.insert(component.clone(), ComponentSummary { change: Change::Tidy, floor: 0 });
+            }
+        }
+    }
+    if !draft.nodes.is_empty() {
+        let cluster = preflight::cluster(context, &mut draft);
+        for entry in lowered.values().chain(gone.values()).flat_map(|l| l.entries.clone()).collect::<Vec<_>>() {
+            draft.after(&cluster, &entry);
+        }
+        let used = work.iter().filter_map(|(d, _)| lowered.get(d.component.as_str()).map(|l| (d, l)));
+        preflight::balancers(used.flat_map(|(d, l)| d.attachments.iter().map(move |a| (a, l))), &mut draft);
+        commit(&cluster, &mut draft);
+    }
+    Lowering { nodes: draft.nodes, edges: draft.edges, components }
+}
+
+fn component_work(
+    context: Context<'_>,
+    desired: &Desired,
+    work: &Work<'_>,
+    draft: &mut Draft,
+    report: &mut Report,
+) -> (Change, u32, Option<Lowered>) {
+    let component = desired.component.as_str();
+    let wanted = desired.desired_count().unwrap_or_default();
+    match work {
+        Work::Create => {
+            let limits = timing::deployment(context, desired, false, report);
+            let lowered = create::create(context, desired, limits, draft);
+            if let Some(facts) = context.facts {
+                remove::tidy(context, facts, component, 1, draft);
+            }
+            (Change::Create, 0, Some(lowered))
+        }
+        Work::Update { service, difference, replace } => {
+            let running = number(service, "desiredCount").unwrap_or_default();
+            let floor = floor(wanted.min(running), desired.percents().0);
+            let deploys = difference.deploys() || *replace;
+            let limits = timing::deployment(context, desired, deploys || wanted < running, report);
+            let Some(facts) = context.facts else { return (Change::None, floor, None) };
+            let lowered = update::update(context, facts, desired, service, difference, *replace, limits, draft);
+            let registered = draft.nodes.iter().filter(|n| is_registration(n, component)).count();
+            remove::tidy(context, facts, component, registered, draft);
+            let scale_only = !deploys && difference.settings.is_empty();
+            (if scale_only { Change::Scale } else { Change::Update }, floor, Some(lowered))
+        }
+        Work::None => {
+            let tidied = context.facts.is_some_and(|facts| remove::tidy(context, facts, component, 0, draft));
+            (if tidied { Change::Tidy } else { Change::None }, floor(wanted, desired.percents().0), None)
+        }
+    }
+}
+
+fn is_registration(node: &Node, component: &str) -> bool {
+    node.component.as_deref() == Some(component)
+        && node.phase == Phase::Deploy
+        && node.action.mutation().is_some_and(|c| c.operation == "RegisterTaskDefinition")
+}
+
+/// Healthy tasks that a rolling deployment keeps: ⌈count · minimumHealthyPercent / 100⌉.
+fn floor(count: u64, minimum_percent: u64) -> u32 {
+    u32::try_from((count * minimum_percent).div_ceil(100)).unwrap_or(u32::MAX)
+}
+
+/// A component starts when those that it uses are ready, and goes back before they do.
+fn order_by_uses(context: Context<'_>, lowered: &BTreeMap<&str, Lowered>, draft: &mut Draft) {
+    for (name, this) in lowered {
+        for used in nearest(context, name, &|other| lowered.contains_key(other)) {
+            if let Some(used) = lowered.get(used) {
+                draft.after(&used.ready, &this.starts);
+                draft.back_before(&this.back, &used.back);
+            }
+        }
+    }
+}
+
+/// The nearest components used, directly or through ones that do not change.
+fn nearest<'m>(context: Context<'m>, name: &str, changes: &dyn Fn(&str) -> bool) -> BTreeSet<&'m str> {
+    let components = &context.loaded.model.components;
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&str> =
+        components.get(name).map(|c| c.uses.keys().map(String::as_str).collect()).unwrap_or_default();
+    while let Some(used) = open.pop() {
+        if !seen.insert(used) || used == name {
+            continue;
+        }
+        if changes(used) {
+            found.insert(used);
+        } else if let Some(component) = components.get(used) {
+            open.extend(component.uses.keys().map(String::as_str));
+        }
+    }
+    found
+}
+
+fn remove_orphans<'a>(
+    context: Context<'_>,
+    orphans: &'a [Orphan<'_>],
+    lowered: &BTreeMap<&str, Lowered>,
+    components: &mut BTreeMap<String, ComponentSummary>,
+    draft: &mut Draft,
+) -> BTreeMap<&'a str, Lowered> {
+    let mut gone: BTreeMap<&str, Lowered> = BTreeMap::new();
+    let Some(facts) = context.facts else { return gone };
+    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
+    for orphan in orphans {
+        let why = removal_reason(context, orphan);
+        components.insert(orphan.component.clone(), ComponentSummary { change: Change::Remove, floor: 0 });
+        if let Some(this) = remove::scale_down(context, orphan, &why, draft) {
+            for other in lowered.values() {
+                if when == TeardownOrphans::Before {
+                    draft.after(&this.ready, &other.starts);
+                    draft.back_before(&other.back, &this.back);
+                } else {
+                    draft.after(&other.ready, &this.starts);
+                    draft.back_before(&this.back, &other.back);
+                }
+            }
+            gone.insert(&orphan.component, this);
+        }
+        remove::delete(context, facts, orphan, &why, draft);
+    }
+    // Whoever uses another one stops before it.
+    for (name, this) in &gone {
+        for used in nearest(context, name, &|other| gone.contains_key(other)) {
+            if let Some(used) = gone.get(used) {
+                draft.after(&this.ready, &used.starts);
+                draft.back_before(&used.back, &this.back);
+            }
+        }
+    }
+    gone
+}
+
+fn removal_reason(context: Context<'_>, orphan: &Orphan<'_>) -> Why {
+    let path = format!("/components/{}", orphan.component);
+    match context.options.mode {
+        belay_schemas::plan::Mode::Teardown => {
+            Why { path, at: Some("--mode teardown".to_owned()), from: json!(orphan.service_name), to: Value::Null }
+        }
+        belay_schemas::plan::Mode::Deploy => {
+            let at = context.loaded.locate(&Place::model(["components"]).key()).map(|l| l.to_string());
+            Why { path, at, from: json!(orphan.service_name), to: Value::Null }
+        }
+    }
+}
+
+/// The commit point: after everything that can be undone, before everything that cannot.
+fn commit(cluster: &str, draft: &mut Draft) {
+    let deploy: BTreeSet<&str> =
+        draft.nodes.iter().filter(|n| n.phase == Phase::Deploy).map(|n| n.id.as_str()).collect();
+    let inner: BTreeSet<&str> = draft
+        .edges
+        .iter()
+        .filter(|e| deploy.contains(e.to.as_str()) && deploy.contains(e.from.as_str()))
+        .map(|e| e.from.as_str())
+        .collect();
+    let last: Vec<String> = deploy.difference(&inner).map(|id| (*id).to_owned()).collect();
+    let text = if deploy.is_empty() { "nothing that runs has changed" } else { "the new state is in place" };
+    let action = Action::Commit { commit: text.to_owned() };
+    draft.add(node(COMMIT.to_owned(), None, Phase::Deploy, format!("commit point: {text}"), action));
+    draft.after(cluster, COMMIT);
+    for id in last {
+        draft.after(&id, COMMIT);
+    }
+}

@@ -1,0 +1,65 @@
+//! Pre-flight reads: what the plan relies on beyond the services themselves is there.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::plan::{Action, Phase};
+use serde_json::json;
+
+use crate::ecs::Context;
+use crate::ecs::desired::{Attachment, Balancer};
+
+use super::component::Lowered;
+use super::draft::{Draft, call, ecs, node};
+
+/// The cluster is there and ACTIVE. Returns the node's id.
+pub fn cluster(context: Context<'_>, draft: &mut Draft) -> String {
+    let name = &context.settings.cluster;
+    let id = "preflight.cluster".to_owned();
+    let action = Action::Read {
+        read: ecs("DescribeClusters", json!({"clusters": [name]})),
+        expect: Some("length(clusters[?status=='ACTIVE']) == `1`".to_owned()),
+    };
+    draft.add(node(id.clone(), None, Phase::Preflight, format!("cluster {name} is active"), action));
+    id
+}
+
+/// The load balancers of all components that change are there and still lead where the plan thinks.
+pub fn balancers<'a>(used: impl Iterator<Item = (&'a Attachment, &'a Lowered)>, draft: &mut Draft) {
+    let mut reads: BTreeMap<String, (Action, String)> = BTreeMap::new();
+    let mut edges = Vec::new();
+    for (attachment, lowered) in used {
+        let (id, action, summary) = match &attachment.balancer {
+            Balancer::TargetGroup { arn } => {
+                let name = arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or("group");
+                let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
+                // Without a listener or rule, AWS refuses to attach a service.
+                let expect = "length(TargetGroups[0].LoadBalancerArns) > `0`".to_owned();
+                (
+                    format!("preflight.target-group.{name}"),
+                    Action::Read { read, expect: Some(expect) },
+                    format!("target group {name} is there and has a load balancer"),
+                )
+            }
+            Balancer::Classic { name } => {
+                let read = call("elb", "DescribeLoadBalancers", json!({"LoadBalancerNames": [name]}));
+                let port = attachment.instance_port.unwrap_or_default();
+                let expect = format!(
+                    "length(LoadBalancerDescriptions[0].ListenerDescriptions[?Listener.InstancePort==`{port}`]) > `0`"
+                );
+                (
+                    format!("preflight.load-balancer.{name}.{port}"),
+                    Action::Read { read, expect: Some(expect) },
+                    format!("classic load balancer {name} is there and sends to port {port}"),
+                )
+            }
+        };
+        edges.extend(lowered.entries.iter().map(|entry| (id.clone(), entry.clone())));
+        reads.entry(id).or_insert((action, summary));
+    }
+    for (id, (action, summary)) in reads {
+        draft.add(node(id, None, Phase::Preflight, summary, action));
+    }
+    for (from, to) in edges {
+        draft.after(&from, &to);
+    }
+}

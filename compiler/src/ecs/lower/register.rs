@@ -1,0 +1,173 @@
+//! Task definitions: registering a revision, and pinning the running one before anything depends on going back to it.
+//!
+//! Invariant: every revision carries the tags that prove whose it is, which run made it, and what is in it.
+
+use belay_schemas::late::{output, run_id};
+use belay_schemas::plan::{Action, Node, Phase, Probe, Why, canonical_digest};
+use serde_json::{Value, json};
+
+use crate::ecs::Context;
+use crate::ecs::desired::Desired;
+use crate::ecs::diff::{self, Difference};
+use crate::ecs::facts::Facts;
+use crate::ecs::json::{items, tag_entry, text};
+
+use super::draft::{Back, Draft, describe_service, ecs, node, probe, when};
+
+/// The path of the ARN in RegisterTaskDefinition's answer.
+pub const ARN: &str = "taskDefinition.taskDefinitionArn";
+
+/// Registers the task definition; returns the node's id and its way back.
+pub fn register(
+    context: Context<'_>,
+    desired: &Desired,
+    difference: Option<&Difference>,
+    draft: &mut Draft,
+) -> (String, Back) {
+    let id = format!("{}.task-definition.register", desired.component);
+    let content = canonical_digest(&desired.task, &["tags"]).trim_start_matches("sha256:").to_owned();
+    let mut tags: Vec<Value> = items(&desired.task, "tags").to_vec();
+    tags.extend(owner_tags(context, &desired.component));
+    tags.push(tag_entry(context.tag("content"), content));
+    for (container, image) in desired.images.iter().filter(|(_, image)| image.len() <= 256) {
+        tags.push(tag_entry(context.tag(&format!("image:{container}")), image.clone()));
+    }
+    let (forward, back) = registration(context, &id, desired, &desired.family, with_tags(&desired.task, tags));
+    let mut forward = forward;
+    forward.summary = format!("register a revision of task definition {}", desired.family);
+    forward.why = match difference {
+        Some(difference) => difference.why(context, desired).into_iter().take(difference.task.len()).collect(),
+        None => Vec::new(),
+    };
+    let back = draft.with_undo(forward, vec![(None, vec![back])]);
+    (id, back)
+}
+
+/// A RegisterTaskDefinition node and its compensation.
+fn registration(context: Context<'_>, id: &str, desired: &Desired, family: &str, input: Value) -> (Node, Node) {
+    let component = Some(desired.component.as_str());
+    let mut forward = node(
+        id.to_owned(),
+        component,
+        Phase::Deploy,
+        String::new(),
+        Action::Call { call: ecs("RegisterTaskDefinition", input), expect: None },
+    );
+    forward.unguarded = Some("a new revision changes nothing that runs".to_owned());
+    forward.probe = Some(probe(
+        ecs("DescribeTaskDefinition", json!({"taskDefinition": family, "include": ["TAGS"]})),
+        &format!("length(tags[?key=='{}' && value==$run]) == `1`", context.tag("run")),
+        "{taskDefinition: taskDefinition, tags: tags}",
+        [("run", run_id())],
+    ));
+    let arn = output(id, ARN);
+    let mut back = node(
+        format!("{id}.undo"),
+        component,
+        Phase::Undo,
+        format!("deregister the revision of {family} that this run registered"),
+        Action::Call { call: ecs("DeregisterTaskDefinition", json!({"taskDefinition": arn})), expect: None },
+    );
+    back.unguarded = Some("the revision was registered by this run, and its service has gone back before".to_owned());
+    back.probe = Some(deregistered(arn));
+    (forward, back)
+}
+
+/// Tells whether a revision was deregistered.
+pub fn deregistered(arn: Value) -> Probe {
+    probe(
+        ecs("DescribeTaskDefinition", json!({"taskDefinition": arn})),
+        "taskDefinition.status == 'INACTIVE'",
+        "{taskDefinition: taskDefinition}",
+        [],
+    )
+}
+
+/// The tags that prove whose something is and which run made it.
+pub fn owner_tags(context: Context<'_>, component: &str) -> Vec<Value> {
+    vec![
+        tag_entry(context.tag("project"), context.options.project.clone()),
+        tag_entry(context.tag("component"), component),
+        tag_entry(context.tag("run"), run_id()),
+    ]
+}
+
+fn with_tags(input: &Value, tags: Vec<Value>) -> Value {
+    let mut input = input.clone();
+    if let Value::Object(map) = &mut input {
+        map.insert("tags".to_owned(), Value::Array(tags));
+    }
+    input
+}
+
+/// Where the running task definition names a tag, a twin that names the running digests: going back to it is exact.
+pub fn pin(
+    context: Context<'_>,
+    facts: &Facts<'_>,
+    desired: &Desired,
+    service: &Value,
+    draft: &mut Draft,
+) -> Option<(String, Back)> {
+    let running = facts.definition(text(service, "taskDefinition")?)?;
+    let pins = diff::unpinned(facts, service, running.task)?;
+    if pins.is_empty() {
+        return None;
+    }
+    let component = desired.component.as_str();
+    let id = format!("{component}.task-definition.pin");
+    let mut input = running.task.clone();
+    let Value::Object(map) = &mut input else { return None };
+    for surplus in [
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+        "deregisteredAt",
+        "deleteRequestedAt",
+    ] {
+        map.remove(surplus);
+    }
+    if let Some(Value::Array(containers)) = map.get_mut("containerDefinitions") {
+        for container in containers {
+            let name = text(container, "name").map(str::to_owned);
+            if let (Some((_, image)), Value::Object(container)) =
+                (pins.iter().find(|(n, _)| Some(n) == name.as_ref()), container)
+            {
+                container.insert("image".to_owned(), json!(image));
+            }
+        }
+    }
+    let ours = context.tag("");
+    let mut tags: Vec<Value> =
+        running.tags.iter().filter(|t| !text(t, "key").is_some_and(|k| k.starts_with(&ours))).cloned().collect();
+    tags.extend(owner_tags(context, component));
+    for (container, _) in &pins {
+        let old = items(running.task, "containerDefinitions").iter().find(|c| text(c, "name") == Some(container));
+        if let Some(image) = old.and_then(|c| text(c, "image")) {
+            tags.push(tag_entry(context.tag(&format!("image:{container}")), image));
+        }
+    }
+    let family = text(running.task, "family").unwrap_or(&desired.family).to_owned();
+    let (mut forward, undo) = registration(context, &id, desired, &family, with_tags(&input, tags));
+    forward.summary =
+        format!("register a twin of the running revision of {family}, pinned to the digests that run now");
+    // Two registrations of one family would hide each other from the probe, which sees the newest revision only.
+    let register = format!("{component}.task-definition.register");
+    let used = when(
+        describe_service(&context.settings.cluster, &desired.service_name),
+        "services[0].taskDefinition == $twin",
+        [("twin", output(&id, ARN))],
+    );
+    forward.why = vec![Why {
+        path: desired.task_origins.of("/containerDefinitions").pointer,
+        at: None,
+        from: text(service, "taskDefinition").map_or(Value::Null, |arn| json!(arn)),
+        to: json!("the running revision names a tag, which may mean another image by the time of a rollback"),
+    }];
+    let back = draft.with_undo(forward, vec![(Some(used), Vec::new()), (None, vec![undo])]);
+    draft.after(&id, &register);
+    Some((id, back))
+}

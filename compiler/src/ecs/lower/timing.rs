@@ -1,0 +1,201 @@
+//! How long things take: limits of waits, raised where observed drain and health-check settings make the configured ones
+//! impossible.
+//!
+//! Sources: ECS developer guide (a task counts as healthy after its load balancer's checks; an old task leaves after the
+//! deregistration delay and its stop timeout), Elastic Load Balancing attributes as observed.
+
+use crate::diagnostics::{Diagnostic, Report};
+use crate::ecs::Context;
+use crate::ecs::desired::{Balancer, Desired};
+use crate::ecs::json::{items, number, text};
+use crate::ecs::settings;
+
+use serde_json::Value;
+
+/// Seconds between polls.
+pub const INTERVAL: u64 = 5;
+/// Seconds that a task may need from being placed to RUNNING (pull and start).
+const START: u64 = 60;
+/// Seconds from SIGTERM to SIGKILL unless a container says otherwise.
+const STOP_TIMEOUT: u64 = 30;
+/// Deregistration delay of a target group unless its attributes say otherwise.
+const DEREGISTRATION_DELAY: u64 = 300;
+
+/// Limits of one wait, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Without progress.
+    pub no_progress: u64,
+    /// In total.
+    pub overall: u64,
+    /// Of the final state.
+    pub hold: u64,
+}
+
+/// What observed settings force upon a component's waits, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// From RUNNING to healthy in every load balancer.
+    pub healthy: u64,
+    /// From the decision to stop a task to its end.
+    pub stop: u64,
+}
+
+/// The pace of a component behind these load balancers.
+pub fn pace(context: Context<'_>, desired: &Desired) -> Pace {
+    let attachments = desired.attachments.iter().map(|a| &a.balancer);
+    let (mut healthy, mut drain) = (0, 0);
+    for balancer in attachments {
+        let (h, d) = balancer_pace(context, balancer);
+        healthy = healthy.max(h);
+        drain = drain.max(d);
+    }
+    Pace { healthy, stop: drain + stop_timeout(&desired.task) }
+}
+
+/// The pace of a running service, from what it is attached to.
+pub fn pace_of_service(context: Context<'_>, service: &Value) -> Pace {
+    let (mut healthy, mut drain) = (0, 0);
+    for entry in items(service, "loadBalancers") {
+        let balancer = match (text(entry, "targetGroupArn"), text(entry, "loadBalancerName")) {
+            (Some(arn), _) => Balancer::TargetGroup { arn: arn.to_owned() },
+            (None, Some(name)) => Balancer::Classic { name: name.to_owned() },
+            (None, None) => continue,
+        };
+        let (h, d) = balancer_pace(context, &balancer);
+        healthy = healthy.max(h);
+        drain = drain.max(d);
+    }
+    let task = text(service, "taskDefinition").and_then(|arn| context.facts.and_then(|f| f.definition(arn)));
+    Pace { healthy, stop: drain + task.map_or(STOP_TIMEOUT, |d| stop_timeout(d.task)) }
+}
+
+fn balancer_pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
+    let facts = context.facts;
+    match balancer {
+        Balancer::TargetGroup { arn } => {
+            let group = facts.and_then(|f| f.target_group(arn));
+            let interval = group.and_then(|g| number(g, "HealthCheckIntervalSeconds")).unwrap_or(30);
+            let threshold = group.and_then(|g| number(g, "HealthyThresholdCount")).unwrap_or(5);
+            let delay = facts.and_then(|f| f.target_group_attribute(arn, "deregistration_delay.timeout_seconds"));
+            (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(DEREGISTRATION_DELAY))
+        }
+        Balancer::Classic { name } => {
+            let check = facts.and_then(|f| f.classic(name)).and_then(|b| b.get("HealthCheck"));
+            let interval = check.and_then(|c| number(c, "Interval")).unwrap_or(30);
+            let threshold = check.and_then(|c| number(c, "HealthyThreshold")).unwrap_or(10);
+            (interval * threshold, facts.and_then(|f| f.classic_drain(name)).unwrap_or(DEREGISTRATION_DELAY))
+        }
+    }
+}
+
+/// The longest stop timeout of a task's containers.
+fn stop_timeout(task: &Value) -> u64 {
+    items(task, "containerDefinitions")
+        .iter()
+        .map(|c| number(c, "stopTimeout").unwrap_or(STOP_TIMEOUT))
+        .max()
+        .unwrap_or(STOP_TIMEOUT)
+}
+
+/// Limits of the wait for a deployment, with a warning where they had to be raised.
+pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool, report: &mut Report) -> Limits {
+    let pace = pace(context, desired);
+    let stop = if replaces { pace.stop } else { 0 };
+    let step = START + pace.healthy.max(stop);
+    let count = desired.desired_count().unwrap_or(1);
+    let waves = if replaces { waves(count, desired.percents()) } else { 1 };
+    let total = waves * (START + pace.healthy + stop);
+    let settings = context.settings;
+    let limits = Limits {
+        no_progress: settings.timeout.max(step),
+        overall: settings.overall_timeout.max(total).max(settings.timeout.max(step)) + settings.update_monitor,
+        hold: settings.update_monitor,
+    };
+    if limits.no_progress > settings.timeout {
+        warn(desired, "timeout", settings.timeout, limits.no_progress, pace, stop, report);
+    } else if limits.overall > settings.overall_timeout + settings.update_monitor {
+        warn(
+            desired,
+            "overall_timeout",
+            settings.overall_timeout,
+            limits.overall - settings.update_monitor,
+            pace,
+            stop,
+            report,
+        );
+    }
+    limits
+}
+
+fn warn(desired: &Desired, setting: &str, configured: u64, raised: u64, pace: Pace, stop: u64, report: &mut Report) {
+    let mut parts = Vec::new();
+    if pace.healthy > 0 {
+        parts.push(format!("{} s until a new task is healthy in its load balancer", pace.healthy));
+    }
+    if stop > 0 {
+        parts.push(format!("{stop} s for an old task to drain and stop"));
+    }
+    report.push(
+        Diagnostic::warning(
+            "B436",
+            format!("`{setting}` ({configured} s) is too short for `{}`: raised to {raised} s", desired.component),
+        )
+        .at(settings::place(&[setting]))
+        .label(if parts.is_empty() {
+            "too short for this many tasks".to_owned()
+        } else {
+            format!("observed: {}", parts.join(", "))
+        })
+        .help(format!("write `{setting}: {raised}` or more, or shorten the deregistration delay and the health check")),
+    );
+}
+
+/// How many rounds of replacing it takes: AWS starts up to the maximum and stops down to the minimum in each.
+fn waves(count: u64, (minimum, maximum): (u64, u64)) -> u64 {
+    if count == 0 {
+        return 1;
+    }
+    let lowest = (count * minimum).div_ceil(100);
+    let highest = count * maximum / 100;
+    let a_wave = highest.saturating_sub(count) + count.saturating_sub(lowest);
+    count.div_ceil(a_wave.max(1))
+}
+
+/// Limits of the wait for running tasks to come back to an old count or definition.
+pub fn restoring(context: Context<'_>, pace: Pace, count: u64) -> Limits {
+    let settings = context.settings;
+    let step = START + pace.healthy.max(pace.stop);
+    Limits {
+        no_progress: settings.timeout.max(step),
+        overall: settings
+            .overall_timeout
+            .max(count.max(1) * (START + pace.healthy + pace.stop))
+            .max(settings.timeout.max(step)),
+        hold: 0,
+    }
+}
+
+/// Limits of the wait for tasks to stop.
+pub fn draining(context: Context<'_>, pace: Pace) -> Limits {
+    let step = pace.stop + START;
+    Limits {
+        no_progress: context.settings.timeout.max(step),
+        overall: context.settings.overall_timeout.max(2 * step).max(context.settings.timeout),
+        hold: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waves;
+
+    #[test]
+    fn waves_follow_the_percentages() {
+        assert_eq!(waves(4, (100, 200)), 1);
+        assert_eq!(waves(4, (100, 125)), 4);
+        assert_eq!(waves(4, (50, 100)), 2);
+        assert_eq!(waves(1, (0, 100)), 1);
+        assert_eq!(waves(0, (100, 200)), 1);
+    }
+}

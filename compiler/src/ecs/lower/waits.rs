@@ -1,0 +1,211 @@
+//! What is waited for, and where to look for the reason when it does not come.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::late::output;
+use belay_schemas::plan::{Action, Evidence, Fail, Wait};
+use serde_json::{Value, json};
+
+use super::draft::{call, describe_service, ecs};
+use super::timing::{INTERVAL, Limits};
+
+/// A service as a wait sees it.
+pub struct Subject<'a> {
+    /// Short name of the cluster.
+    pub cluster: &'a str,
+    /// Name of the service.
+    pub service: &'a str,
+    /// ARNs of its target groups.
+    pub target_groups: Vec<&'a str>,
+    /// Names of its classic load balancers.
+    pub classic: Vec<&'a str>,
+}
+
+/// The deployment that an answer of CreateService or UpdateService names as PRIMARY.
+pub const PRIMARY: &str = "service.deployments[?status=='PRIMARY'].id | [0]";
+
+/// Waits for the deployment that `source` started (its PRIMARY deployment), not for just any steady state.
+pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits) -> Action {
+    let behind_classic = !subject.classic.is_empty();
+    let ours = |also: &str| format!("length([0].services[0].deployments[?id==$deployment && status=='PRIMARY'{also}])");
+    let mut fail = vec![Fail {
+        when: "length([0].services[?status=='ACTIVE']) == `0`".to_owned(),
+        reason: "the service is not active any more".to_owned(),
+    }];
+    let until = if behind_classic {
+        // AWS reports no rollout state behind a classic load balancer.
+        let threshold = count.div_ceil(2).clamp(3, 200);
+        fail.push(Fail {
+            when: format!(
+                "length([0].services[0].deployments[?id==$deployment && failedTasks >= `{threshold}`]) > `0`"
+            ),
+            reason: format!("{threshold} tasks of the deployment failed"),
+        });
+        let done = ours(" && runningCount==desiredCount && pendingCount==`0`");
+        format!("{done} == `1` && length([0].services[0].deployments) == `1`")
+    } else {
+        fail.push(Fail {
+            when: "length([0].services[0].deployments[?id==$deployment && rolloutState=='FAILED']) > `0`".to_owned(),
+            reason: "AWS gave the deployment up: too many of its tasks failed (deployment circuit breaker)".to_owned(),
+        });
+        format!("{} == `1`", ours(" && rolloutState=='COMPLETED' && runningCount==desiredCount"))
+    };
+    fail.push(Fail {
+        when: format!("{} == `0`", ours("")),
+        reason:
+            "the deployment is not the service's primary one any more: AWS rolled it back, or somebody else deployed"
+                .to_owned(),
+    });
+    let bind = BTreeMap::from([("deployment".to_owned(), output(source, PRIMARY))]);
+    Action::Wait {
+        wait: Wait {
+            reads: vec![describe_service(subject.cluster, subject.service)],
+            until,
+            fail,
+            progress: Some("[0].services[0].deployments[].[id, runningCount]".to_owned()),
+            no_progress: limits.no_progress,
+            overall: limits.overall,
+            hold: limits.hold,
+            interval: INTERVAL,
+            bind,
+            evidence: evidence(subject),
+        },
+    }
+}
+
+/// Waits until a service has gone to a wanted number of running tasks, with nothing of another deployment left.
+pub fn at_count(subject: &Subject<'_>, count: u64, limits: Limits) -> Action {
+    let until = format!(
+        "[0].services[0].runningCount == `{count}` && [0].services[0].pendingCount == `0` && length([0].services[0].deployments) == `1`"
+    );
+    counted(subject, until, limits)
+}
+
+/// Waits until no task of a service runs.
+pub fn drained(subject: &Subject<'_>, limits: Limits) -> Action {
+    counted(subject, "[0].services[0].runningCount == `0` && [0].services[0].pendingCount == `0`".to_owned(), limits)
+}
+
+fn counted(subject: &Subject<'_>, until: String, limits: Limits) -> Action {
+    Action::Wait {
+        wait: Wait {
+            reads: vec![describe_service(subject.cluster, subject.service)],
+            until,
+            fail: vec![Fail {
+                when: "length([0].services[?status=='ACTIVE']) == `0`".to_owned(),
+                reason: "the service is not active any more".to_owned(),
+            }],
+            progress: Some("[0].services[0].[runningCount, pendingCount]".to_owned()),
+            no_progress: limits.no_progress,
+            overall: limits.overall,
+            hold: limits.hold,
+            interval: INTERVAL,
+            bind: BTreeMap::new(),
+            evidence: evidence(subject),
+        },
+    }
+}
+
+/// Waits until a deleted service is gone: INACTIVE, or not known any more.
+pub fn gone(subject: &Subject<'_>, limits: Limits) -> Action {
+    Action::Wait {
+        wait: Wait {
+            reads: vec![describe_service(subject.cluster, subject.service)],
+            until: "length([0].services[?status!='INACTIVE']) == `0`".to_owned(),
+            fail: Vec::new(),
+            progress: Some("[0].services[0].[status, runningCount]".to_owned()),
+            no_progress: limits.no_progress,
+            overall: limits.overall,
+            hold: limits.hold,
+            interval: INTERVAL,
+            bind: BTreeMap::new(),
+            evidence: Vec::new(),
+        },
+    }
+}
+
+/// Waits until AWS has finished rolling a deployment back.
+pub fn rolled_back(subject: &Subject<'_>, limits: Limits) -> Action {
+    let open = r#"["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"]"#;
+    Action::Wait {
+        wait: Wait {
+            reads: vec![
+                ecs("ListServiceDeployments", json!({"cluster": subject.cluster, "service": subject.service})),
+                describe_service(subject.cluster, subject.service),
+            ],
+            until: format!(
+                "length([0].serviceDeployments[?contains(`{open}`, status)]) == `0` && length([1].services[0].deployments) == `1` && length([1].services[0].deployments[?rolloutState=='IN_PROGRESS']) == `0`"
+            ),
+            fail: vec![Fail {
+                when: "[0].serviceDeployments[0].status == 'ROLLBACK_FAILED'".to_owned(),
+                reason: "AWS could not roll the deployment back".to_owned(),
+            }],
+            progress: Some(
+                "[[0].serviceDeployments[0].status, [1].services[0].deployments[].[id, runningCount]]".to_owned(),
+            ),
+            no_progress: limits.no_progress,
+            overall: limits.overall,
+            hold: limits.hold,
+            interval: INTERVAL,
+            bind: BTreeMap::new(),
+            evidence: evidence(subject),
+        },
+    }
+}
+
+/// Where the reason of a failure stands: service events, stopped tasks, target health.
+fn evidence(subject: &Subject<'_>) -> Vec<Evidence> {
+    let (cluster, service) = (subject.cluster, subject.service);
+    let mut all = vec![
+        Evidence {
+            title: "service events".to_owned(),
+            reads: vec![describe_service(cluster, service)],
+            lines: "[0].services[0].events[:5].message".to_owned(),
+            bind: BTreeMap::new(),
+        },
+        Evidence {
+            title: "stopped tasks".to_owned(),
+            reads: vec![
+                ecs("ListTasks", json!({"cluster": cluster, "serviceName": service, "desiredStatus": "STOPPED"})),
+                ecs("DescribeTasks", json!({"cluster": cluster, "tasks": output("@0", "taskArns[:5]")})),
+            ],
+            lines: concat!(
+                "[1].tasks[].join(': ', [taskArn, stoppedReason || 'stopped', ",
+                "join('; ', containers[?exitCode!=`null`].join(' ', ['container', name, 'exited with code', to_string(exitCode)]))])"
+            )
+            .to_owned(),
+            bind: BTreeMap::new(),
+        },
+    ];
+    for arn in &subject.target_groups {
+        all.push(Evidence {
+            title: "target health".to_owned(),
+            reads: vec![call("elbv2", "DescribeTargetHealth", json!({"TargetGroupArn": arn}))],
+            lines: "[0].TargetHealthDescriptions[?TargetHealth.State!='healthy'].join(' ', [Target.Id, to_string(Target.Port), TargetHealth.State, TargetHealth.Reason || '', TargetHealth.Description || ''])".to_owned(),
+            bind: BTreeMap::new(),
+        });
+    }
+    for name in &subject.classic {
+        all.push(Evidence {
+            title: "instance health".to_owned(),
+            reads: vec![call("elb", "DescribeInstanceHealth", json!({"LoadBalancerName": name}))],
+            lines: "[0].InstanceStates[?State!='InService'].join(' ', [InstanceId, State, Description || ''])"
+                .to_owned(),
+            bind: BTreeMap::new(),
+        });
+    }
+    all
+}
+
+/// The target groups and classic load balancers of a service's `loadBalancers`.
+pub fn subject<'a>(cluster: &'a str, service: &'a str, balancers: &'a [Value]) -> Subject<'a> {
+    let named =
+        |member: &str| balancers.iter().filter_map(|b| b.get(member).and_then(Value::as_str)).collect::<Vec<_>>();
+    let mut subject =
+        Subject { cluster, service, target_groups: named("targetGroupArn"), classic: named("loadBalancerName") };
+    subject.target_groups.sort_unstable();
+    subject.target_groups.dedup();
+    subject.classic.sort_unstable();
+    subject.classic.dedup();
+    subject
+}

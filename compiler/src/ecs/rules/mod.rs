@@ -1,0 +1,83 @@
+//! What AWS would refuse only when it is called, or would never bring up: judged on the lowered inputs, raw blocks
+//! included, so that it does not matter where a value was written.
+//!
+//! Codes are `B4NN`; where Amazon's documentation states the rule, the module that checks it says so. Invariant: a rule
+//! looks at the final inputs and reports at the origin of the value.
+
+mod capacity;
+mod containers;
+mod network;
+mod placement;
+mod service;
+mod shape;
+mod task;
+
+use serde_json::Value;
+
+use crate::diagnostics::{Diagnostic, Place, Report};
+
+use super::Context;
+use super::desired::Desired;
+use super::json::{items, text};
+use super::pointer;
+
+/// Judges one component's inputs.
+pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
+    // What does not have the API's shape makes no sense to the rules below.
+    if !shape::check(context, desired, report) {
+        return;
+    }
+    let subject = Subject { context, desired };
+    task::check(&subject, report);
+    containers::check(&subject, report);
+    network::check(&subject, report);
+    service::check(&subject, report);
+    placement::check(&subject, report);
+}
+
+pub use capacity::check as check_capacity;
+
+/// What the rules look at.
+struct Subject<'a> {
+    context: Context<'a>,
+    desired: &'a Desired,
+}
+
+impl<'a> Subject<'a> {
+    fn task(&self) -> &'a Value {
+        &self.desired.task
+    }
+
+    fn service(&self) -> &'a Value {
+        &self.desired.service
+    }
+
+    /// Containers with their names.
+    fn containers(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+        items(&self.desired.task, "containerDefinitions").iter().map(|c| (text(c, "name").unwrap_or_default(), c))
+    }
+
+    /// The origin of a value in the task definition.
+    fn in_task<S: AsRef<str>>(&self, path: impl IntoIterator<Item = S>) -> Place {
+        self.desired.task_origins.of(&pointer::pointer(path))
+    }
+
+    /// The origin of a member of a container.
+    fn in_container<S: AsRef<str>>(&self, name: &str, path: impl IntoIterator<Item = S>) -> Place {
+        let mut full = pointer::pointer(["containerDefinitions", name]);
+        for token in path {
+            pointer::push(&mut full, token.as_ref());
+        }
+        self.desired.task_origins.of(&full)
+    }
+
+    /// The origin of a value in the service.
+    fn in_service<S: AsRef<str>>(&self, path: impl IntoIterator<Item = S>) -> Place {
+        self.desired.service_origins.of(&pointer::pointer(path))
+    }
+
+    /// An error of a rule.
+    fn error(&self, code: &'static str, message: impl Into<String>, place: Place) -> Diagnostic {
+        Diagnostic::error(code, message).at(place)
+    }
+}

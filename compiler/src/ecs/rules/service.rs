@@ -1,0 +1,261 @@
+//! Rules of a service: load balancers, roles, capacity, deployment configuration, grace period.
+//!
+//! Source: CreateService in the ECS API reference; ECS developer guide, "Service load balancing" and "Service-linked
+//! role".
+
+use crate::diagnostics::{Diagnostic, Report};
+use crate::ecs::desired::Balancer;
+use crate::ecs::json::{items, number, text};
+use crate::ecs::lower::timing;
+use belay_schemas::model::Component;
+
+use super::Subject;
+
+/// A service takes at most this many target groups.
+const MAX_TARGET_GROUPS: usize = 5;
+
+pub fn check(subject: &Subject<'_>, report: &mut Report) {
+    capacity_choice(subject, report);
+    balancer_targets(subject, report);
+    balancer_kinds(subject, report);
+    target_groups(subject, report);
+    role(subject, report);
+    deadlock(subject, report);
+    grace(subject, report);
+}
+
+fn capacity_choice(subject: &Subject<'_>, report: &mut Report) {
+    let service = subject.service();
+    let strategy = !items(service, "capacityProviderStrategy").is_empty();
+    if strategy && service.get("launchType").is_some() {
+        report.push(
+            subject
+                .error(
+                    "B422",
+                    "`launchType` and `capacityProviderStrategy` exclude each other",
+                    subject.in_service(["launchType"]),
+                )
+                .related(subject.in_service(["capacityProviderStrategy"]), "the strategy is here")
+                .help("keep one of the two"),
+        );
+    }
+    if text(service, "launchType") == Some("MANAGED_INSTANCES") {
+        report.push(
+            subject
+                .error(
+                    "B422",
+                    "Managed Instances are chosen by a capacity provider, not by the launch type",
+                    subject.in_service(["launchType"]),
+                )
+                .help(
+                    "remove `launchType` and write `capacityProviderStrategy: [{capacityProvider: NAME, weight: 1}]`",
+                ),
+        );
+    }
+}
+
+/// What a load balancer leads to is mapped by a container of the task.
+fn balancer_targets(subject: &Subject<'_>, report: &mut Report) {
+    for (index, entry) in items(subject.service(), "loadBalancers").iter().enumerate() {
+        let place = subject.in_service(["loadBalancers", &index.to_string()]);
+        let (Some(name), Some(port)) = (text(entry, "containerName"), number(entry, "containerPort")) else { continue };
+        let Some((_, container)) = subject.containers().find(|(n, _)| *n == name) else {
+            report.push(subject.error(
+                "B425",
+                format!("the load balancer leads to container `{name}`, which the task does not have"),
+                place,
+            ));
+            continue;
+        };
+        let ports: Vec<u64> =
+            items(container, "portMappings").iter().filter_map(|m| number(m, "containerPort")).collect();
+        if !ports.contains(&port) {
+            let have: Vec<String> = ports.iter().map(u64::to_string).collect();
+            let diagnostic = subject.error(
+                "B425",
+                format!(
+                    "the load balancer leads to port {port} of `{name}`, which provides {}",
+                    if have.is_empty() { "no port".to_owned() } else { have.join(", ") }
+                ),
+                place,
+            );
+            report.push(diagnostic.help(format!(
+                "add `provides: {{ports: [\"{port}\"]}}` to the component, or correct the gateway's `target_port`"
+            )));
+        }
+    }
+}
+
+fn balancer_kinds(subject: &Subject<'_>, report: &mut Report) {
+    let entries = items(subject.service(), "loadBalancers");
+    let groups = entries.iter().filter(|e| e.get("targetGroupArn").is_some()).count();
+    let classic = entries.iter().filter(|e| e.get("loadBalancerName").is_some()).count();
+    let place = || subject.in_service(["loadBalancers"]);
+    if groups > MAX_TARGET_GROUPS {
+        report.push(
+            subject
+                .error(
+                    "B427",
+                    format!("{groups} target groups are attached; ECS takes at most {MAX_TARGET_GROUPS}"),
+                    place(),
+                )
+                .help("split the component, or let several listeners share one target group"),
+        );
+    }
+    if classic > 1 || (classic > 0 && groups > 0) {
+        let what = if classic > 1 {
+            format!("{classic} classic load balancers")
+        } else {
+            "a classic load balancer and target groups".to_owned()
+        };
+        report.push(
+            subject
+                .error("B427", format!("{what} are attached; ECS takes one classic load balancer or up to {MAX_TARGET_GROUPS} target groups"), place())
+                .help("keep one kind; target groups can replace a classic load balancer"),
+        );
+    }
+    if classic > 0 && subject.desired.network_mode() == "awsvpc" {
+        report.push(
+            subject
+                .error("B427", "a classic load balancer cannot lead to tasks in network mode awsvpc", place())
+                .help("use a target group of the type `ip`"),
+        );
+    }
+}
+
+/// What was observed of the target groups fits the tasks.
+fn target_groups(subject: &Subject<'_>, report: &mut Report) {
+    let Some(facts) = subject.context.facts else { return };
+    let mode = subject.desired.network_mode();
+    let wanted = if mode == "awsvpc" { "ip" } else { "instance" };
+    for attachment in &subject.desired.attachments {
+        let Balancer::TargetGroup { arn } = &attachment.balancer else { continue };
+        let Some(group) = facts.target_group(arn) else { continue };
+        let name = text(group, "TargetGroupName").unwrap_or(arn);
+        if let Some(kind) = text(group, "TargetType")
+            && kind != wanted
+        {
+            report.push(
+                subject
+                    .error("B426", format!("target group `{name}` has targets of the type `{kind}`; tasks in network mode {mode} need `{wanted}`"), attachment.named_at.clone())
+                    .related(attachment.place.clone(), "the component is put behind it here")
+                    .help(format!("name a target group of the type `{wanted}`, or change the network mode")),
+            );
+        }
+        if items(group, "LoadBalancerArns").is_empty() {
+            report.push(
+                subject
+                    .error(
+                        "B428",
+                        format!("target group `{name}` belongs to no load balancer, and ECS refuses such a group"),
+                        attachment.named_at.clone(),
+                    )
+                    .related(attachment.place.clone(), "the component is put behind it here")
+                    .help("let a listener or a listener rule forward to it first; then observe again"),
+            );
+        }
+    }
+}
+
+fn role(subject: &Subject<'_>, report: &mut Report) {
+    let service = subject.service();
+    if service.get("role").is_none() {
+        return;
+    }
+    let entries = items(service, "loadBalancers");
+    let why = if entries.is_empty() {
+        "the service has no load balancer"
+    } else if subject.desired.network_mode() == "awsvpc" {
+        "tasks in network mode awsvpc use the service-linked role"
+    } else if entries.len() > 1 {
+        "a service with several load balancers uses the service-linked role"
+    } else if !items(service, "serviceRegistries").is_empty() {
+        "a service with service discovery uses the service-linked role"
+    } else {
+        return;
+    };
+    report.push(
+        subject
+            .error("B429", format!("a role for the load balancer is given, but {why}"), subject.in_service(["role"]))
+            .help("remove `role`: ECS then uses AWSServiceRoleForECS"),
+    );
+}
+
+/// With these percentages, AWS may neither stop an old task nor start a new one.
+fn deadlock(subject: &Subject<'_>, report: &mut Report) {
+    let Some(count) = subject.desired.desired_count().filter(|c| *c > 0) else { return };
+    let (minimum, maximum) = subject.desired.percents();
+    let (lowest, highest) = ((count * minimum).div_ceil(100), count * maximum / 100);
+    if lowest >= count && highest <= count {
+        report.push(
+            subject
+                .error(
+                    "B433",
+                    format!("a deployment of {count} tasks could never move: at least {lowest} have to run ({minimum} %) and at most {highest} may ({maximum} %)"),
+                    subject.in_service(["deploymentConfiguration"]),
+                )
+                .help("lower `minimumHealthyPercent` or raise `maximumPercent` in `raw.service.deploymentConfiguration`"),
+        );
+    }
+    if let Some(component) = subject.context.loaded.model.components.get(&subject.desired.component) {
+        declared_floor(subject, component, count, lowest, report);
+    }
+}
+
+/// `minimum_healthy` is a promise that the deployment configuration has to keep.
+fn declared_floor(subject: &Subject<'_>, component: &Component, count: u64, lowest: u64, report: &mut Report) {
+    let Some(floor) = component.minimum_healthy.map(u64::from) else { return };
+    let place = || crate::diagnostics::Place::model(["components", &subject.desired.component, "minimum_healthy"]);
+    if floor > count {
+        report.push(
+            subject
+                .error("B435", format!("`minimum_healthy` is {floor}, but only {count} tasks run"), place())
+                .help(format!("write at most {count}")),
+        );
+    } else if floor > lowest {
+        report.push(
+            subject
+                .error(
+                    "B435",
+                    format!("`minimum_healthy` is {floor}, but a deployment may go down to {lowest} tasks"),
+                    place(),
+                )
+                .related(
+                    subject.in_service(["deploymentConfiguration"]),
+                    "the deployment configuration comes from here",
+                )
+                .help(format!(
+                    "raise `minimumHealthyPercent` to {} or more in `raw.service.deploymentConfiguration`",
+                    (floor * 100).div_ceil(count)
+                )),
+        );
+    }
+}
+
+/// A grace period that ends before the first health check can pass kills every new task.
+fn grace(subject: &Subject<'_>, report: &mut Report) {
+    let Some(grace) = number(subject.service(), "healthCheckGracePeriodSeconds").filter(|g| *g > 0) else { return };
+    if items(subject.service(), "loadBalancers").is_empty() {
+        report.push(
+            subject
+                .error(
+                    "B436",
+                    "a health-check grace period needs a load balancer",
+                    subject.in_service(["healthCheckGracePeriodSeconds"]),
+                )
+                .help("remove `healthCheckGracePeriodSeconds`"),
+        );
+        return;
+    }
+    if subject.context.facts.is_none() {
+        return;
+    }
+    let healthy = timing::pace(subject.context, subject.desired).healthy;
+    if grace < healthy {
+        report.push(
+            Diagnostic::warning("B436", format!("the grace period ({grace} s) ends before a task can be healthy ({healthy} s): ECS may kill every new task"))
+                .at(subject.in_service(["healthCheckGracePeriodSeconds"]))
+                .help(format!("write {healthy} or more, or shorten the health check")),
+        );
+    }
+}

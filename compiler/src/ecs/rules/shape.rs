@@ -1,0 +1,52 @@
+//! Inputs have the shape that the API documents: members, types, enumerations, ranges, patterns.
+
+use belay_schemas::aws::{Fault, FaultKind, Strictness, validate_input};
+use serde_json::{Value, json};
+
+use crate::diagnostics::{Diagnostic, Report};
+use crate::ecs::Context;
+use crate::ecs::desired::Desired;
+use crate::ecs::origin::Origins;
+use crate::ecs::pointer;
+
+/// Checks both inputs; false when one has a fault.
+pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) -> bool {
+    let mut service = desired.service.clone();
+    if let Value::Object(map) = &mut service {
+        map.insert("serviceName".to_owned(), json!(desired.service_name));
+        map.insert("cluster".to_owned(), json!(context.settings.cluster));
+        map.insert("taskDefinition".to_owned(), json!(desired.family));
+    }
+    let inputs = [
+        ("RegisterTaskDefinition", &desired.task, &desired.task_origins),
+        ("CreateService", &service, &desired.service_origins),
+    ];
+    let mut good = true;
+    for (operation, input, origins) in inputs {
+        for fault in validate_input("ecs", operation, input, Strictness::Exact) {
+            good = false;
+            report.push(diagnostic(operation, input, origins, &fault));
+        }
+    }
+    good
+}
+
+fn diagnostic(operation: &str, input: &Value, origins: &Origins, fault: &Fault) -> Diagnostic {
+    let path = pointer::keyed(input, &fault.path);
+    let place = match &fault.kind {
+        FaultKind::UnknownMember { name, .. } if !path.ends_with(&format!("/{name}")) => {
+            origins.of(&pointer::join(&path, name)).key()
+        }
+        FaultKind::UnknownMember { .. } => origins.of(&path).key(),
+        _ => origins.of(&path),
+    };
+    let diagnostic = Diagnostic::error("B402", format!("{operation} would be refused: {fault}")).at(place);
+    match &fault.kind {
+        FaultKind::UnknownMember { nearest: Some(near), .. } => diagnostic.help(format!("did you mean `{near}`?")),
+        FaultKind::UnknownMember { .. } => {
+            diagnostic.help(format!("see the members of {operation} in the ECS API reference"))
+        }
+        FaultKind::NotInEnum { nearest: Some(near) } => diagnostic.help(format!("did you mean `{near}`?")),
+        _ => diagnostic,
+    }
+}

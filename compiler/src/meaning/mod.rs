@@ -1,0 +1,64 @@
+//! What the inputs mean, apart from any plugin: names that refer to each other, cycles, secrets, and what this version
+//! does not do yet.
+//!
+//! Invariant: every check reports all that it finds; none depends on what another one found.
+
+mod gateways;
+mod secrets;
+mod unsupported;
+mod uses;
+
+use std::collections::BTreeMap;
+
+use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::source::Loaded;
+
+/// Judges the inputs.
+pub fn check(loaded: &Loaded, report: &mut Report) {
+    names(loaded, report);
+    uses::check(loaded, report);
+    gateways::check(loaded, report);
+    secrets::check(loaded, report);
+    unsupported::check(loaded, report);
+}
+
+/// Whether a project may have this name: it becomes part of ECS names, which allow no dots.
+pub fn is_project_name(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+}
+
+fn names(loaded: &Loaded, report: &mut Report) {
+    let mut folded: BTreeMap<String, &str> = BTreeMap::new();
+    if loaded.model.components.is_empty() {
+        report.push(
+            Diagnostic::warning("B301", "the model has no components")
+                .at(Place::model(["components"]))
+                .help("write at least one: `components: {web: {image: \"nginx:1.13\"}}`; to take an application away, compile with `--mode teardown`"),
+        );
+    }
+    for name in loaded.model.components.keys() {
+        let at = Place::model(["components", name]).key();
+        let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+            && name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if !legal {
+            report.push(
+                Diagnostic::error("B401", format!("`{name}` cannot be the name of a component"))
+                    .at(at.clone())
+                    .help("it becomes part of ECS names: use letters, digits, hyphens and underscores, and begin with a letter or digit (no dots)"),
+            );
+        }
+        if let Some(first) = folded.insert(name.to_ascii_lowercase(), name) {
+            report.push(
+                Diagnostic::error(
+                    "B320",
+                    format!("two components expand to one name: `{first}` and `{name}` differ in capitals only"),
+                )
+                .at(at)
+                .related(Place::model(["components", first]).key(), "the other one is here")
+                .help("DNS and load balancers do not tell capitals apart: give one of them another name"),
+            );
+        }
+    }
+}
