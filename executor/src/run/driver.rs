@@ -92,7 +92,10 @@ impl<'a> Driver<'a> {
         let halted = self.state.halting();
         self.state.apply(at, event)?;
         self.journal.append(at, event)?;
-        self.listener.event(&RunEvent::of(&self.state, at, event));
+        // A poll was told when it was made; that its clocks are written down now is no news.
+        if !matches!(event, Event::Poll { .. }) {
+            self.listener.event(&RunEvent::of(&self.state, at, event));
+        }
         let halting = self.state.halting();
         if halting != halted
             && let Some(halt) = halting

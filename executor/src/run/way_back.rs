@@ -1,23 +1,22 @@
 //! Whether a run can still be taken back by hand.
 //!
 //! Once the commit point is passed, finalize steps destroy things. A compensation needs what it names; so the way back
-//! is closed when a destroying step named the same thing as a compensation that would run.
+//! is closed when a destroying step took away what a compensation that may run names.
 //!
 //! Invariant: when in doubt (an identifier that both name) the way back is refused, before anything is called.
 
 use std::collections::BTreeSet;
 
+use belay_schemas::aws::is_destructive;
+use belay_schemas::checker::subject::{short, subjects};
 use belay_schemas::journal::Ending;
-use belay_schemas::plan::Phase;
+use belay_schemas::plan::{Call, Phase};
 use serde_json::Value;
 
 use super::error::RunError;
 use super::late::{Answers, Resolved, Scope};
 use super::port::answers_for;
 use super::state::{Stage, State};
-
-/// Members of an input that say where a thing is or how to treat it, not which thing it is.
-const NOT_IDENTITIES: [&str; 4] = ["cluster", "clientToken", "ClientToken", "reason"];
 
 /// Refuses to roll back what is back already, what changed nothing, and what can no longer be undone.
 pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
@@ -30,11 +29,12 @@ pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
     let graph = &state.graph;
     let destroying = (0..graph.len()).filter(|&ix| {
         let node = graph.node(ix);
-        node.phase == Phase::Finalize && node.undo.is_empty() && state.node(ix).happened()
+        let destroys = node.action.mutation().is_some_and(|call| is_destructive(&call.service, &call.operation));
+        node.phase == Phase::Finalize && destroys && state.node(ix).happened()
     });
     for destroyer in destroying {
         let calls = state.node(destroyer).chunks.iter().filter_map(|chunk| chunk.call.as_ref());
-        let gone: BTreeSet<String> = calls.flat_map(|call| identities(&call.input)).collect();
+        let gone: BTreeSet<String> = calls.flat_map(taken_away).collect();
         for forward in (0..graph.len()).filter(|&ix| graph.node(ix).phase != Phase::Undo && state.node(ix).happened()) {
             for &comp in graph.cases[forward].iter().flatten() {
                 let Some(call) = graph.node(comp).action.mutation() else { continue };
@@ -46,7 +46,9 @@ pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
                     Ok(Resolved::Call(call)) => call.input,
                     _ => call.input.clone(),
                 };
-                if let Some(what) = identities(&input).intersection(&gone).next() {
+                let mut needed = BTreeSet::new();
+                strings(&input, &mut needed);
+                if let Some(what) = needed.intersection(&gone).next() {
                     return Err(RunError::Destroyed {
                         run: run.to_owned(),
                         destroyed: graph.node(destroyer).id.clone(),
@@ -60,24 +62,24 @@ pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
     Ok(())
 }
 
-/// The names, ids and ARNs in an input; an ARN counts as what stands behind its last slash too.
-fn identities(input: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(input, &mut found);
-    found
+/// The names of what a destroying call is about; of a call that is not known by its members, every string of it.
+fn taken_away(call: &Call) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = subjects(call, None).into_iter().map(|subject| subject.name).collect();
+    if names.is_empty() {
+        strings(&call.input, &mut names);
+    }
+    names
 }
 
-fn collect(value: &Value, found: &mut BTreeSet<String>) {
+/// All strings of an input, ARNs by their short names.
+fn strings(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
-            let tail = text.rsplit('/').next().unwrap_or(text);
-            found.insert(if text.starts_with("arn:") { tail.to_owned() } else { text.clone() });
+            found.insert(short(text).to_owned());
         }
-        Value::Array(list) => list.iter().for_each(|v| collect(v, found)),
+        Value::Array(list) => list.iter().for_each(|v| strings(v, found)),
         Value::Object(map) if belay_schemas::late::is_reserved(map) => {}
-        Value::Object(map) => {
-            map.iter().filter(|(key, _)| !NOT_IDENTITIES.contains(&key.as_str())).for_each(|(_, v)| collect(v, found));
-        }
+        Value::Object(map) => map.values().for_each(|v| strings(v, found)),
         _ => {}
     }
 }

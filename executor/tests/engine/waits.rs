@@ -1,1 +1,98 @@
-//! (soon)
+//! Waits: holding, progress, limits, chained reads.
+
+use belay_executor::run::Outcome;
+use belay_schemas::plan::{Action, Phase, Wait};
+use serde_json::json;
+
+use crate::plans::{Builder, call, chain, node};
+use crate::world::{Fault, START, World};
+use crate::{options, outcome, run, run_with};
+
+fn edit(builder: &mut Builder, id: &str, change: impl Fn(&mut Wait)) {
+    let Action::Wait { wait } = &mut builder.node(id).action else { unreachable!() };
+    change(wait);
+}
+
+#[test]
+fn what_has_to_hold_is_watched_for_that_long() {
+    let world = World::new(&["a"]);
+    world.inner.lock().unwrap().slowness = 20;
+    let mut builder = chain(&["a"]);
+    edit(&mut builder, "a.ready", |wait| wait.hold = 42);
+    let (status, _) = run(&builder.build(), &world);
+    assert_eq!(outcome(&status), Outcome::Done);
+    let passed = world.snapshot().1 - START;
+    assert!((62_000..70_000).contains(&passed), "{passed}");
+}
+
+#[test]
+fn a_wait_without_progress_gives_up_sooner_than_one_with() {
+    // 500 s with a countdown as progress: fine.
+    let world = World::new(&["a"]);
+    world.inner.lock().unwrap().slowness = 500;
+    let (status, _) = run(&chain(&["a"]).build(), &world);
+    assert_eq!(outcome(&status), Outcome::Done);
+    assert!(world.snapshot().1 - START < 510_000);
+
+    // The same without progress.
+    let world = World::new(&["a"]);
+    world.inner.lock().unwrap().slowness = 500;
+    let mut builder = chain(&["a"]);
+    edit(&mut builder, "a.ready", |wait| wait.progress = None);
+    edit(&mut builder, "a.set.undone", |wait| wait.no_progress = 550);
+    let (status, _) = run(&builder.build(), &world);
+    assert_eq!(outcome(&status).exit_code(), 3);
+    let failure = status.failures().next().unwrap().1;
+    assert!(failure.reason.starts_with("no progress for 60 s: do a.ready"), "{}", failure.reason);
+
+    // And one that goes on for too long in total.
+    let world = World::new(&["a"]);
+    world.fault("Put a", Fault::NeverReady);
+    let (status, _) = run(&chain(&["a"]).build(), &world);
+    let failure = status.failures().next().unwrap().1;
+    assert!(failure.reason.starts_with("not within 600 s"), "{}", failure.reason);
+    assert!(failure.reason.contains("last progress: "), "{}", failure.reason);
+}
+
+#[test]
+fn a_poll_that_fails_is_made_again() {
+    let world = World::new(&["a"]);
+    world.inner.lock().unwrap().slowness = 20;
+    let mut builder = chain(&["a"]);
+    let first = Action::Read { read: call("Get", json!({"name": "a"})), expect: None };
+    builder.add(node("read", Phase::Preflight, first));
+    let plan = builder.build();
+    world.faults("Get a", Fault::LostRequest, 1);
+    let (status, _) = run_with(&plan, &world, &options());
+    assert_eq!(outcome(&status), Outcome::Done);
+}
+
+#[test]
+fn later_reads_of_a_poll_use_earlier_ones_and_are_left_out_when_there_is_nothing_to_ask() {
+    let world = World::new(&["a", "i-1"]);
+    let mut builder = chain(&["a"]);
+    edit(&mut builder, "a.ready", |wait| {
+        wait.reads = vec![
+            call("List", json!({"prefix": "i-"})),
+            call("Get", json!({"name": {"$output": "@0", "path": "names[0]"}})),
+            call("List", json!({"prefix": "none"})),
+            call("Get", json!({"name": {"$output": "@2", "path": "names"}})),
+        ];
+        wait.until = "[1].thing.value == 'old' && [3] == null".into();
+        wait.fail.clear();
+        wait.progress = None;
+    });
+    let (status, _) = run(&builder.build(), &world);
+    assert_eq!(outcome(&status), Outcome::Done);
+}
+
+#[test]
+fn an_expression_over_what_is_not_there_yet_is_not_true_yet() {
+    let world = World::new(&["a"]);
+    let mut builder = chain(&["a"]);
+    edit(&mut builder, "a.ready", |wait| wait.until = "length([0].nothing) > `0`".into());
+    let (status, _) = run(&builder.build(), &world);
+    assert_eq!(outcome(&status).exit_code(), 3);
+    let failure = status.failures().next().unwrap().1;
+    assert!(failure.reason.contains("cannot be evaluated"), "{}", failure.reason);
+}
