@@ -7,6 +7,7 @@ pub mod diagnostics;
 pub mod ecs;
 mod meaning;
 mod nearest;
+pub mod show;
 pub mod source;
 mod structure;
 mod variables;

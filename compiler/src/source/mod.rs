@@ -3,6 +3,7 @@
 //! Invariants: no file is opened here; every file is read and every error told before giving up; the trees are kept, so
 //! that whatever is found out later can be shown at its line.
 
+pub mod json;
 pub mod limits;
 pub mod scalar;
 mod syntax;

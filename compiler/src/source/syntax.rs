@@ -14,7 +14,21 @@ pub(crate) fn diagnostic(error: &Error, id: FileId, file: &File) -> Diagnostic {
     let found = file.text.get(at..).and_then(|rest| rest.chars().next());
     let before = file.text.get(..at).map_or("", |text| text.rsplit('\n').next().unwrap_or(text));
 
-    let (message, label, help) = explain(problem, error.context().unwrap_or_default(), found, before, line);
+    if let Some((variable, start)) = unquoted_variable(line)
+        && error.context().unwrap_or_default().starts_with("while parsing a flow")
+    {
+        let start = file.line(file.position(at).0).start + start;
+        return Diagnostic::error("B006", format!("`{variable}` has to be quoted inside `{{…}}` and `[…]`"))
+            .at(Span::new(id, start, start + variable.len()))
+            .label("its `}` closes the mapping around it")
+            .help(format!("write \"{variable}\"; a number stays a number"));
+    }
+    let (message, label, mut help) = explain(problem, found, before);
+    if problem == "mapping values are not allowed in this context"
+        && let Some(number) = line_without_key(file, file.position(at).0)
+    {
+        help.insert(0, format!("line {number} before it has no `key:`, so that this line continues its text"));
+    }
     let end = found.filter(|c| *c != '\n').map_or(at, |c| at + c.len_utf8());
     let mut diagnostic = Diagnostic::error("B006", message).at(Span::new(id, at, end));
     if let Some(label) = label {
@@ -41,17 +55,10 @@ pub(crate) fn diagnostic(error: &Error, id: FileId, file: &File) -> Diagnostic {
 
 type Words = (String, Option<&'static str>, Vec<String>);
 
-fn explain(problem: &str, context: &str, found: Option<char>, before: &str, line: &str) -> Words {
+fn explain(problem: &str, found: Option<char>, before: &str) -> Words {
     let say = |message: &str, help: &str| (message.to_owned(), None, vec![help.to_owned()]);
     if found == Some('\t') || (before.trim().is_empty() && before.contains('\t')) || problem.contains("tab character") {
         return ("a tab cannot indent YAML".to_owned(), Some("a tab"), vec!["indent with spaces".to_owned()]);
-    }
-    if let Some(variable) = unquoted_variable(line)
-        && context.starts_with("while parsing a flow")
-    {
-        let message =
-            format!("`{variable}` ends the mapping around it, because inside `{{…}}` and `[…]` braces belong to YAML");
-        return (message, None, vec![format!("quote it: \"{variable}\"")]);
     }
     match problem {
         "did not find expected ',' or '}'" => say(
@@ -123,7 +130,7 @@ fn explain(problem: &str, context: &str, found: Option<char>, before: &str, line
 }
 
 /// The first `${…}` of a line that is not in quotes.
-fn unquoted_variable(line: &str) -> Option<&str> {
+fn unquoted_variable(line: &str) -> Option<(&str, usize)> {
     let start = line.find("${")?;
     let quotes = line[..start].matches(['"', '\'']).count();
     if quotes % 2 == 1 {
@@ -131,5 +138,13 @@ fn unquoted_variable(line: &str) -> Option<&str> {
     }
     let len = line[start..].find('}')? + 1;
     let len = if line[start + len..].starts_with('}') && line[start..].starts_with("${{") { len + 1 } else { len };
-    line.get(start..start + len)
+    line.get(start..start + len).map(|variable| (variable, start))
+}
+
+/// The nearest line above that holds a text, if it has no key: a text that goes on in the next line.
+fn line_without_key(file: &File, line: usize) -> Option<usize> {
+    let text = |number: usize| file.text[file.line(number)].trim();
+    let number = (1..line).rev().find(|number| !text(*number).is_empty())?;
+    let above = text(number);
+    (!above.starts_with(['#', '-']) && !above.contains(": ") && !above.ends_with(':')).then_some(number)
 }

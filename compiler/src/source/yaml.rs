@@ -268,7 +268,7 @@ impl Reader<'_> {
         match collection {
             Collection::Sequence(items) => items.push(node),
             Collection::Mapping { entries, key, merges, .. } => match key.take() {
-                None => *key = Some(read_key(node, &mut self.keys, self.report)),
+                None => *key = Some(read_key(node, &mut self.keys)?),
                 Some(Key::Name(key, key_span)) => entries.push(Entry { key, key_span, value: node }),
                 Some(Key::Merge(span)) => read_merge(node, span, merges, self.report),
             },
@@ -291,9 +291,7 @@ impl Reader<'_> {
                 if let Some(near) = crate::nearest::nearest(anchor, names) {
                     diagnostic = diagnostic.help(format!("did you mean `*{near}`?"));
                 }
-                let diagnostic = diagnostic.help(format!("quote the text if no alias is meant: \"*{anchor}\""));
-                self.report.push(diagnostic);
-                return self.place(Node::null(span), None);
+                return Err(diagnostic.help(format!("quote the text if no alias is meant: \"*{anchor}\"")).into());
             }
         };
         let (size, height) = node.extent();
@@ -351,23 +349,21 @@ fn tagged(core: &str, text: &str) -> Option<Result<Resolved, TooBig>> {
     Some(Ok(fits))
 }
 
-fn read_key(node: Node, keys: &mut HashSet<Arc<str>>, report: &mut Report) -> Key {
+fn read_key(node: Node, keys: &mut HashSet<Arc<str>>) -> Result<Key, Stop> {
     let span = node.span;
     let text = match node.value {
         Value::Scalar(scalar) if scalar.resolved != Resolved::Null => {
             if scalar.style == Style::Plain && &*scalar.text == "<<" {
-                return Key::Merge(span);
+                return Ok(Key::Merge(span));
             }
             scalar.text
         }
         other => {
             let kind = Node { value: other, span }.kind();
-            report.push(
-                Diagnostic::error("B012", format!("{kind} cannot be a key"))
-                    .at(span)
-                    .help("write a text; quote it if it holds one of `{`, `[`, `~` or `?`"),
-            );
-            "".into()
+            return Err(Diagnostic::error("B012", format!("{kind} cannot be a key"))
+                .at(span)
+                .help("write a text; quote it if it holds one of `{`, `[`, `~` or `?`")
+                .into());
         }
     };
     let key = match keys.get(&*text) {
@@ -378,7 +374,7 @@ fn read_key(node: Node, keys: &mut HashSet<Arc<str>>, report: &mut Report) -> Ke
             key
         }
     };
-    Key::Name(key, span)
+    Ok(Key::Name(key, span))
 }
 
 /// `<<: *defaults` or `<<: [*a, *b]`; of a list, the earlier wins.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use belay_schemas::model::TEXT_KEYWORD;
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Violation;
 use serde_json::Value as Json;
@@ -11,6 +12,20 @@ use crate::diagnostics::{Diagnostic, Report, Span, push_step};
 use crate::nearest::nearest;
 use crate::source::tree::Node;
 
+/// Whether a missing key was only misspelt: then the unknown key says it better.
+pub(super) fn is_misspelt(error: &ValidationError<'_>, all: &[ValidationError<'_>]) -> bool {
+    let Violation::Required { property } = error.kind() else { return false };
+    let wanted = property.as_str().unwrap_or_default();
+    let siblings = all.iter().filter(|other| other.instance_path() == error.instance_path());
+    siblings
+        .filter_map(|other| match other.kind() {
+            Violation::AdditionalProperties { unexpected } => Some(unexpected),
+            _ => None,
+        })
+        .flatten()
+        .any(|key| nearest(key, [wanted]).is_some())
+}
+
 /// Most names that a help text lists.
 const LISTED: usize = 12;
 
@@ -18,9 +33,7 @@ pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, rep
     let pointer = error.instance_path().as_str();
     let value: &Json = error.instance();
     let place = || tree.find(pointer, false);
-    let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
-    let named =
-        if name.is_empty() || name.bytes().all(|b| b.is_ascii_digit()) { "it".to_owned() } else { format!("`{name}`") };
+    let named = named(pointer);
     // The schema that holds the violated keyword.
     let keyword = error.schema_path().as_str();
     let schema =
@@ -56,7 +69,7 @@ pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, rep
         }
         Violation::Pattern { pattern } => {
             let mut diagnostic =
-                Diagnostic::error("B205", format!("{} has not the form of {named}", describe(value))).at(place());
+                Diagnostic::error("B205", format!("{} does not have the form of {named}", describe(value))).at(place());
             let example = schema.and_then(|s| s.get("examples")).and_then(Json::as_array);
             diagnostic = match schema.and_then(|s| s.get("description")).and_then(Json::as_str) {
                 Some(description) => diagnostic.help(first_sentence(description)),
@@ -126,8 +139,10 @@ fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span) -> D
         _ => Vec::new(),
     };
     let number = types.contains(&"number");
+    let text_only = schema.is_some_and(|s| s.get(TEXT_KEYWORD).is_some());
     let words: Vec<&str> = types
         .iter()
+        .filter(|t| !text_only || **t == "string")
         .filter_map(|t| match *t {
             "string" => Some("a text"),
             "integer" if !number => Some("a whole number"),
@@ -180,22 +195,34 @@ fn range(value: &Json, named: &str, words: &str, limit: &Json, span: Span) -> Di
     Diagnostic::error("B204", message).at(span).label(format!("{words} {limit}"))
 }
 
+/// What a pointer leads to: a key by its name, an item by its list.
+fn named(pointer: &str) -> String {
+    let step = |text: &str| text.replace("~1", "/").replace("~0", "~");
+    let mut steps = pointer.rsplit('/');
+    match (steps.next(), steps.find(|s| !is_index(s))) {
+        (Some(last), Some(list)) if is_index(last) && !list.is_empty() => format!("an item of `{}`", step(list)),
+        (Some(last), _) if !last.is_empty() && !is_index(last) => format!("`{}`", step(last)),
+        _ => "it".to_owned(),
+    }
+}
+
+fn is_index(step: &str) -> bool {
+    !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// " in component `web`", for a pointer into one.
 fn owner(parent: &str) -> String {
-    let mut steps = parent.split('/').skip(1);
-    let step = |text: &str| text.replace("~1", "/").replace("~0", "~");
-    match (steps.next(), steps.next(), steps.last()) {
-        (Some("components"), Some(name), last) => match last {
-            Some(last) if !last.bytes().all(|b| b.is_ascii_digit()) => {
-                format!(" in `{}` of component `{}`", step(last), step(name))
-            }
-            _ => format!(" in component `{}`", step(name)),
-        },
-        (Some("gateways"), Some(name), _) => format!(" in gateway `{}`", step(name)),
-        (Some(_), _, Some(last)) => format!(" in `{}`", step(last)),
-        (Some(first), Some(second), None) => format!(" in `{}` of `{}`", step(second), step(first)),
-        (Some(first), None, _) => format!(" in `{}`", step(first)),
-        (None, ..) => String::new(),
+    let steps: Vec<String> =
+        parent.split('/').skip(1).filter(|s| !is_index(s)).map(|s| s.replace("~1", "/").replace("~0", "~")).collect();
+    let whose = |kind: &str, name: &str, rest: &[String]| match rest {
+        [] => format!(" in {kind} `{name}`"),
+        rest => format!(" in `{}` of {kind} `{name}`", rest.join(".")),
+    };
+    match steps.as_slice() {
+        [] => String::new(),
+        [first, name, rest @ ..] if first == "components" => whose("component", name, rest),
+        [first, name, rest @ ..] if first == "gateways" => whose("gateway", name, rest),
+        steps => format!(" in `{}`", steps.join(".")),
     }
 }
 

@@ -57,8 +57,9 @@ fn read<T: DeserializeOwned>(form: &Form, tree: &mut Node, report: &mut Report) 
         return None;
     };
     if !validator.is_valid(&json) {
-        for error in validator.iter_errors(&json) {
-            explain::explain(&error, form, tree, report);
+        let errors: Vec<_> = validator.iter_errors(&json).collect();
+        for error in errors.iter().filter(|error| !explain::is_misspelt(error, &errors)) {
+            explain::explain(error, form, tree, report);
         }
     }
     if report.counts_raw() > before {

@@ -1,0 +1,256 @@
+//! The command line: commands, options and their help.
+
+use std::path::PathBuf;
+
+use belay_schemas::json_schema::Kind;
+use belay_schemas::plan::Mode;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Compiles a model and an environment into a plan of concrete AWS API calls.
+#[derive(Debug, Parser)]
+#[command(name = "belayc", version, about, long_about = LONG, after_help = AFTER, max_term_width = 100)]
+pub struct Arguments {
+    /// When to use colour; `NO_COLOR` is respected
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const LONG: &str = "\
+Compiles a model (what an application is) and an environment (where it runs) into a plan: a graph of the exact AWS \
+API calls, each with what it expects, what it waits for and what undoes it. The plan is a file to review; `belay` \
+replays exactly that. belayc opens no network connection and needs no credentials.";
+
+const AFTER: &str = "\
+The whole way:
+  belayc scope   -p shop -m model.yaml -e prod.yaml | belay observe - -o observed.json
+  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json -o plan.json
+  belayc show    plan.json
+  belay  apply   plan.json
+
+Exit codes: 0 done (warnings too), 1 input or plan invalid, 2 usage, 6 a file cannot be written,
+9 there are changes (with --exit-code), 70 a bug of belayc.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile a plan
+    #[command(after_help = "\
+Examples:
+  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json -o plan.json
+  belayc compile -p shop -m model.yaml -e base.yaml -e prod.yaml --var tag=1.4.2 --observed observed.json
+  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json --mode teardown -o plan.json")]
+    Compile(Compile),
+    /// Check the inputs and tell what is wrong with them
+    #[command(after_help = "\
+Examples:
+  belayc check -p shop -m model.yaml -e prod.yaml
+  belayc check -p shop -m model.yaml -e prod.yaml --format github --deny-warnings")]
+    Check(Check),
+    /// Print what must be observed before a plan can be compiled, as JSON
+    #[command(after_help = "\
+Example:
+  belayc scope -p shop -m model.yaml -e prod.yaml | belay observe - -o observed.json")]
+    Scope(Scope),
+    /// Show a plan
+    #[command(after_help = "\
+Examples:
+  belayc show plan.json
+  belayc show plan.json --node web.service.update
+  belayc compile … | belayc show -")]
+    Show(Show),
+    /// Print the JSON Schema of a kind of file
+    #[command(after_help = "\
+Example, for editors that check YAML against a schema:
+  belayc schema model -o model.schema.json")]
+    Schema(Schema),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Example:
+  belayc completions bash > /etc/bash_completion.d/belayc")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a plan is compiled from.
+#[derive(Debug, Args)]
+pub struct Inputs {
+    /// Project: the prefix of every name that is created
+    #[arg(short, long, value_name = "PROJECT")]
+    pub project: String,
+    /// The model; `-` is standard input
+    #[arg(short, long, value_name = "MODEL.yaml")]
+    pub model: PathBuf,
+    /// The environment; given several times, later files win: mappings are merged, lists and scalars replaced
+    #[arg(short, long = "environment", visible_alias = "env", value_name = "ENV.yaml", required = true)]
+    pub environments: Vec<PathBuf>,
+    /// Set a variable; wins over the environment's `vars`
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub vars: Vec<(String, String)>,
+    /// What runs now, as `belay observe` writes it; without it the target is taken as empty
+    #[arg(long, value_name = "OBSERVED.json")]
+    pub observed: Option<PathBuf>,
+    /// What the plan is for
+    #[arg(long, value_enum, default_value_t = ModeArgument::Deploy)]
+    pub mode: ModeArgument,
+    /// Replace the instances of every component, changed or not
+    #[arg(long)]
+    pub replace_all: bool,
+    /// Only these components change; given several times
+    #[arg(long, value_name = "COMPONENT")]
+    pub only: Vec<String>,
+    /// Treat warnings as errors
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Compile {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Where to write the plan; without it, or with `-`, to standard output
+    #[arg(short, long, value_name = "PLAN.json")]
+    pub output: Option<PathBuf>,
+    /// End with exit code 9 when there are changes
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// For people (to standard error), or for programs and GitHub Actions (to standard output)
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub format: CheckFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Scope {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Where to write the scope; without it, or with `-`, to standard output
+    #[arg(short, long, value_name = "SCOPE.json")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The plan; `-` is standard input
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    /// `text` for people, `json` as it stands in the file
+    #[arg(long, default_value = "text", value_parser = show_format())]
+    pub format: ShowFormat,
+    /// Show one node with everything that hangs on it
+    #[arg(long, value_name = "ID")]
+    pub node: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The kind of file
+    #[arg(value_parser = kind())]
+    pub kind: Kind,
+    /// Where to write the schema; without it, or with `-`, to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArgument {
+    /// Bring what runs to what the model says
+    Deploy,
+    /// Take away everything that the project owns in the target
+    Teardown,
+}
+
+impl From<ModeArgument> for Mode {
+    fn from(mode: ModeArgument) -> Self {
+        match mode {
+            ModeArgument::Deploy => Self::Deploy,
+            ModeArgument::Teardown => Self::Teardown,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// With excerpts of the files
+    Human,
+    /// One JSON document
+    Json,
+    /// Workflow commands, which GitHub shows at the line in a pull request
+    Github,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShowFormat {
+    Text,
+    Json,
+}
+
+/// The formats; those of later versions are refused by name.
+fn show_format() -> impl TypedValueParser<Value = ShowFormat> {
+    let later = ["markdown", "mermaid", "dot", "html"];
+    let hidden = later.map(|name| PossibleValue::new(name).hide(true));
+    let shown = [
+        PossibleValue::new("text").help("A listing for people"),
+        PossibleValue::new("json").help("The plan as it stands in the file"),
+    ];
+    PossibleValuesParser::new(shown.into_iter().chain(hidden)).try_map(|name| match name.as_str() {
+        "text" => Ok(ShowFormat::Text),
+        "json" => Ok(ShowFormat::Json),
+        _ => Err(format!(
+            "this version of belayc shows plans as `text` and `json` only; `{name}` comes with a later one"
+        )),
+    })
+}
+
+fn kind() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::name))
+        .try_map(|name| Kind::parse(&name).ok_or_else(|| "no such kind of file".to_owned()))
+}
+
+/// `NAME=VALUE`.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err("write NAME=VALUE".into());
+    };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(word) {
+        return Err(format!("`{name}` is not the name of a variable: use letters, digits and `_`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn variables_keep_later_equals_signs() {
+        assert_eq!(variable("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(variable("a").is_err() && variable("=a").is_err() && variable("a-b=c").is_err());
+    }
+}

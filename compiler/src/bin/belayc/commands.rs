@@ -1,0 +1,189 @@
+//! What each command does.
+
+use std::path::Path;
+
+use belay_compiler::compile::{self, Options};
+use belay_compiler::diagnostics::{self, Report};
+use belay_compiler::source::json;
+use belay_compiler::{Loaded, Sources, show};
+use belay_schemas::checker;
+use belay_schemas::json_schema;
+use belay_schemas::observed::Observed;
+use belay_schemas::plan::{Plan, pretty};
+use clap::CommandFactory;
+
+use crate::args::{self, Arguments, CheckFormat, Color, Command, Inputs, ShowFormat};
+use crate::{Exit, files, terminal};
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub struct Failure {
+    /// With which exit code.
+    pub exit: Exit,
+    /// What to tell; nothing when everything is told already.
+    pub message: Option<String>,
+}
+
+impl Failure {
+    /// The command line makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: Some(message.into()) }
+    }
+
+    /// Something around the program fails.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Environment, message: Some(message.into()) }
+    }
+
+    fn invalid(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Invalid, message: Some(message.into()) }
+    }
+
+    fn told(exit: Exit) -> Self {
+        Self { exit, message: None }
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever ends it early.
+pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let color = arguments.color;
+    match arguments.command {
+        Command::Compile(command) => compile(&command, color),
+        Command::Check(command) => check(&command, color),
+        Command::Scope(command) => scope(&command, color),
+        Command::Show(command) => show(&command),
+        Command::Schema(args::Schema { kind, output }) => {
+            files::write(output.as_deref(), &json_schema::document(kind))?;
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "belayc", &mut script);
+            files::print(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn compile(command: &args::Compile, color: Color) -> Result<Exit, Failure> {
+    let mut report = Report::new();
+    let plan = plan(&command.inputs, &mut report)?;
+    tell(&report, CheckFormat::Human, color)?;
+    let plan = accepted(plan, &report, &command.inputs)?;
+    files::write(command.output.as_deref(), &plan.to_json())?;
+    if let Some(path) = command.output.as_deref().filter(|path| !files::is_dash(path)) {
+        terminal::say(&format!("{}: {}\n", path.display(), show::verdict(&plan)));
+    }
+    Ok(if command.exit_code && !plan.nodes.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+fn check(command: &args::Check, color: Color) -> Result<Exit, Failure> {
+    let mut report = Report::new();
+    let plan = plan(&command.inputs, &mut report)?;
+    tell(&report, command.format, color)?;
+    accepted(plan, &report, &command.inputs)?;
+    Ok(Exit::Done)
+}
+
+fn scope(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
+    let mut report = Report::new();
+    let (loaded, _) = load(&command.inputs, &mut report)?;
+    let scope = loaded.and_then(|loaded| compile::scope(&loaded, &options(&command.inputs), &mut report));
+    tell(&report, CheckFormat::Human, color)?;
+    let scope = accepted(scope, &report, &command.inputs)?;
+    files::write(command.output.as_deref(), &pretty(&scope))?;
+    Ok(Exit::Done)
+}
+
+fn show(command: &args::Show) -> Result<Exit, Failure> {
+    let mut report = Report::new();
+    let Some(file) = files::read(&command.plan, files::JSON_BYTES, &mut report) else {
+        terminal::say(&diagnostics::human(&report, false));
+        return Err(Failure::told(Exit::Invalid));
+    };
+    let plan = checker::load(&file.text).map_err(|error| Failure::invalid(format!("{}: {error}", file.name)))?;
+    let text = match (&command.node, command.format) {
+        (None, ShowFormat::Text) => show::text(&plan),
+        (None, ShowFormat::Json) => plan.to_json(),
+        (Some(id), format) => {
+            let text = match format {
+                ShowFormat::Text => show::node(&plan, id),
+                ShowFormat::Json => plan.node(id).map(pretty),
+            };
+            text.ok_or_else(|| no_such_node(&plan, id))?
+        }
+    };
+    files::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn no_such_node(plan: &Plan, id: &str) -> Failure {
+    let near = belay_compiler::nearest(id, plan.nodes.iter().map(|n| n.id.as_str()));
+    let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Failure::usage(format!("the plan has no node `{id}`{hint}"))
+}
+
+/// Reads all inputs. Several files may be unreadable; all of them are told.
+fn load(inputs: &Inputs, report: &mut Report) -> Result<(Option<Loaded>, Option<Observed>), Failure> {
+    let paths = [&inputs.model].into_iter().chain(&inputs.environments).chain(&inputs.observed);
+    files::check_stdin(paths)?;
+    let model = files::read_yaml(&inputs.model, report);
+    let environments: Vec<_> = inputs.environments.iter().map(|path| files::read_yaml(path, report)).collect();
+    let observed = inputs.observed.as_deref().map(|path: &Path| files::read(path, files::JSON_BYTES, report));
+    let environments: Option<Vec<_>> = environments.into_iter().collect();
+    let loaded = match (model, environments) {
+        (Some(model), Some(environments)) => {
+            belay_compiler::load(Sources { model, environments, vars: inputs.vars.clone() }, report)
+        }
+        _ => None,
+    };
+    let observed = observed.flatten().and_then(|file| json::observed(file, report));
+    Ok((loaded, observed))
+}
+
+fn options(inputs: &Inputs) -> Options {
+    Options {
+        project: inputs.project.clone(),
+        mode: inputs.mode.into(),
+        replace_all: inputs.replace_all,
+        only: inputs.only.iter().cloned().collect(),
+    }
+}
+
+fn plan(inputs: &Inputs, report: &mut Report) -> Result<Option<Plan>, Failure> {
+    let (loaded, observed) = load(inputs, report)?;
+    // Observed state that cannot be read is not the same as none.
+    let usable = inputs.observed.is_none() || observed.is_some();
+    Ok(loaded
+        .filter(|_| usable)
+        .and_then(|loaded| compile::compile(&loaded, observed.as_ref(), &options(inputs), report)))
+}
+
+/// Shows the report: for people on standard error, for programs on standard output.
+fn tell(report: &Report, format: CheckFormat, color: Color) -> Result<(), Failure> {
+    match format {
+        CheckFormat::Human => {
+            terminal::say(&diagnostics::human(report, terminal::coloured(color)));
+            Ok(())
+        }
+        CheckFormat::Json => files::print(&diagnostics::json(report)),
+        CheckFormat::Github => files::print(&diagnostics::github(report)),
+    }
+}
+
+/// The result, unless errors or denied warnings forbid it.
+fn accepted<T>(result: Option<T>, report: &Report, inputs: &Inputs) -> Result<T, Failure> {
+    if report.has_errors() {
+        return Err(Failure::told(Exit::Invalid));
+    }
+    if inputs.deny_warnings && !report.is_empty() {
+        return Err(Failure::invalid("there are warnings, and --deny-warnings was given"));
+    }
+    result.ok_or_else(|| {
+        terminal::bug("nothing was compiled, and no error was told");
+        Failure::told(Exit::Bug)
+    })
+}
