@@ -213,8 +213,10 @@ impl<'a> Listing<'a> {
         }
         if let Action::Wait { wait } = &node.action {
             self.line(5, &limits(wait));
-            for fail in &wait.fail {
-                self.line(5, &format!("fails at once when {}", fail.reason));
+            if number.is_none() {
+                for fail in &wait.fail {
+                    self.line(5, &format!("fails at once when {}", fail.reason));
+                }
             }
         }
         if let Action::Gate { gate } = &node.action {

@@ -149,7 +149,7 @@ fn options(inputs: &Inputs) -> Options {
         project: inputs.project.clone(),
         mode: inputs.mode.into(),
         replace_all: inputs.replace_all,
-        only: inputs.only.iter().cloned().collect(),
+        only: inputs.only.clone(),
     }
 }
 
