@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use belay_schemas::scope::EcsScope;
-use futures_util::future::{try_join, try_join_all, try_join4};
+use futures_util::future::{try_join_all, try_join4};
 use serde_json::{Value, json};
 
 use super::reader::Reader;
@@ -16,6 +16,8 @@ use super::{ObserveError, items, short_name, strings};
 const SERVICES: usize = 10;
 /// What DescribeServiceRevisions takes at a time.
 const REVISIONS: usize = 20;
+/// How many revisions of a family are described: the newest ones, which is more than ever stay registered.
+const NEWEST: usize = 10;
 /// What DescribeContainerInstances takes at a time.
 const INSTANCES: usize = 100;
 
@@ -26,12 +28,22 @@ pub(super) struct InUse {
     pub(super) target_groups: BTreeSet<String>,
     /// Names of classic load balancers.
     pub(super) load_balancers: BTreeSet<String>,
+    /// ARNs of task definitions.
+    task_definitions: BTreeSet<String>,
 }
 
 pub(super) async fn observe(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, ObserveError> {
     let cluster = async { reader.read("ecs", "DescribeClusters", json!({"clusters": [scope.cluster]})).await };
-    let (_, used, (), ()) =
+    let (_, mut used, newest, ()) =
         try_join4(cluster, services(reader, scope), families(reader, scope), instances(reader, scope)).await?;
+    // Whose a revision is stands in its tags, so those that may be tidied away are described as well.
+    used.task_definitions.extend(newest);
+    try_join_all(
+        used.task_definitions.iter().map(|arn| {
+            reader.read("ecs", "DescribeTaskDefinition", json!({"taskDefinition": arn, "include": ["TAGS"]}))
+        }),
+    )
+    .await?;
     Ok(used)
 }
 
@@ -49,10 +61,10 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
 
     let mut used = InUse::default();
     let mut revisions = BTreeSet::new();
-    let mut definitions = BTreeSet::new();
     for service in &described {
         let parts = || std::iter::once(service).chain(items(service, "deployments")).chain(items(service, "taskSets"));
-        definitions.extend(parts().filter_map(|part| part["taskDefinition"].as_str()));
+        let definitions = parts().filter_map(|part| part["taskDefinition"].as_str().map(str::to_owned));
+        used.task_definitions.extend(definitions);
         revisions.extend(items(service, "currentServiceRevisions").filter_map(|r| r["arn"].as_str()));
         for balancer in parts().flat_map(|part| items(part, "loadBalancers")) {
             let alternate = &balancer["advancedConfiguration"]["alternateTargetGroupArn"];
@@ -63,15 +75,10 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
         }
     }
     let revisions: Vec<&str> = revisions.into_iter().collect();
-    try_join(
-        try_join_all(
-            revisions
-                .chunks(REVISIONS)
-                .map(|batch| reader.read("ecs", "DescribeServiceRevisions", json!({"serviceRevisionArns": batch}))),
-        ),
-        try_join_all(definitions.iter().map(|arn| {
-            reader.read("ecs", "DescribeTaskDefinition", json!({"taskDefinition": arn, "include": ["TAGS"]}))
-        })),
+    try_join_all(
+        revisions
+            .chunks(REVISIONS)
+            .map(|batch| reader.read("ecs", "DescribeServiceRevisions", json!({"serviceRevisionArns": batch}))),
     )
     .await?;
     Ok(used)
@@ -96,25 +103,27 @@ async fn describe_services(reader: &Reader<'_>, scope: &EcsScope, names: &[&str]
     Ok(found)
 }
 
-/// The active revisions of each of the project's families, newest first.
-async fn families(reader: &Reader<'_>, scope: &EcsScope) -> Result<(), ObserveError> {
+/// The active revisions of each of the project's families; returns the newest of each.
+async fn families(reader: &Reader<'_>, scope: &EcsScope) -> Result<Vec<String>, ObserveError> {
     let input = json!({"familyPrefix": scope.family_prefix, "status": "ACTIVE"});
-    let Some(listed) = reader.read("ecs", "ListTaskDefinitionFamilies", input).await? else { return Ok(()) };
-    try_join_all(strings(&listed, "families").map(|family| revisions(reader, family))).await?;
-    Ok(())
+    let Some(listed) = reader.read("ecs", "ListTaskDefinitionFamilies", input).await? else { return Ok(Vec::new()) };
+    let newest = try_join_all(strings(&listed, "families").map(|family| revisions(reader, family))).await?;
+    Ok(newest.into_iter().flatten().collect())
 }
 
 /// The filter is called a prefix: revisions of families that merely start with this one's name are left out.
-async fn revisions(reader: &Reader<'_>, family: &str) -> Result<(), ObserveError> {
+async fn revisions(reader: &Reader<'_>, family: &str) -> Result<Vec<String>, ObserveError> {
     let input = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC"});
     let mut answer = reader.attempt("ecs", "ListTaskDefinitions", &input).await?;
+    let mut newest = Vec::new();
     if let Ok(output) = &mut answer
         && let Some(arns) = output["taskDefinitionArns"].as_array_mut()
     {
         arns.retain(|arn| arn.as_str().map(short_name).and_then(|n| n.split(':').next()) == Some(family));
+        newest.extend(arns.iter().take(NEWEST).filter_map(|arn| arn.as_str().map(str::to_owned)));
     }
     reader.record("ecs", "ListTaskDefinitions", input, answer);
-    Ok(())
+    Ok(newest)
 }
 
 /// The cluster's instances with their free resources, where the scope wants them.
