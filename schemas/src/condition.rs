@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jmespath::{ErrorReason, RuntimeError};
 use serde_json::Value;
 
 /// Why a condition could not be read or evaluated.
@@ -26,7 +27,15 @@ pub enum ConditionError {
         /// The name.
         name: String,
     },
-    /// A type error at evaluation.
+    /// A function was given what is not there: `length` of a missing list.
+    #[error("`{expression}` cannot be evaluated, because part of it is not there: {reason}")]
+    Absent {
+        /// The expression.
+        expression: String,
+        /// The interpreter's words.
+        reason: String,
+    },
+    /// Any other type error at evaluation.
     #[error("`{expression}` cannot be evaluated: {reason}")]
     Evaluation {
         /// The expression.
@@ -61,7 +70,12 @@ pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> 
 /// Syntax, unbound names, and type errors of JMESPath functions.
 pub fn evaluate(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<Value, ConditionError> {
     let evaluation = |reason: String| ConditionError::Evaluation { expression: expression.to_owned(), reason };
-    let found = compile(expression, bind)?.search(document).map_err(|e| evaluation(e.to_string()))?;
+    let found = compile(expression, bind)?.search(document).map_err(|e| match &e.reason {
+        ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
+            ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
+        }
+        reason => evaluation(reason.to_string()),
+    })?;
     serde_json::to_value(&*found).map_err(|e| evaluation(e.to_string()))
 }
 
@@ -155,6 +169,14 @@ mod tests {
         let bind = BTreeMap::from([("x".to_owned(), nasty.clone())]);
         let document = serde_json::json!({"tags": [{"key": "k", "value": nasty}]});
         assert_eq!(evaluate("tags[?value==$x].key | [0]", &bind, &document), Ok(Value::String("k".into())));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_apart_from_what_is_wrong() {
+        let evaluate = |expression| evaluate(expression, &BTreeMap::new(), &serde_json::json!({"n": 1}));
+        assert!(matches!(evaluate("length(list[?a=='b']) == `1`"), Err(ConditionError::Absent { .. })));
+        assert!(matches!(evaluate("length(n)"), Err(ConditionError::Evaluation { .. })));
+        assert_eq!(evaluate("list[0].a"), Ok(Value::Null));
     }
 
     #[test]

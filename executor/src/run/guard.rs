@@ -40,7 +40,7 @@ pub(super) async fn check(
         match condition::evaluate(field, &bind, &answer) {
             Ok(found) if same(&found, &expected) => {}
             Ok(found) => failures.push(failure(field, expected, found, None)),
-            Err(condition::ConditionError::Evaluation { .. }) if answer.is_null() => {
+            Err(condition::ConditionError::Absent { .. }) => {
                 failures.push(failure(field, expected, Value::Null, None));
             }
             Err(error) => failures.push(failure(field, expected, Value::Null, Some(error.to_string()))),

@@ -114,7 +114,7 @@ pub(super) fn holds(
     document: &Value,
 ) -> Result<bool, ConditionError> {
     match condition::holds(expression, bind, document) {
-        Err(ConditionError::Evaluation { .. }) if document.is_null() => Ok(false),
+        Err(ConditionError::Absent { .. }) => Ok(false),
         other => other,
     }
 }

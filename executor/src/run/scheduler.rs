@@ -7,7 +7,7 @@ use belay_schemas::journal::{Ending, Event, PauseReason, RunPhase};
 use belay_schemas::plan::{Action, Moment, Phase};
 
 use super::state::{Illegal, Progress, Stage, State, Turn};
-use super::undo::{Clear, Undo};
+use super::undo::Undo;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,11 +159,11 @@ fn undo(state: &State, busy: &Busy, free: usize, resting: bool) -> Vec<Command> 
 
 fn undo_next(state: &State, busy: &Busy, ix: usize, undo: &Undo) -> Option<Command> {
     if undo.chosen.is_none() {
-        let clear = state.case_clear(ix, undo.cursor) == Clear::Yes;
+        let clear = state.case_clear(ix, undo.cursor);
         return (clear && !busy.deciding.contains(&ix)).then_some(Command::Decide(ix, undo.cursor));
     }
     let comp = state.undo_due(ix)?;
-    let begins = state.nodes[comp].progress == Progress::Pending && state.undo_clear(comp) == Clear::Yes;
+    let begins = state.nodes[comp].progress == Progress::Pending && state.undo_clear(comp);
     begins.then_some(Command::Start(comp))
 }
 

@@ -5,6 +5,8 @@
 //! again in the same session; a compensation waits until those before it are done or are not needed, and what rests
 //! on a node that could not be undone is left alone.
 
+use std::collections::BTreeSet;
+
 use belay_schemas::plan::Phase;
 
 use super::state::{Effect, Progress, State};
@@ -35,14 +37,6 @@ pub enum UndoEnd {
     Kept,
     /// It could not be undone.
     Stuck(String),
-}
-
-/// Whether a compensation may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clear {
-    Yes,
-    NotYet,
-    Never,
 }
 
 impl Undo {
@@ -119,63 +113,68 @@ impl State {
         let undo = self.undo[ix].as_ref()?;
         let first = match undo.chosen {
             Some((case, at)) => *self.graph.cases[ix].get(case)?.get(at)?,
-            None => *self.graph.cases[ix].get(undo.cursor)?.first()?,
+            None => self.case_entry(ix, undo.cursor)?,
         };
-        let open = self.graph.undo_before[first].iter().find(|&&from| self.undo_clear_of(from) != Clear::Yes)?;
-        Some(self.graph.node(*open).id.clone())
+        self.in_the_way(first).map(|from| self.graph.node(from).id.clone())
     }
 
     /// Whether the case that a forward node looks at next may be looked at now.
-    pub(super) fn case_clear(&self, ix: usize, case: usize) -> Clear {
-        match self.graph.cases[ix].get(case).and_then(|chain| chain.first()) {
-            Some(&first) => self.undo_clear(first),
-            None => Clear::Yes,
-        }
+    pub(super) fn case_clear(&self, ix: usize, case: usize) -> bool {
+        self.case_entry(ix, case).is_none_or(|first| self.undo_clear(first))
+    }
+
+    /// The compensation whose turn is the turn to look at a case: its first. A case without any is looked at when the
+    /// next way back could begin, so that it is judged by the same state.
+    fn case_entry(&self, ix: usize, case: usize) -> Option<usize> {
+        let cases = &self.graph.cases[ix];
+        let later = cases.iter().skip(case);
+        later.chain(cases.iter().take(case).rev()).find_map(|chain| chain.first().copied())
     }
 
     /// Whether everything that a compensation waits for is out of its way.
-    pub(super) fn undo_clear(&self, comp: usize) -> Clear {
-        let mut clear = Clear::Yes;
-        for &from in &self.graph.undo_before[comp] {
-            match self.undo_clear_of(from) {
-                Clear::Yes => {}
-                Clear::NotYet => clear = Clear::NotYet,
-                Clear::Never => return Clear::Never,
-            }
-        }
-        clear
+    pub(super) fn undo_clear(&self, comp: usize) -> bool {
+        self.in_the_way(comp).is_none()
     }
 
-    fn undo_clear_of(&self, from: usize) -> Clear {
-        if self.nodes[from].progress == Progress::Done {
-            return Clear::Yes;
+    /// A compensation that must be done before this one and is not. One that is not needed stands in nobody's way, but
+    /// what it would have waited for still does: the order holds through it.
+    fn in_the_way(&self, comp: usize) -> Option<usize> {
+        let own = &self.graph.owners[comp];
+        let mut open = self.graph.undo_before[comp].clone();
+        let mut seen: BTreeSet<usize> = open.iter().copied().collect();
+        while let Some(from) = open.pop() {
+            if self.nodes[from].progress == Progress::Done {
+                continue;
+            }
+            // Between the ways back of one node there is no order: they exclude each other.
+            let mut others = self.graph.owners[from].iter().filter(|owner| !own.contains(owner));
+            if others.any(|&owner| self.may_need(owner, from)) {
+                return Some(from);
+            }
+            open.extend(self.graph.undo_before[from].iter().filter(|&&earlier| seen.insert(earlier)));
         }
-        let mut clear = Clear::Yes;
-        for &owner in &self.graph.owners[from] {
-            let Some(undo) = &self.undo[owner] else { continue };
-            match (&undo.end, undo.chosen) {
-                (Some(UndoEnd::Stuck(_)), _) => return Clear::Never,
-                (Some(_), _) => {}
-                (None, Some((case, _))) => {
-                    if self.graph.cases[owner][case].contains(&from) {
-                        clear = Clear::NotYet;
-                    }
-                }
-                (None, None) => {
-                    let rest = self.graph.cases[owner].iter().enumerate().skip(undo.cursor);
-                    if rest.filter(|(case, _)| !undo.tried[*case]).any(|(_, chain)| chain.contains(&from)) {
-                        clear = Clear::NotYet;
-                    }
-                }
+        None
+    }
+
+    /// Whether a forward node's way back may still lead over a compensation, or should have.
+    fn may_need(&self, owner: usize, comp: usize) -> bool {
+        let Some(undo) = &self.undo[owner] else { return false };
+        match (&undo.end, undo.chosen) {
+            // What rests on something that is not undone is left alone.
+            (Some(UndoEnd::Stuck(_)), _) => true,
+            (Some(_), _) => false,
+            (None, Some((case, _))) => self.graph.cases[owner][case].contains(&comp),
+            (None, None) => {
+                let rest = self.graph.cases[owner].iter().enumerate().skip(undo.cursor);
+                rest.filter(|(case, _)| !undo.tried[*case]).any(|(_, chain)| chain.contains(&comp))
             }
         }
-        clear
     }
 
     /// Whether a compensation is the next in a case that is followed, and nothing stands in its way.
     pub(super) fn undo_ready(&self, comp: usize) -> bool {
         let due = self.graph.owners[comp].iter().any(|&owner| self.undo_due(owner) == Some(comp));
-        due && self.undo_clear(comp) == Clear::Yes
+        due && self.undo_clear(comp)
     }
 
     /// The compensation that is next in the case that a forward node follows.

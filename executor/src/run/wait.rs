@@ -133,7 +133,7 @@ async fn give_up(
 fn lenient<T>(result: Result<T, ConditionError>, trouble: &mut Option<String>) -> Result<Option<T>, Stop> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error @ ConditionError::Evaluation { .. }) => {
+        Err(error @ (ConditionError::Absent { .. } | ConditionError::Evaluation { .. })) => {
             *trouble = Some(error.to_string());
             Ok(None)
         }
@@ -209,7 +209,7 @@ async fn gather(task: &Task, scope: &Scope<'_>, evidence: &Evidence) -> Result<V
     let lines = match condition::evaluate(&evidence.lines, &bind, &Value::Array(answers)) {
         Ok(lines) => lines,
         // Expressions over what was not found have nothing to say.
-        Err(ConditionError::Evaluation { .. }) => return Ok(Vec::new()),
+        Err(ConditionError::Absent { .. }) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let text = |line: Value| match line {

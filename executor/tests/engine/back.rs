@@ -232,3 +232,29 @@ fn what_is_gone_already_needs_no_deleting() {
     assert_eq!(outcome(&status), Outcome::Done);
     assert!(sink.text().contains("proven-applied"));
 }
+
+#[test]
+fn the_order_holds_through_what_needs_no_compensation() {
+    let plan = |is: &str| {
+        let mut builder = chain(&["a", "b", "c", "d"]);
+        // One way back of `b` finds that nothing is left to do.
+        let nothing = UndoCase { when: Some(when("c", is)), nodes: vec![] };
+        builder.node("b.set").undo.insert(0, nothing);
+        builder.build()
+    };
+    let world = World::new(&["a", "b", "c", "d"]);
+    world.fault("Put d", Fault::Reject);
+    world.inner.lock().unwrap().slowness = 30;
+    let (status, _) = run(&plan("thing.count > `0`"), &world);
+    assert_eq!(outcome(&status), BACK);
+    assert_eq!(world.log(), ["Put a new", "Put b new", "Put c new", "Put c old", "Put a old"]);
+
+    // A way back is judged when its turn comes: `c` is old again by then.
+    let world = World::new(&["a", "b", "c", "d"]);
+    world.fault("Put d", Fault::Reject);
+    let (status, _) = run(&plan("thing.value == 'new'"), &world);
+    assert_eq!(outcome(&status), BACK);
+    assert!(world.values().values().all(|value| value == "old"));
+    // `a` waited for `c` to be ready again, not only for its call.
+    assert_eq!(world.log()[3..], ["Put c old", "Put b old", "Put a old"]);
+}
