@@ -229,7 +229,10 @@ impl<'a> Listing<'a> {
             self.line(5, &format!("no way back: {reason}"));
         }
         for case in &node.undo {
-            let when = case.when.as_ref().map_or(String::new(), |when| format!("if {}: ", when.is));
+            let when = case
+                .when
+                .as_ref()
+                .map_or(String::new(), |when| format!("if {}: ", when.summary.as_ref().unwrap_or(&when.is)));
             let steps: Vec<String> = case.nodes.iter().map(|id| self.compensation(id)).collect();
             let steps = if steps.is_empty() { "nothing to do".to_owned() } else { steps.join(", then ") };
             self.line(5, &format!("way back: {when}{steps}"));

@@ -181,7 +181,7 @@ pub fn wait(id: &str, phase: Phase, name: &str) -> Node {
 }
 
 pub fn when(name: &str, is: &str) -> When {
-    When { read: get(name), is: is.into(), bind: BTreeMap::new() }
+    When { summary: None, read: get(name), is: is.into(), bind: BTreeMap::new() }
 }
 
 /// Updates each thing after the one before it.

@@ -161,6 +161,9 @@ pub struct UndoCase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct When {
+    /// The condition in words: what is the case then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// What to read. An error answer of the kind "not found" reads as `null`.
     pub read: Call,
     /// JMESPath that must be true.

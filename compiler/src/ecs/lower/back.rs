@@ -34,6 +34,7 @@ impl Ways<'_> {
         let resting = "length(services[0].deployments) == `1` && length(services[0].deployments[?rolloutState=='IN_PROGRESS']) == `0`";
         // AWS has rolled back by itself, or never left: only what no rollback restores is left to do.
         let back_already = when(
+            "the service is on its old revision and at rest",
             read.clone(),
             &format!("services[0].taskDefinition == $old && {resting}"),
             [("old", self.old.clone())],
@@ -44,6 +45,7 @@ impl Ways<'_> {
                 ecs("ListServiceDeployments", json!({"cluster": cluster, "service": service, "status": statuses}))
             };
             let rolling = when(
+                "AWS is rolling the deployment back",
                 list(json!(["STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"])),
                 "length(serviceDeployments) > `0`",
                 [],
@@ -53,10 +55,16 @@ impl Ways<'_> {
             let mut nodes = vec![wait];
             nodes.extend(self.rest("undo.rolled-back.rest", &id));
             cases.push((Some(rolling), nodes));
-            let flying = when(list(json!(["PENDING", "IN_PROGRESS"])), "length(serviceDeployments) > `0`", []);
+            let flying = when(
+                "the deployment is in flight",
+                list(json!(["PENDING", "IN_PROGRESS"])),
+                "length(serviceDeployments) > `0`",
+                [],
+            );
             cases.push((Some(flying), self.stop(list(json!(["PENDING", "IN_PROGRESS"])))));
         }
-        let ours = when(read, "services[0].taskDefinition == $new", [("new", self.new.clone())]);
+        let ours =
+            when("the deployment is complete", read, "services[0].taskDefinition == $new", [("new", self.new.clone())]);
         cases.push((Some(ours), self.restore()));
         cases
     }
@@ -225,13 +233,16 @@ pub fn settings_back(
     id: &str,
 ) -> Vec<(Option<When>, Vec<Node>)> {
     let read = describe_service(update.cluster, update.service);
-    let held = |members: &Map<String, Value>| {
+    let held = |summary: &str, members: &Map<String, Value>| {
         let (is, bind) = Update::all_hold(members);
-        let mut condition = when(read.clone(), &is, []);
+        let mut condition = when(summary, read.clone(), &is, []);
         condition.bind = bind.into_iter().collect();
         condition
     };
     let nodes =
         restore_settings(context, desired, update, service, &format!("{id}.undo"), id, &update.before, &update.sent);
-    vec![(Some(held(&update.before)), Vec::new()), (Some(held(&update.sent)), nodes)]
+    vec![
+        (Some(held("it still has its old values", &update.before)), Vec::new()),
+        (Some(held("it has the new values", &update.sent)), nodes),
+    ]
 }

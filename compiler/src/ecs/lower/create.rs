@@ -93,7 +93,7 @@ pub fn create(context: Context<'_>, desired: &Desired, limits: Limits, draft: &m
         format!("wait until service {service} is gone"),
         waits::gone(&subject, timing::draining(context, timing::pace(context, desired))),
     );
-    let absent: When = when(describe_service(cluster, service), SERVICE_ABSENT, []);
+    let absent: When = when("the service is gone already", describe_service(cluster, service), SERVICE_ABSENT, []);
     let back = draft.with_undo(forward, vec![(Some(absent), Vec::new()), (None, vec![undo, undone])]);
     draft.after(&register, &id);
     draft.back_before(&back, &register_back);

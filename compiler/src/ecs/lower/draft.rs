@@ -118,9 +118,9 @@ pub fn probe<const N: usize>(read: Call, applied: &str, answer: &str, bind: [(&s
     Probe { read, applied: applied.to_owned(), answer: answer.to_owned(), bind: owned(bind) }
 }
 
-/// A condition of an undo case.
-pub fn when<const N: usize>(read: Call, is: &str, bind: [(&str, Value); N]) -> When {
-    When { read, is: is.to_owned(), bind: owned(bind) }
+/// A condition of an undo case, in words and in JMESPath.
+pub fn when<const N: usize>(summary: &str, read: Call, is: &str, bind: [(&str, Value); N]) -> When {
+    When { summary: Some(summary.to_owned()), read, is: is.to_owned(), bind: owned(bind) }
 }
 
 fn owned<const N: usize>(pairs: [(&str, Value); N]) -> BTreeMap<String, Value> {

@@ -72,14 +72,16 @@ pub fn lower(
 ) -> Lowering {
     let mut draft = Draft::default();
     let mut components = BTreeMap::new();
+    let mut raises = Vec::new();
     let mut lowered: BTreeMap<&str, Lowered> = BTreeMap::new();
     for (desired, work) in work {
-        let (change, floor, result) = component_work(context, desired, work, &mut draft, report);
+        let (change, floor, result) = component_work(context, desired, work, &mut draft, &mut raises);
         components.insert(desired.component.clone(), ComponentSummary { change, floor });
         if let Some(result) = result {
             lowered.insert(&desired.component, result);
         }
     }
+    timing::warn(&raises, report);
     order_by_uses(context, &lowered, &mut draft);
     let gone = remove_orphans(context, orphans, &lowered, &mut components, &mut draft);
     if let Some(facts) = context.facts {
@@ -106,13 +108,14 @@ fn component_work(
     desired: &Desired,
     work: &Work<'_>,
     draft: &mut Draft,
-    report: &mut Report,
+    raises: &mut Vec<timing::Raise>,
 ) -> (Change, u32, Option<Lowered>) {
     let component = desired.component.as_str();
     let wanted = desired.desired_count().unwrap_or_default();
     match work {
         Work::Create => {
-            let limits = timing::deployment(context, desired, false, report);
+            let (limits, raise) = timing::deployment(context, desired, false);
+            raises.extend(raise);
             let lowered = create::create(context, desired, limits, draft);
             if let Some(facts) = context.facts {
                 remove::tidy(context, facts, component, 1, draft);
@@ -123,7 +126,8 @@ fn component_work(
             let running = number(service, "desiredCount").unwrap_or_default();
             let floor = floor(wanted.min(running), desired.percents().0);
             let deploys = difference.deploys() || *replace;
-            let limits = timing::deployment(context, desired, deploys || wanted < running, report);
+            let (limits, raise) = timing::deployment(context, desired, deploys || wanted < running);
+            raises.extend(raise);
             let Some(facts) = context.facts else { return (Change::None, floor, None) };
             let lowered = update::update(context, facts, desired, service, difference, *replace, limits, draft);
             let registered = draft.nodes.iter().filter(|n| is_registration(n, component)).count();

@@ -157,6 +157,7 @@ pub fn pin(
     // Two registrations of one family would hide each other from the probe, which sees the newest revision only.
     let register = format!("{component}.task-definition.register");
     let used = when(
+        "the service has gone back to this twin",
         describe_service(&context.settings.cluster, &desired.service_name),
         "services[0].taskDefinition == $twin",
         [("twin", output(&id, ARN))],

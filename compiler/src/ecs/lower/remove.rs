@@ -70,8 +70,9 @@ pub fn scale_down(context: Context<'_>, orphan: &Orphan<'_>, why: &Why, draft: &
         format!("wait until {count} of {service} run again"),
         waits::at_count(&subject, count, timing::restoring(context, pace, count)),
     );
-    let untouched = when(read(), &format!("services[0].desiredCount == `{count}`"), []);
-    let ours = when(read(), "services[0].desiredCount == `0` && services[0].status == 'ACTIVE'", []);
+    let untouched = when("it still has its old count", read(), &format!("services[0].desiredCount == `{count}`"), []);
+    let ours =
+        when("it is scaled to 0", read(), "services[0].desiredCount == `0` && services[0].status == 'ACTIVE'", []);
     let back = draft.with_undo(forward, vec![(Some(untouched), Vec::new()), (Some(ours), vec![undo, undone])]);
     let ready = format!("{}.service.drained", orphan.component);
     draft.add(node(

@@ -98,8 +98,23 @@ fn stop_timeout(task: &Value) -> u64 {
         .unwrap_or(STOP_TIMEOUT)
 }
 
-/// Limits of the wait for a deployment, with a warning where they had to be raised.
-pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool, report: &mut Report) -> Limits {
+/// A configured limit that observed settings make impossible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raise {
+    /// The component.
+    pub component: String,
+    /// The environment's setting.
+    pub setting: &'static str,
+    /// What it says, in seconds.
+    pub configured: u64,
+    /// What it has to be, in seconds.
+    pub raised: u64,
+    /// What takes so long.
+    pub needed: String,
+}
+
+/// Limits of the wait for a deployment, and the raise where the configured ones are impossible.
+pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (Limits, Option<Raise>) {
     let pace = pace(context, desired);
     let stop = if replaces { pace.stop } else { 0 };
     let step = START + pace.healthy.max(stop);
@@ -107,48 +122,56 @@ pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool, repor
     let waves = if replaces { waves(count, desired.percents()) } else { 1 };
     let total = waves * (START + pace.healthy + stop);
     let settings = context.settings;
-    let limits = Limits {
-        no_progress: settings.timeout.max(step),
-        overall: settings.overall_timeout.max(total).max(settings.timeout.max(step)) + settings.update_monitor,
-        hold: settings.update_monitor,
+    let no_progress = settings.timeout.max(step);
+    let overall = settings.overall_timeout.max(total).max(no_progress);
+    let (setting, configured, raised) = if no_progress > settings.timeout {
+        ("timeout", settings.timeout, no_progress)
+    } else {
+        ("overall_timeout", settings.overall_timeout, overall)
     };
-    if limits.no_progress > settings.timeout {
-        warn(desired, "timeout", settings.timeout, limits.no_progress, pace, stop, report);
-    } else if limits.overall > settings.overall_timeout + settings.update_monitor {
-        warn(
-            desired,
-            "overall_timeout",
-            settings.overall_timeout,
-            limits.overall - settings.update_monitor,
-            pace,
-            stop,
-            report,
-        );
-    }
-    limits
+    let raise = (raised > configured).then(|| {
+        let mut parts = vec![format!("{START} s to start")];
+        if pace.healthy > 0 {
+            parts.push(format!("{} s until it is healthy in its load balancer", pace.healthy));
+        }
+        if stop > 0 {
+            parts.push(format!("{stop} s until an old one has drained and stopped"));
+        }
+        if waves > 1 {
+            parts.push(format!("{waves} rounds of that"));
+        }
+        Raise { component: desired.component.clone(), setting, configured, raised, needed: parts.join(", ") }
+    });
+    (Limits { no_progress, overall: overall + settings.update_monitor, hold: settings.update_monitor }, raise)
 }
 
-fn warn(desired: &Desired, setting: &str, configured: u64, raised: u64, pace: Pace, stop: u64, report: &mut Report) {
-    let mut parts = Vec::new();
-    if pace.healthy > 0 {
-        parts.push(format!("{} s until a new task is healthy in its load balancer", pace.healthy));
+/// One warning for each setting that had to be raised.
+pub fn warn(raises: &[Raise], report: &mut Report) {
+    for setting in ["timeout", "overall_timeout"] {
+        let all: Vec<&Raise> = raises.iter().filter(|r| r.setting == setting).collect();
+        let Some(worst) = all.iter().max_by_key(|r| r.raised) else { continue };
+        let mut names: Vec<String> = all.iter().take(5).map(|r| format!("`{}`", r.component)).collect();
+        if all.len() > names.len() {
+            names.push(format!("{} more", all.len() - names.len()));
+        }
+        report.push(
+            Diagnostic::warning(
+                "B436",
+                format!(
+                    "`{setting}` ({} s) is too short for {}: up to {} s are allowed instead",
+                    worst.configured,
+                    names.join(", "),
+                    worst.raised
+                ),
+            )
+            .at(settings::place(&[setting]))
+            .label(format!("a task of `{}` may need {}", worst.component, worst.needed))
+            .help(format!(
+                "write `{setting}: {}`, or shorten the deregistration delay and the health check",
+                worst.raised
+            )),
+        );
     }
-    if stop > 0 {
-        parts.push(format!("{stop} s for an old task to drain and stop"));
-    }
-    report.push(
-        Diagnostic::warning(
-            "B436",
-            format!("`{setting}` ({configured} s) is too short for `{}`: raised to {raised} s", desired.component),
-        )
-        .at(settings::place(&[setting]))
-        .label(if parts.is_empty() {
-            "too short for this many tasks".to_owned()
-        } else {
-            format!("observed: {}", parts.join(", "))
-        })
-        .help(format!("write `{setting}: {raised}` or more, or shorten the deregistration delay and the health check")),
-    );
 }
 
 /// How many rounds of replacing it takes: AWS starts up to the maximum and stops down to the minimum in each.
