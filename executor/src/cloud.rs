@@ -62,6 +62,12 @@ pub trait Cloud: Send + Sync {
     async fn settle(&self) -> Result<(), CloudError> {
         Ok(())
     }
+
+    /// Whether reads that are wanted at the same moment should be made as one call where the API takes a list. Worth it
+    /// where requests are counted and far away; a target that watches single calls wants them single.
+    fn joins_reads(&self) -> bool {
+        false
+    }
 }
 
 /// The time that waits are measured in: wall time against AWS, virtual time against a simulated AWS.

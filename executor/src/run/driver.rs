@@ -10,6 +10,7 @@ use belay_schemas::journal::{CallError, Event, Failure, FailureKind, GuardFailur
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::batch::{self, Asked};
 use super::error::RunError;
 use super::graph::Graph;
 use super::listener::{Listener, RunEvent};
@@ -55,6 +56,10 @@ pub(super) struct Driver<'a> {
     workers: JoinSet<Ended>,
     timers: BTreeMap<(u64, u64), Timer>,
     timer_number: u64,
+    /// Reads that are to be made together.
+    asked: Vec<Asked>,
+    /// Workers that wait for joint reads.
+    asking: usize,
     throttle: Throttle,
     owner: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -80,6 +85,8 @@ impl<'a> Driver<'a> {
             workers: JoinSet::new(),
             timers: BTreeMap::new(),
             timer_number: 0,
+            asked: Vec::new(),
+            asking: 0,
             throttle: Throttle::default(),
             owner,
             inbox,
@@ -111,8 +118,11 @@ impl<'a> Driver<'a> {
             if self.dispatch()? {
                 break;
             }
+            if self.inbox.is_empty() {
+                self.ask();
+            }
             let due = self.timers.keys().next().map(|(at, _)| *at);
-            let asleep = self.timers.len() == self.workers.len();
+            let asleep = self.timers.len() + self.asking == self.workers.len();
             let may_wait = due.is_some() && (asleep || !self.clock.is_virtual());
             let clock = Arc::clone(&self.clock);
             tokio::select! {
@@ -183,6 +193,14 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    /// Makes the reads that were asked for since the last time, as few calls as possible.
+    fn ask(&mut self) {
+        for batch in batch::gather(std::mem::take(&mut self.asked)) {
+            let task = self.task(batch.node());
+            self.workers.spawn(async move { Ended::Batch(batch.run(task).await) });
+        }
+    }
+
     fn task(&self, ix: usize) -> Task {
         Task {
             owner: self.owner.clone(),
@@ -223,6 +241,10 @@ impl<'a> Driver<'a> {
                 let _ = reply.send(self.throttle.permit(&service, &operation, now));
             }
             Message::Throttled { service, operation } => self.throttle.throttled(&service, &operation, now),
+            Message::Read(asked) => {
+                self.asked.push(asked);
+                self.asking += 1;
+            }
             Message::Note { node, what } => {
                 self.listener.event(&RunEvent::about(&self.graph, &self.state, Some(node), now, what));
             }
@@ -236,6 +258,13 @@ impl<'a> Driver<'a> {
             Ended::Decided(ix, event) => {
                 self.busy.deciding.remove(&ix);
                 event.map_or(Ok(()), |event| self.record(&event))
+            }
+            Ended::Batch(answers) => {
+                self.asking -= answers.len();
+                for (reply, answer) in answers {
+                    let _ = reply.send(answer);
+                }
+                Ok(())
             }
             Ended::Checked(result) => {
                 if let Some(checking) = &mut self.checking {

@@ -7,6 +7,7 @@
 //! Invariants: a run is bound to its plan's digest, account and region; nothing is sent before its intent is on disk;
 //! a resumed run replays its journal through the same transition function that wrote it.
 
+mod batch;
 mod call;
 mod driver;
 mod error;

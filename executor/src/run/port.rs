@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+use super::batch::{Asked, is_joint};
 use super::graph::Graph;
 use super::late::{Answers, ResolveError, Scope};
 use super::listener::What;
@@ -34,6 +35,7 @@ pub(super) enum Message {
     Permit { service: String, operation: String, reply: oneshot::Sender<u64> },
     Throttled { service: String, operation: String },
     Note { node: usize, what: What },
+    Read(Asked),
 }
 
 /// Why a worker stops before its node is done.
@@ -118,7 +120,7 @@ impl Task {
         let _ = self.owner.send(Message::Note { node: self.ix, what });
     }
 
-    /// Makes one call, at its turn.
+    /// Makes a read at its turn, together with others where that can be.
     pub async fn call(
         &self,
         service: &str,
@@ -126,6 +128,13 @@ impl Task {
         input: &Value,
         nap: Nap,
     ) -> Result<Result<Value, CloudError>, Halt> {
+        if self.cloud.joins_reads() && is_joint(service, operation, input) {
+            let (reply, answer) = oneshot::channel();
+            let (service, operation) = (service.to_owned(), operation.to_owned());
+            let asked = Asked { node: self.ix, service, operation, input: input.clone(), reply };
+            self.owner.send(Message::Read(asked)).map_err(|_| Halt::Stopped)?;
+            return answer.await.unwrap_or(Err(Halt::Stopped));
+        }
         self.turn(service, operation, nap).await?;
         Ok(self.send(service, operation, input).await)
     }
@@ -149,6 +158,11 @@ impl Task {
             let _ = self.owner.send(Message::Throttled { service, operation });
         }
         answer
+    }
+
+    /// When to look again after a pause. Where reads are joined, all waits look at the same moments.
+    pub fn next_look(&self, at: u64, pause: u64) -> u64 {
+        if self.cloud.joins_reads() { (at + pause / 2).next_multiple_of(pause.max(1)) } else { at + pause }
     }
 
     /// When to try again after the `failures`-th failure in a row: 1, 2, 4, … 20 seconds, of which up to half is cut

@@ -105,17 +105,26 @@ fn deploy(state: &State, busy: &Busy, free: usize, resting: bool) -> Vec<Command
     if !state.checked {
         return if busy.checking { Vec::new() } else { vec![Command::Check(guarded(state))] };
     }
-    let (gates, ready): (Vec<usize>, Vec<usize>) =
-        state.ready[1].iter().map(|(_, ix)| *ix).partition(|&ix| waits_for_approval(state, ix));
-    let mut commands: Vec<Command> = ready.into_iter().take(free).map(Command::Start).collect();
+    let mut commands = starts(state, 1, free);
     if commands.is_empty() && resting {
         commands.push(if state.remaining[1] == 0 {
             Command::Enter(RunPhase::Finalize)
         } else {
-            Command::Pause(PauseReason::Gate, names(state, &gates))
+            Command::Pause(PauseReason::Gate, names(state, &gates(state, 1)))
         });
     }
     commands
+}
+
+/// Nodes of a phase that can begin, as many as there is room for.
+fn starts(state: &State, slot: usize, free: usize) -> Vec<Command> {
+    let ready = state.ready[slot].iter().map(|(_, ix)| *ix).filter(|&ix| !waits_for_approval(state, ix));
+    ready.take(free).map(Command::Start).collect()
+}
+
+/// Gates of a phase that wait for approval and for nothing else.
+fn gates(state: &State, slot: usize) -> Vec<usize> {
+    state.ready[slot].iter().map(|(_, ix)| *ix).filter(|&ix| waits_for_approval(state, ix)).collect()
 }
 
 fn waits_for_approval(state: &State, ix: usize) -> bool {
@@ -168,10 +177,9 @@ fn undo_next(state: &State, busy: &Busy, ix: usize, undo: &Undo) -> Option<Comma
 }
 
 fn finalize(state: &State, free: usize, resting: bool) -> Vec<Command> {
-    let (gates, ready): (Vec<usize>, Vec<usize>) =
-        state.ready[2].iter().map(|(_, ix)| *ix).partition(|&ix| waits_for_approval(state, ix));
-    let mut commands: Vec<Command> = ready.into_iter().take(free).map(Command::Start).collect();
+    let mut commands = starts(state, 2, free);
     if commands.is_empty() && resting {
+        let gates = gates(state, 2);
         commands.push(match () {
             () if state.remaining[2] == 0 => Command::End(Ending::Done),
             () if !gates.is_empty() && state.failed.is_empty() => {

@@ -96,11 +96,11 @@ pub(super) async fn run(
             written = at;
             task.emit(Event::Poll { node: task.node().id.clone(), wait: clocks.clone() }).await?;
         }
-        let mut pause = wait.interval.max(1).saturating_mul(1000);
+        let mut next = task.next_look(at, wait.interval.max(1).saturating_mul(1000));
         if holding {
-            pause = pause.min(wait.hold.saturating_mul(1000).saturating_sub(clocks.held)).max(1);
+            next = next.min(at + wait.hold.saturating_mul(1000).saturating_sub(clocks.held).max(1));
         }
-        task.sleep(at + pause, Nap::Light).await?;
+        task.sleep(next, Nap::Light).await?;
     }
 }
 

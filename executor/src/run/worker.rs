@@ -7,7 +7,9 @@ use std::sync::Arc;
 use belay_schemas::journal::{CallOutcome, Event, Failure, FailureKind, GuardFailure};
 use belay_schemas::plan::Action;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
+use super::batch::Answer;
 use super::call::{self, Settled};
 use super::guard;
 use super::late::Scope;
@@ -25,6 +27,8 @@ pub(super) enum Ended {
     Decided(usize, Option<Event>),
     /// A node's start guards were looked at.
     Checked(Result<(u32, Vec<GuardFailure>), Stop>),
+    /// Joint reads were made; these are the answers.
+    Batch(Vec<(oneshot::Sender<Answer>, Answer)>),
 }
 
 /// Carries out a node.

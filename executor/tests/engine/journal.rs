@@ -165,4 +165,11 @@ fn a_large_journal_is_read_and_replayed_in_no_time() {
     assert!(records >= 6_000, "{records}");
     // An unoptimised build; the bench measures the real thing.
     assert!(began.elapsed().as_secs() < 10);
+
+    // The way back of all of it.
+    let began = Instant::now();
+    let back = block(rollback(&run_dir, None, setup(&world))).unwrap();
+    println!("taken back in {:?}", began.elapsed());
+    assert_eq!(outcome(&back), Outcome::RolledBack { requested: true });
+    assert!(began.elapsed().as_secs() < 60);
 }

@@ -1,7 +1,9 @@
 //! Waits: holding, progress, limits, chained reads.
 
+use std::collections::BTreeMap;
+
 use belay_executor::run::Outcome;
-use belay_schemas::plan::{Action, Phase, Wait};
+use belay_schemas::plan::{Action, Call, Phase, Wait};
 use serde_json::json;
 
 use crate::plans::{Builder, call, chain, node};
@@ -95,4 +97,51 @@ fn an_expression_over_what_is_not_there_yet_is_not_true_yet() {
     assert_eq!(outcome(&status).exit_code(), 3);
     let failure = status.failures().next().unwrap().1;
     assert!(failure.reason.contains("cannot be evaluated"), "{}", failure.reason);
+}
+
+#[test]
+fn reads_of_the_same_moment_are_made_together_and_everybody_gets_its_own() {
+    let names: Vec<String> = (0..25).map(|i| format!("t{i:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut builder = Builder::default();
+    for name in &names {
+        builder.update(name);
+        let describe = Call {
+            service: "ecs".into(),
+            operation: "DescribeServices".into(),
+            input: json!({"cluster": "c", "services": [name]}),
+        };
+        let set = builder.node(&format!("{name}.set"));
+        set.guards[0].read = describe.clone();
+        set.guards[0].holds = BTreeMap::from([
+            ("services[0].serviceName".to_owned(), json!(name)),
+            ("services[0].value".to_owned(), json!("old")),
+            ("length(services)".to_owned(), json!(1)),
+        ]);
+        edit(&mut builder, &format!("{name}.ready"), |wait| {
+            wait.reads = vec![describe.clone()];
+            wait.until = format!("[0].services[0].ready && [0].services[0].serviceName == '{name}'");
+            wait.fail.clear();
+            wait.progress = None;
+        });
+    }
+    let plan = builder.commit().build();
+    let calls = |joins: bool| {
+        let world = World::new(&names);
+        world.inner.lock().unwrap().slowness = 22;
+        world.inner.lock().unwrap().joins = joins;
+        let (status, _) = run(&plan, &world);
+        assert_eq!(outcome(&status), Outcome::Done);
+        world.snapshot().0.joint_reads
+    };
+    let (single, joint) = (calls(false), calls(true));
+    assert!(single.iter().all(|n| *n == 1));
+    assert_eq!(joint[..3].iter().sum::<usize>(), 25);
+    assert!(joint.len() * 4 < single.len(), "{} of {}", joint.len(), single.len());
+
+    let world = World::new(&names[1..]);
+    world.inner.lock().unwrap().joins = true;
+    let (status, _) = run(&plan, &world);
+    assert_eq!(outcome(&status), Outcome::Stale);
+    assert_eq!(status.stale.iter().map(|f| f.node.as_str()).collect::<Vec<_>>(), ["t00.set"; 3]);
 }

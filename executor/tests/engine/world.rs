@@ -50,6 +50,9 @@ pub struct Inner {
     pub fired: Vec<(String, Fault)>,
     /// Seconds until what was put is ready.
     pub slowness: u64,
+    /// Reads at the same moment are to be made as one call.
+    pub joins: bool,
+    pub joint_reads: Vec<usize>,
     pub in_flight: usize,
     pub most_in_flight: usize,
 }
@@ -124,7 +127,7 @@ impl World {
             inner.fired.push((on.clone(), fault));
         }
         let error = |kind, code: &str| Err(CloudError::new(kind, code, format!("{on} went wrong")));
-        if operation != "Get" {
+        if operation != "Get" && operation != "DescribeServices" {
             let value = input["value"].as_str().unwrap_or_default();
             inner.sent.push(format!("{on} {value}").trim_end().to_owned());
         }
@@ -171,6 +174,18 @@ impl World {
                 inner.log.push(format!("Mark {}", Value::Array(names.clone())));
                 json!({"marked": names.len(), "failures": []})
             }
+            "DescribeServices" => {
+                let names: Vec<String> = serde_json::from_value(input["services"].clone()).unwrap();
+                assert!((1..=10).contains(&names.len()));
+                inner.joint_reads.push(names.len());
+                let (known, missing): (Vec<_>, Vec<_>) = names.iter().partition(|n| inner.things.contains_key(*n));
+                let service = |name: &&String| {
+                    let thing = &inner.things[*name];
+                    json!({"serviceName": name, "value": thing.value, "ready": now >= thing.ready_at})
+                };
+                json!({"services": known.iter().map(service).collect::<Vec<_>>(),
+                    "failures": missing.iter().map(|n| json!({"arn": n, "reason": "MISSING"})).collect::<Vec<_>>()})
+            }
             "List" => {
                 let prefix = input["prefix"].as_str().unwrap_or_default();
                 json!({"names": inner.things.keys().filter(|n| n.starts_with(prefix)).collect::<Vec<_>>()})
@@ -204,6 +219,10 @@ impl Cloud for World {
         tokio::task::yield_now().await;
         self.inner.lock().unwrap().in_flight -= 1;
         answer
+    }
+
+    fn joins_reads(&self) -> bool {
+        self.inner.lock().unwrap().joins
     }
 
     async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
