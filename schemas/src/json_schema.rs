@@ -212,7 +212,7 @@ fn allow_substitution(schema: &mut Value) {
             if has(&types, "object") && map.contains_key("properties") && !has(&types, "string") {
                 return;
             }
-            let scalar = ["integer", "number", "boolean"].iter().any(|name| has(&types, name));
+            let scalar = ["integer", "number", "boolean", "array"].iter().any(|name| has(&types, name));
             if scalar && !has(&types, "string") {
                 types.push("string".into());
                 map.insert("type".into(), types.into());

@@ -110,7 +110,7 @@ impl File {
     }
 
     /// The offset, moved down to the start of a character inside the text.
-    fn clamp(&self, offset: usize) -> usize {
+    pub(crate) fn clamp(&self, offset: usize) -> usize {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {
             offset -= 1;

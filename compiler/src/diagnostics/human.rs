@@ -49,8 +49,8 @@ fn group<'a>(report: &'a Report, resolved: &'a Resolved<'a>) -> Group<'a> {
     let mut excerpts: Vec<Excerpt<'_>> = Vec::new();
     for (span, kind, label) in places {
         let Some(file) = report.files.get(span.file) else { continue };
-        let lines = file.position(span.start as usize).0..=file.position(span.start as usize).0;
-        match excerpts.iter_mut().find(|e| e.span.file == span.file && e.near(*lines.start())) {
+        let line = file.position(span.start as usize).0;
+        match excerpts.iter_mut().find(|e| e.span.file == span.file && e.near(line)) {
             Some(excerpt) => excerpt.add(span, kind, label),
             None => excerpts.push(Excerpt::new(file, span, kind, label)),
         }
@@ -110,8 +110,8 @@ impl<'a> Excerpt<'a> {
     /// The span inside the excerpt: at most to the end of its first line.
     fn shown(&self, span: Span, bytes: &Range<usize>) -> Range<usize> {
         let line = self.file.line(self.file.position(span.start as usize).0);
-        let start = (span.start as usize).clamp(line.start, line.end);
-        let end = (span.end as usize).clamp(start, line.end);
+        let start = self.file.clamp(span.start as usize).clamp(line.start, line.end);
+        let end = self.file.clamp(span.end as usize).clamp(start, line.end);
         start - bytes.start..end - bytes.start
     }
 }

@@ -17,7 +17,7 @@ use belay_schemas::model::Model;
 use belay_schemas::plan::canonical_digest;
 
 use self::tree::{Entry, Mapping, Node, Value};
-use crate::diagnostics::{At, Diagnostic, Document, FileId, Files, Location, Place, Report, SourceFile, Span};
+use crate::diagnostics::{Diagnostic, Document, FileId, Files, Location, Place, Report, SourceFile, Span};
 use crate::structure;
 use crate::variables::{self, Variables};
 
@@ -140,9 +140,7 @@ pub fn load(sources: Sources, report: &mut Report) -> Option<Loaded> {
 }
 
 fn not_a_mapping(what: &str, kind: &str, span: Span) -> Diagnostic {
-    // Only the start is shown: the value is the whole file.
-    let start = Span { end: span.start.saturating_add(1).min(span.end), ..span };
-    Diagnostic::error("B202", format!("{what} is a mapping of keys and values, not {kind}")).at(At::Span(start))
+    Diagnostic::error("B202", format!("{what} is a mapping of keys and values, not {kind}")).at(span)
 }
 
 /// `--var K=V` as an entry of `vars`, pointing into a file of its own.

@@ -64,10 +64,6 @@ impl Node {
         Self { value: Value::Scalar(Scalar { resolved, text: text.into(), style, substituted: false }), span }
     }
 
-    pub(crate) fn null(span: Span) -> Self {
-        Self::scalar(Resolved::Null, "", Style::Plain, span)
-    }
-
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.resolved == Resolved::Null)
     }

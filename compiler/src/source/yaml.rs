@@ -3,17 +3,16 @@
 //! Invariants: nothing recurses with the input; every error names a part of the file; after an error that does not
 //! break the structure (a duplicate key, an unknown tag) reading goes on, so that all of them are told at once.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use libyaml_safer::{Encoding, Event, EventData, MappingStyle, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 
 use super::scalar::{self, Resolved, TooBig};
 use super::tree::{Entry, Mapping, Node, Style, Value};
 use super::{limits, syntax};
 use crate::diagnostics::{Diagnostic, File, FileId, Report, Span};
-
-const CORE: &str = "tag:yaml.org,2002:";
 
 /// Reads one file. Nothing comes back when the file has no usable structure; all errors are in the report.
 pub(crate) fn read(id: FileId, report: &mut Report) -> Option<Node> {
@@ -22,10 +21,12 @@ pub(crate) fn read(id: FileId, report: &mut Report) -> Option<Node> {
         report.push(*diagnostic);
         return None;
     }
-    let mut bytes = file.text.as_bytes();
-    let mut parser = Parser::new();
-    parser.set_encoding(Encoding::Utf8);
-    parser.set_input_string(&mut bytes);
+    let options = granit_parser::options! {
+        emit_comments: false,
+        emit_unresolved_aliases: true,
+        flow_nesting_limit: limits::DEPTH,
+        block_nesting_limit: limits::DEPTH,
+    };
     let mut reader = Reader {
         file: id,
         report,
@@ -36,21 +37,28 @@ pub(crate) fn read(id: FileId, report: &mut Report) -> Option<Node> {
         anchors: HashMap::new(),
         aliased: 0,
     };
-    loop {
-        match parser.parse() {
-            Ok(Event { data: EventData::StreamEnd, .. }) => return reader.finish(),
-            Ok(event) => {
-                if let Err(Stop(diagnostic)) = reader.take(event) {
+    for event in Parser::new_from_str_with_options(&file.text, options) {
+        match event {
+            Ok((event, span)) => {
+                let part = |span: granit_parser::Span| {
+                    let range = span.byte_range().unwrap_or_default();
+                    Span::new(id, range.start, range.end)
+                };
+                let tag_span = span.tag_span().map_or(part(span), part);
+                if let Err(Stop(diagnostic)) = reader.take(event, part(span), tag_span) {
                     reader.report.push(*diagnostic);
                     return None;
                 }
             }
             Err(error) => {
-                reader.report.push(syntax::diagnostic(&error, id, &file));
+                let around =
+                    reader.open.last().map(|open| (open.start, matches!(open.collection, Collection::Sequence(_))));
+                reader.report.push(syntax::diagnostic(&error, around, id, &file));
                 return None;
             }
         }
     }
+    reader.finish()
 }
 
 /// Refuses what no YAML parser should see: too much text and control characters.
@@ -101,7 +109,7 @@ struct Reader<'a> {
     /// Keys repeat a lot; each is kept once.
     keys: HashSet<Arc<str>>,
     /// Anchored nodes that are complete; `None` while one is still being read.
-    anchors: HashMap<String, Option<Node>>,
+    anchors: HashMap<usize, Option<Node>>,
     aliased: usize,
 }
 
@@ -109,7 +117,7 @@ struct Reader<'a> {
 struct Open {
     collection: Collection,
     start: usize,
-    anchor: Option<String>,
+    anchor: usize,
 }
 
 enum Collection {
@@ -123,11 +131,9 @@ enum Key {
 }
 
 impl Reader<'_> {
-    fn take(&mut self, event: Event) -> Result<(), Stop> {
-        let (start, end) = (offset(event.start_mark.index), offset(event.end_mark.index));
-        let span = Span::new(self.file, start, end);
-        match event.data {
-            EventData::DocumentStart { .. } => {
+    fn take(&mut self, event: Event<'_>, span: Span, tag_span: Span) -> Result<(), Stop> {
+        match event {
+            Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
                     return Err(Diagnostic::error("B007", "a second YAML document starts here")
@@ -138,47 +144,54 @@ impl Reader<'_> {
                 }
                 Ok(())
             }
-            EventData::Scalar { anchor, tag, value, style, .. } => {
-                let node = self.scalar(value, style, tag.as_deref(), span);
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = self.scalar(text, style, tag.as_deref().map(|tag| (tag, tag_span)), span);
                 self.place(node, anchor)
             }
-            EventData::SequenceStart { anchor, tag, .. } => {
-                self.collection_tag(tag.as_deref(), "seq", span);
+            Event::SequenceStart(_, anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "seq", tag_span);
                 self.open(Collection::Sequence(Vec::new()), span, anchor)
             }
-            EventData::MappingStart { anchor, tag, style, .. } => {
-                self.collection_tag(tag.as_deref(), "map", span);
-                let flow = style == MappingStyle::Flow;
+            Event::MappingStart(style, anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "map", tag_span);
+                let flow = style == StructureStyle::Flow;
                 self.open(
                     Collection::Mapping { entries: Vec::new(), key: None, merges: Vec::new(), flow },
                     span,
                     anchor,
                 )
             }
-            EventData::SequenceEnd | EventData::MappingEnd => self.close(end),
-            EventData::Alias { anchor } => self.alias(&anchor, span),
+            Event::SequenceEnd | Event::MappingEnd => self.close(span.end as usize),
+            Event::Alias(anchor) => self.alias(anchor, span),
+            Event::UnresolvedAlias(name) => {
+                Err(Diagnostic::error("B009", format!("no anchor `&{name}` comes before this alias"))
+                    .at(span)
+                    .help(format!("quote the text if no alias is meant: \"*{name}\""))
+                    .into())
+            }
             _ => Ok(()),
         }
     }
 
-    fn scalar(&mut self, text: String, style: ScalarStyle, tag: Option<&str>, span: Span) -> Node {
+    fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<(&Tag, Span)>, span: Span) -> Node {
         let style = match style {
+            ScalarStyle::Plain => Style::Plain,
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
             ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-            _ => Style::Plain,
         };
         let resolved = match tag {
             None if style == Style::Plain => scalar::resolve(&text),
-            None | Some("!") => Ok(Resolved::Text),
-            Some(tag) => match tag.strip_prefix(CORE) {
+            None => Ok(Resolved::Text),
+            Some((tag, _)) if is_nonspecific(tag) => Ok(Resolved::Text),
+            Some((tag, tag_span)) => match tag.core_suffix() {
                 Some("str") => Ok(Resolved::Text),
                 Some(core @ ("int" | "float" | "bool" | "null")) => tagged(core, &text).unwrap_or_else(|| {
                     let message = format!("`{text}` is not what its tag `!!{core}` says");
-                    self.report.push(Diagnostic::error("B015", message).at(span));
+                    self.report.push(Diagnostic::error("B015", message).at(tag_span));
                     Ok(Resolved::Text)
                 }),
                 _ => {
-                    self.unknown_tag(tag, span);
+                    self.unknown_tag(tag, tag_span);
                     Ok(Resolved::Text)
                 }
             },
@@ -191,26 +204,26 @@ impl Reader<'_> {
         Node::scalar(resolved, text, style, span)
     }
 
-    fn collection_tag(&mut self, tag: Option<&str>, core: &str, span: Span) {
+    fn collection_tag(&mut self, tag: Option<&Tag>, core: &str, span: Span) {
         if let Some(tag) = tag
-            && tag != "!"
-            && tag.strip_prefix(CORE) != Some(core)
+            && !is_nonspecific(tag)
+            && tag.core_suffix() != Some(core)
         {
             self.unknown_tag(tag, span);
         }
     }
 
-    fn unknown_tag(&mut self, tag: &str, span: Span) {
-        let shown = tag.strip_prefix(CORE).map_or_else(|| tag.to_owned(), |core| format!("!!{core}"));
-        self.report.push(Diagnostic::error("B015", format!("the tag `{shown}` means nothing here")).at(span).help(
-            "remove it; `!!str`, `!!int`, `!!float`, `!!bool` and `!!null` are understood, and quotes make a text",
-        ));
+    fn unknown_tag(&mut self, tag: &Tag, span: Span) {
+        let message = format!("the tag `{}{}` means nothing here", tag.original_handle(), tag.suffix());
+        let help =
+            "remove it; `!!str`, `!!int`, `!!float`, `!!bool` and `!!null` are understood, and quotes make a text";
+        self.report.push(Diagnostic::error("B015", message).at(span).help(help));
     }
 
-    fn open(&mut self, collection: Collection, span: Span, anchor: Option<String>) -> Result<(), Stop> {
+    fn open(&mut self, collection: Collection, span: Span, anchor: usize) -> Result<(), Stop> {
         self.check_depth(self.open.len() + 1, span)?;
-        if let Some(anchor) = &anchor {
-            self.anchors.insert(anchor.clone(), None);
+        if anchor != 0 {
+            self.anchors.insert(anchor, None);
         }
         self.open.push(Open { collection, start: span.start as usize, anchor });
         Ok(())
@@ -256,8 +269,8 @@ impl Reader<'_> {
     }
 
     /// A complete node goes where it belongs.
-    fn place(&mut self, node: Node, anchor: Option<String>) -> Result<(), Stop> {
-        if let Some(anchor) = anchor {
+    fn place(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
+        if anchor != 0 {
             self.count(node.extent().0, node.span)?;
             self.anchors.insert(anchor, Some(node.clone()));
         }
@@ -276,29 +289,15 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn alias(&mut self, anchor: &str, span: Span) -> Result<(), Stop> {
-        let node = match self.anchors.get(anchor) {
-            Some(Some(node)) => node,
-            Some(None) => {
-                return Err(Diagnostic::error("B009", format!("`*{anchor}` stands inside of what it stands for"))
-                    .at(span)
-                    .into());
-            }
-            None => {
-                let names = self.anchors.keys().map(String::as_str);
-                let mut diagnostic =
-                    Diagnostic::error("B009", format!("no anchor `&{anchor}` comes before this alias")).at(span);
-                if let Some(near) = crate::nearest::nearest(anchor, names) {
-                    diagnostic = diagnostic.help(format!("did you mean `*{near}`?"));
-                }
-                return Err(diagnostic.help(format!("quote the text if no alias is meant: \"*{anchor}\"")).into());
-            }
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Stop> {
+        let Some(node) = self.anchors.get(&anchor).and_then(Option::as_ref) else {
+            return Err(Diagnostic::error("B009", "this alias stands inside of what it stands for").at(span).into());
         };
         let (size, height) = node.extent();
         self.check_depth(self.open.len() + height, span)?;
+        let node = node.clone();
         self.count(size, span)?;
-        let node = self.anchors.get(anchor).cloned().flatten();
-        self.place(node.unwrap_or_else(|| Node::null(span)), None)
+        self.place(node, 0)
     }
 
     fn count(&mut self, size: usize, span: Span) -> Result<(), Stop> {
@@ -327,8 +326,9 @@ impl Reader<'_> {
     }
 }
 
-fn offset(index: u64) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
+/// `!`: a text, whatever it looks like.
+fn is_nonspecific(tag: &Tag) -> bool {
+    tag.original_handle() == "!" && tag.suffix().is_empty()
 }
 
 /// The value of a scalar with a core tag; `None` when the text is not of that type.

@@ -158,10 +158,11 @@ fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span) -> D
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     };
-    let found = describe(value);
-    let mut diagnostic = Diagnostic::error("B202", format!("{named} should be {expected}, but is {found}"))
-        .at(span)
-        .label(format!("expected {expected}"));
+    let message = match value {
+        Json::Null => format!("{named} has no value; it should be {expected}"),
+        value => format!("{named} should be {expected}, but is {}", describe(value)),
+    };
+    let mut diagnostic = Diagnostic::error("B202", message).at(span).label(format!("expected {expected}"));
     match value {
         Json::String(text)
             if types.contains(&"boolean")
