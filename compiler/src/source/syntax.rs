@@ -104,8 +104,8 @@ fn explain(error: &ScanError, found: Option<char>, before: &str) -> (String, Opt
         E::TabNotAllowed | E::TabInBlockIndentation | E::TabInIndentation | E::TabAtBlockScalarStart => (TAB, SPACES),
         E::TabInPlainScalar => (TAB, SPACES),
         _ if tabbed => (TAB, SPACES),
-        E::UnclosedQuotedScalar | E::DocumentIndicatorInQuotedScalar => (
-            "this quoted text is not closed",
+        E::UnclosedQuotedScalar | E::DocumentIndicatorInQuotedScalar | E::InvalidQuotedScalarIndent => (
+            "a quoted text is not closed before this",
             Some("close it; inside '…' write '' for a quote, inside \"…\" write \\\""),
         ),
         E::UnclosedFlowCollection { .. }
