@@ -2,7 +2,13 @@
 //!
 //! `{"$output": NODE, "path": JMESPath}`, optionally with `share: [k, n]` (⌈value·k/n⌉), and `{"$run": "id"}` or
 //! `{"$run": "token"}`. Inside waits and evidence, `@0`, `@1`, … stand for the answers of the same poll; inside a node
-//! with `each`, `@each` stands for the current chunk. Invariant: this module only recognises; the executor resolves.
+//! with `each`, `@each` stands for the current chunk.
+//!
+//! What a path sees: of a call or read its answer; of a wait the list of its last poll's answers; of any node with `each`
+//! a list of `{"items": […], "answer": …}`, one for each chunk that happened or may have happened (`answer` is null then),
+//! so that `[].items[]` is what a compensation has to undo. A share of a list is its first ⌈length·k/n⌉ items.
+//!
+//! Invariant: this module only recognises; the executor resolves.
 
 use serde_json::{Map, Value};
 

@@ -22,6 +22,7 @@ mod read;
 pub mod scheduler;
 mod session;
 mod signals;
+mod stages;
 pub mod state;
 mod status;
 mod throttle;
