@@ -1,0 +1,157 @@
+//! The scenarios in `fixtures/`: what each starts from and how applying its plan ends.
+//!
+//! Every folder holds `model.yaml`, its environment files, `world.json` (the simulated AWS that it starts in),
+//! `observed.json` (what observing that world prints), `plan.json` and `plan.txt` (the listing). A folder `start` holds
+//! the model and environment that were deployed before.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use belay_executor::run::Outcome;
+use belay_executor::simulator::{SimulatedCloud, World};
+use belay_schemas::plan::Mode;
+
+use crate::pipeline::{Inputs, apply};
+
+/// How applying a fixture's plan ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In the target state.
+    Target,
+    /// In the initial state.
+    Initial,
+}
+
+/// One scenario.
+#[derive(Debug, Clone, Copy)]
+pub struct Fixture {
+    /// Name of the folder.
+    pub name: &'static str,
+    /// Project name.
+    pub project: &'static str,
+    /// The environment files, in order.
+    pub environments: &'static [&'static str],
+    /// Deploy or tear down.
+    pub mode: Mode,
+    /// How applying the plan ends.
+    pub end: End,
+    /// What the world differs in from the default account, before anything is deployed.
+    pub world: fn(&mut World),
+    /// What the world differs in after the start was deployed.
+    pub then: fn(&mut World),
+}
+
+const PLAIN: Fixture = Fixture {
+    name: "",
+    project: "shop",
+    environments: &["prod.yaml"],
+    mode: Mode::Deploy,
+    end: End::Target,
+    world: |_| {},
+    then: |_| {},
+};
+
+/// All scenarios.
+pub const ALL: [Fixture; 10] = [
+    Fixture { name: "classic", project: "legacy", ..PLAIN },
+    Fixture { name: "failing", end: End::Initial, world: failing, ..PLAIN },
+    Fixture { name: "gateway-change", ..PLAIN },
+    Fixture { name: "orphan", ..PLAIN },
+    Fixture { name: "pinned", ..PLAIN },
+    Fixture { name: "scale", ..PLAIN },
+    Fixture { name: "shop", ..PLAIN },
+    Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], ..PLAIN },
+    Fixture { name: "teardown", mode: Mode::Teardown, ..PLAIN },
+    Fixture { name: "upgrade", ..PLAIN },
+];
+
+/// The new version of the web component never answers its health check.
+fn failing(world: &mut World) {
+    use belay_executor::simulator::{Behaviour, Image};
+    let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
+    world.images.insert("shop/web:2.5.0-broken".to_owned(), image);
+}
+
+/// The folder of all fixtures.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+/// A file of a fixture.
+///
+/// # Panics
+/// When it cannot be read.
+pub fn read(path: &Path) -> String {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
+impl Fixture {
+    /// The scenario of that name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn named(name: &str) -> Self {
+        match ALL.iter().find(|f| f.name == name) {
+            Some(fixture) => *fixture,
+            None => panic!("no fixture is called {name}"),
+        }
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> PathBuf {
+        root().join(self.name)
+    }
+
+    /// What is compiled.
+    pub fn inputs(&self) -> Inputs {
+        self.inputs_in(&self.dir(), self.mode)
+    }
+
+    fn inputs_in(&self, dir: &Path, mode: Mode) -> Inputs {
+        let file = |name: &str| (name.to_owned(), read(&dir.join(name)));
+        Inputs {
+            project: self.project.to_owned(),
+            model: file("model.yaml"),
+            environments: self.environments.iter().map(|name| file(name)).collect(),
+            mode,
+            replace_all: false,
+            only: Vec::new(),
+        }
+    }
+
+    /// The world that it starts in: the default account, with what `start` says already deployed.
+    ///
+    /// # Panics
+    /// When the start cannot be deployed.
+    pub fn start(&self, journal: &Path) -> World {
+        let mut world = World::default_account();
+        (self.world)(&mut world);
+        let start = self.dir().join("start");
+        if start.is_dir() {
+            let inputs = self.inputs_in(&start, Mode::Deploy);
+            let cloud = Arc::new(SimulatedCloud::new(world));
+            // The scenario "pinned" starts with a service that was made before its image's digest was known.
+            let plan = if self.name == "pinned" { unpinned(&inputs, &cloud) } else { inputs.plan(&cloud) };
+            let plan = plan.unwrap_or_else(|e| panic!("{}: the start does not compile:\n{e}", self.name));
+            let status = apply(&cloud, &plan, journal, "start").unwrap_or_else(|e| panic!("{}: {e}", self.name));
+            assert_eq!(status.outcome, Some(Outcome::Done), "{}: the start is not deployed: {status:#?}", self.name);
+            world = cloud.world();
+            world.log.clear();
+        }
+        (self.then)(&mut world);
+        world
+    }
+}
+
+/// A plan whose images name their tags only, as when the registry could not be reached.
+fn unpinned(inputs: &Inputs, cloud: &Arc<SimulatedCloud>) -> Result<belay_schemas::plan::Plan, String> {
+    let mut observed = inputs.observe(cloud)?;
+    for image in observed.images.values_mut() {
+        image.digest = None;
+        image.error = Some("the registry could not be reached".to_owned());
+    }
+    inputs.compile(Some(&observed)).map(|(plan, _)| plan)
+}

@@ -1,0 +1,111 @@
+//! The fixtures are what the programs print, and every one of their plans ends as it says.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use belay_executor::run::Outcome;
+use belay_executor::simulator::{SimulatedCloud, essence};
+use belay_schemas::plan::{Change, Mode, Plan};
+use belay_tests::fixtures::{ALL, End, Fixture};
+use belay_tests::pipeline::{Inputs, apply, rollback};
+
+/// Compares a file with what it should hold; with `BELAY_UPDATE=1` writes it.
+fn golden(path: &Path, expected: &str, wrong: &mut Vec<String>) {
+    if std::env::var_os("BELAY_UPDATE").is_some() {
+        std::fs::write(path, expected).unwrap();
+        return;
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    if found != expected {
+        let line = found.lines().zip(expected.lines()).position(|(a, b)| a != b).map_or(0, |l| l + 1);
+        wrong.push(format!("{} differs from what is generated, first in line {line}", path.display()));
+    }
+}
+
+#[test]
+fn fixtures_are_what_the_programs_print() {
+    let mut wrong = Vec::new();
+    for fixture in ALL {
+        let journal = tempfile::tempdir().unwrap();
+        let world = fixture.start(journal.path());
+        let cloud = Arc::new(SimulatedCloud::new(world.clone()));
+        let inputs = fixture.inputs();
+        let observed = inputs.observe(&cloud).unwrap();
+        let (plan, warnings) =
+            inputs.compile(Some(&observed)).unwrap_or_else(|e| panic!("{} does not compile:\n{e}", fixture.name));
+        let dir = fixture.dir();
+        golden(&dir.join("world.json"), &belay_schemas::plan::pretty(&world), &mut wrong);
+        golden(&dir.join("observed.json"), &belay_schemas::plan::pretty(&observed), &mut wrong);
+        golden(&dir.join("plan.json"), &plan.to_json(), &mut wrong);
+        golden(&dir.join("plan.txt"), &belay_compiler::show::text(&plan), &mut wrong);
+        insta::assert_snapshot!(format!("warnings-{}", fixture.name), warnings);
+    }
+    assert!(wrong.is_empty(), "{}\nrun the tests with BELAY_UPDATE=1 to write them, and review what changed", wrong.join("\n"));
+}
+
+/// Compiles a fixture against a cloud in its start state.
+fn prepared(fixture: &Fixture, journal: &Path) -> (Arc<SimulatedCloud>, Inputs, Plan) {
+    let cloud = Arc::new(SimulatedCloud::new(fixture.start(journal)));
+    let inputs = fixture.inputs();
+    let plan = inputs.plan(&cloud).unwrap();
+    (cloud, inputs, plan)
+}
+
+#[test]
+fn applying_a_fixture_ends_as_it_says_and_then_there_is_nothing_to_do() {
+    for fixture in ALL {
+        let journal = tempfile::tempdir().unwrap();
+        let (cloud, inputs, plan) = prepared(&fixture, journal.path());
+        let before = essence(&cloud.world());
+        let status = apply(&cloud, &plan, journal.path(), "run").unwrap();
+        match fixture.end {
+            End::Target => {
+                assert_eq!(status.outcome, Some(Outcome::Done), "{}: {status:#?}", fixture.name);
+                let again = inputs.plan(&cloud).unwrap();
+                assert!(again.nodes.is_empty(), "{}: still to do: {:#?}", fixture.name, again.nodes);
+                assert!(again.components.values().all(|c| c.change == Change::None));
+            }
+            End::Initial => {
+                assert_eq!(status.outcome, Some(Outcome::RolledBack { requested: false }), "{}: {status:#?}", fixture.name);
+                assert_eq!(essence(&cloud.world()), before, "{}", fixture.name);
+                let failures: Vec<String> = status.failures().map(|(node, f)| format!("{node}: {f:?}")).collect();
+                assert!(!failures.is_empty(), "{}: no reason is given", fixture.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_finished_run_can_be_taken_back_by_hand() {
+    for fixture in ALL.into_iter().filter(|f| f.end == End::Target) {
+        let journal = tempfile::tempdir().unwrap();
+        let (cloud, _, plan) = prepared(&fixture, journal.path());
+        let before = essence(&cloud.world());
+        let destroys = plan.nodes.iter().any(|n| {
+            n.phase == belay_schemas::plan::Phase::Finalize
+                && n.action.mutation().is_some_and(|c| c.operation == "DeleteService")
+        });
+        apply(&cloud, &plan, journal.path(), "run").unwrap();
+        match rollback(&cloud, journal.path(), "run") {
+            Ok(status) => {
+                assert_eq!(status.outcome, Some(Outcome::RolledBack { requested: true }), "{}: {status:#?}", fixture.name);
+                assert_eq!(essence(&cloud.world()), before, "{}", fixture.name);
+                assert!(!destroys, "{}: what was deleted cannot have come back", fixture.name);
+            }
+            Err(error) => assert!(destroys, "{}: {error}", fixture.name),
+        }
+    }
+}
+
+#[test]
+fn every_mode_and_end_is_shown_by_a_fixture() {
+    assert!(ALL.len() >= 8);
+    assert!(ALL.iter().any(|f| f.mode == Mode::Teardown));
+    assert!(ALL.iter().any(|f| f.end == End::Initial));
+    let folders = std::fs::read_dir(belay_tests::fixtures::root()).unwrap();
+    let mut folders: Vec<String> = folders.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    folders.retain(|name| !name.starts_with('.') && !name.ends_with(".md"));
+    folders.sort();
+    let names: Vec<&str> = ALL.iter().map(|f| f.name).collect();
+    assert_eq!(folders, names, "each folder of fixtures/ is a fixture");
+}
