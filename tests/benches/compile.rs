@@ -39,7 +39,8 @@ fn peak_memory_mib() -> u64 {
 fn measure(count: usize, rounds: usize) -> f64 {
     let text = model(count);
     let options = Options { project: "bench".to_owned(), mode: Mode::Deploy, replace_all: false, only: Vec::new() };
-    let (floor, _) = best(rounds, || serde_yaml::from_str::<serde_yaml::Value>(&text).expect("the generated model is YAML"));
+    let (floor, _) =
+        best(rounds, || serde_yaml::from_str::<serde_yaml::Value>(&text).expect("the generated model is YAML"));
     let (read, _) = best(rounds, || load(sources(&text), &mut Report::new()).expect("the generated model loads"));
     let mut report = Report::new();
     let loaded = load(sources(&text), &mut report).expect("the generated model loads");
@@ -54,7 +55,12 @@ fn measure(count: usize, rounds: usize) -> f64 {
     });
     let ms = |d: Duration| d.as_secs_f64() * 1000.0;
     let ratio = ms(all) / ms(floor);
-    println!("{count} components, {:.1} MB of YAML, {} nodes, {:.1} MB of plan", text.len() as f64 / 1e6, plan.nodes.len(), json.len() as f64 / 1e6);
+    println!(
+        "{count} components, {:.1} MB of YAML, {} nodes, {:.1} MB of plan",
+        text.len() as f64 / 1e6,
+        plan.nodes.len(),
+        json.len() as f64 / 1e6
+    );
     for (stage, time) in [
         ("only parse the YAML (serde_yaml Value)", floor),
         ("read, substitute, validate, type", read),

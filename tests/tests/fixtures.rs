@@ -40,7 +40,11 @@ fn fixtures_are_what_the_programs_print() {
         golden(&dir.join("plan.txt"), &belay_compiler::show::text(&plan), &mut wrong);
         insta::assert_snapshot!(format!("warnings-{}", fixture.name), warnings);
     }
-    assert!(wrong.is_empty(), "{}\nrun the tests with BELAY_UPDATE=1 to write them, and review what changed", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{}\nrun the tests with BELAY_UPDATE=1 to write them, and review what changed",
+        wrong.join("\n")
+    );
 }
 
 /// Compiles a fixture against a cloud in its start state.
@@ -66,7 +70,12 @@ fn applying_a_fixture_ends_as_it_says_and_then_there_is_nothing_to_do() {
                 assert!(again.components.values().all(|c| c.change == Change::None));
             }
             End::Initial => {
-                assert_eq!(status.outcome, Some(Outcome::RolledBack { requested: false }), "{}: {status:#?}", fixture.name);
+                assert_eq!(
+                    status.outcome,
+                    Some(Outcome::RolledBack { requested: false }),
+                    "{}: {status:#?}",
+                    fixture.name
+                );
                 assert_eq!(essence(&cloud.world()), before, "{}", fixture.name);
                 let failures: Vec<String> = status.failures().map(|(node, f)| format!("{node}: {f:?}")).collect();
                 assert!(!failures.is_empty(), "{}: no reason is given", fixture.name);
@@ -88,7 +97,12 @@ fn a_finished_run_can_be_taken_back_by_hand() {
         apply(&cloud, &plan, journal.path(), "run").unwrap();
         match rollback(&cloud, journal.path(), "run") {
             Ok(status) => {
-                assert_eq!(status.outcome, Some(Outcome::RolledBack { requested: true }), "{}: {status:#?}", fixture.name);
+                assert_eq!(
+                    status.outcome,
+                    Some(Outcome::RolledBack { requested: true }),
+                    "{}: {status:#?}",
+                    fixture.name
+                );
                 assert_eq!(essence(&cloud.world()), before, "{}", fixture.name);
                 assert!(!destroys, "{}: what was deleted cannot have come back", fixture.name);
             }

@@ -12,13 +12,13 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// The AWS CLI's name of the service: `ecs`, `elbv2`, `autoscaling`, …
-    pub service: String,
-    /// The operation as the API spells it: `RegisterTaskDefinition`.
-    pub operation: String,
     /// The input; any value in it may be a late value (`{"$output": NODE, "path": JMESPath}` or `{"$run": "id"}`).
     #[serde(default)]
     pub input: Value,
+    /// The operation as the API spells it: `RegisterTaskDefinition`.
+    pub operation: String,
+    /// The AWS CLI's name of the service: `ecs`, `elbv2`, `autoscaling`, …
+    pub service: String,
 }
 
 /// What a node does.
@@ -35,11 +35,11 @@ pub enum Action {
     },
     /// A read whose answer is kept for references.
     Read {
-        /// The read.
-        read: Call,
         /// JMESPath over the answer that must hold; false fails the node (in `preflight`: the plan is stale).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expect: Option<String>,
+        /// The read.
+        read: Call,
     },
     /// Poll until something holds.
     Wait {
@@ -77,72 +77,72 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Wait {
-    /// Reads of one poll, in order. A later one may use an earlier one's answer: `{"$output": "@0", "path": …}`. A read
-    /// whose list input comes out empty that way is not made; its answer is `null`.
-    pub reads: Vec<Call>,
-    /// Done when this JMESPath is true.
-    pub until: String,
-    /// Failed as soon as one of these is true; looked at before `until`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fail: Vec<Fail>,
-    /// JMESPath; whenever its value changes, the no-progress clock starts again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<String>,
-    /// Seconds without progress before giving up.
-    pub no_progress: u64,
-    /// Seconds in total before giving up.
-    pub overall: u64,
-    /// Seconds for which `until` has to stay true.
-    #[serde(default)]
-    pub hold: u64,
-    /// Seconds between polls.
-    pub interval: u64,
     /// Late values used as `$name` in the expressions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Value>,
     /// Where to look for the reason when the wait fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// Failed as soon as one of these is true; looked at before `until`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fail: Vec<Fail>,
+    /// Seconds for which `until` has to stay true.
+    #[serde(default)]
+    pub hold: u64,
+    /// Seconds between polls.
+    pub interval: u64,
+    /// Seconds without progress before giving up.
+    pub no_progress: u64,
+    /// Seconds in total before giving up.
+    pub overall: u64,
+    /// JMESPath; whenever its value changes, the no-progress clock starts again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// Reads of one poll, in order. A later one may use an earlier one's answer: `{"$output": "@0", "path": …}`. A read
+    /// whose list input comes out empty that way is not made; its answer is `null`.
+    pub reads: Vec<Call>,
+    /// Done when this JMESPath is true.
+    pub until: String,
 }
 
 /// A condition under which a wait has failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fail {
-    /// JMESPath over the poll's answers.
-    pub when: String,
     /// What that means, for people.
     pub reason: String,
+    /// JMESPath over the poll's answers.
+    pub when: String,
 }
 
 /// Reads made once when a wait fails, to say why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// What kind of evidence: `service events`, `stopped tasks`, `target health`.
-    pub title: String,
-    /// Reads, as in a wait.
-    pub reads: Vec<Call>,
-    /// JMESPath over the answers that yields a list of lines.
-    pub lines: String,
     /// Late values used as `$name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Value>,
+    /// JMESPath over the answers that yields a list of lines.
+    pub lines: String,
+    /// Reads, as in a wait.
+    pub reads: Vec<Call>,
+    /// What kind of evidence: `service events`, `stopped tasks`, `target health`.
+    pub title: String,
 }
 
 /// An HTTP request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Http {
-    /// `GET` or `POST`.
-    pub method: String,
-    /// Where to.
-    pub uri: String,
     /// JSON body; may hold late values.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub body: Value,
+    /// `GET` or `POST`.
+    pub method: String,
     /// Seconds before giving up.
     pub timeout: u64,
+    /// Where to.
+    pub uri: String,
 }
 
 /// A local command.
@@ -167,12 +167,12 @@ pub struct Gate {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Each {
-    /// A late value that yields a list; the node's input names the current chunk as `{"$output": "@each", "path": "@"}`.
-    pub over: Value,
     /// Items a chunk.
     pub chunk: u32,
     /// Items at most; more is a failure before the first chunk.
     pub max: u32,
+    /// A late value that yields a list; the node's input names the current chunk as `{"$output": "@each", "path": "@"}`.
+    pub over: Value,
 }
 
 impl Action {

@@ -14,50 +14,59 @@ pub fn canonical_digest<T: Serialize>(value: &T, without: &[&str]) -> String {
             map.remove(*name);
         }
     }
-    let mut canonical = Canonical::default();
-    canonical.value(&value);
-    canonical.digest()
+    let mut canonical = Vec::new();
+    write(&value, &mut canonical);
+    let mut hash = HashWriter::default();
+    hash.take(&canonical);
+    hash.digest()
 }
 
-/// Canonical JSON on its way into a hash. Large documents are handed over in parts, so that no more than a part of them
-/// is ever built.
+/// The same for a value that serialises its members in the order of their names: nothing is built in memory. Absent when
+/// some text in it might be a key that RFC 8785 sorts in another way than Rust does.
+pub(super) fn digest_of_sorted<T: Serialize>(value: &T) -> Option<String> {
+    let mut serializer = serde_json::Serializer::with_formatter(HashWriter::default(), Canonical);
+    done(value.serialize(&mut serializer));
+    let mut hash = serializer.into_inner();
+    hash.flush_part();
+    (!hash.beyond).then(|| hash.digest())
+}
+
+/// Pretty JSON of a value that serialises its members in the order of their names.
+pub(super) fn pretty_sorted<T: Serialize>(value: &T) -> String {
+    let mut out = serde_json::to_string_pretty(value).unwrap_or_default();
+    out.push('\n');
+    out
+}
+
+/// Takes bytes in parts on their way into a hash.
 #[derive(Default)]
-pub(super) struct Canonical {
+struct HashWriter {
     hasher: Sha256,
     buffer: Vec<u8>,
+    /// Whether there was a character from U+E000 on: UTF-16, by which RFC 8785 sorts, orders those in another way.
+    beyond: bool,
 }
 
-impl Canonical {
+impl HashWriter {
     /// Bytes that are kept before they are hashed.
     const PART: usize = 1 << 16;
 
-    /// Text of the document that is canonical already: brackets, commas.
-    pub(super) fn text(&mut self, text: &str) {
-        self.buffer.extend_from_slice(text.as_bytes());
-    }
-
-    /// A list, one item at a time.
-    pub(super) fn list<T: Serialize>(&mut self, items: &[T]) {
-        self.text("[");
-        for (at, item) in items.iter().enumerate() {
-            self.text(if at == 0 { "" } else { "," });
-            self.value(&to_value(item));
-        }
-        self.text("]");
-    }
-
-    /// A value.
-    pub(super) fn value(&mut self, value: &Value) {
-        write(value, &mut self.buffer);
+    fn take(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= Self::PART {
-            self.hasher.update(&self.buffer);
-            self.buffer.clear();
+            self.flush_part();
         }
+    }
+
+    fn flush_part(&mut self) {
+        self.beyond |= self.buffer.iter().any(|b| *b >= 0xee);
+        self.hasher.update(&self.buffer);
+        self.buffer.clear();
     }
 
     /// `sha256:` and the hex digest of everything so far.
-    pub(super) fn digest(mut self) -> String {
-        self.hasher.update(&self.buffer);
+    fn digest(mut self) -> String {
+        self.flush_part();
         let digest = self.hasher.finalize();
         let mut text = String::with_capacity(7 + 64);
         text.push_str("sha256:");
@@ -67,6 +76,41 @@ impl Canonical {
         }
         text
     }
+}
+
+impl std::io::Write for HashWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.take(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.flush_part();
+        Ok(())
+    }
+}
+
+/// Compact JSON with numbers as RFC 8785 writes them.
+struct Canonical;
+
+impl serde_json::ser::Formatter for Canonical {
+    fn write_f64<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, value: f64) -> std::io::Result<()> {
+        number(writer, &Value::from(value))
+    }
+
+    fn write_i64<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, value: i64) -> std::io::Result<()> {
+        if value.unsigned_abs() <= 1 << 53 { write!(writer, "{value}") } else { number(writer, &Value::from(value)) }
+    }
+
+    fn write_u64<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, value: u64) -> std::io::Result<()> {
+        if value <= 1 << 53 { write!(writer, "{value}") } else { number(writer, &Value::from(value)) }
+    }
+}
+
+/// Fractions, and integers that a double cannot hold, are left to the canonicalizer.
+fn number<W: ?Sized + std::io::Write>(writer: &mut W, value: &Value) -> std::io::Result<()> {
+    let text = serde_json_canonicalizer::to_string(value).map_err(std::io::Error::from)?;
+    writer.write_all(text.as_bytes())
 }
 
 /// Canonical JSON. What is plain in almost every document is written here; the rest (fractions, integers that a double

@@ -9,45 +9,45 @@ mod bytes;
 mod node;
 
 pub use action::{Action, Call, Each, Evidence, Exec, Fail, Gate, Http, Wait};
-use bytes::Canonical;
 pub use bytes::{canonical_digest, pretty};
+use bytes::{digest_of_sorted, pretty_sorted};
 pub use node::{Accepted, Guard, Moment, Node, Obligation, Phase, Probe, UndoCase, When, Why};
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// A plan of concrete AWS API calls, each with what it expects, what it waits for and what undoes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
-    /// Version of this format; readers refuse any other than 1.
-    pub format: u32,
     /// The program that wrote the plan. Not covered by the digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
-    /// Project name: the prefix of every name that the plan creates.
-    pub project: String,
-    /// Whether the plan deploys the model or takes everything of the project away.
-    pub mode: Mode,
-    /// Where the plan may run.
-    pub target: Target,
-    /// Digests of the parsed inputs that the plan was compiled from.
-    pub inputs: Inputs,
     /// What happens to each component, by name; unchanged ones are listed too.
     #[serde(default)]
     pub components: BTreeMap<String, ComponentSummary>,
+    /// `sha256:` and the hex digest of the canonical JSON (RFC 8785) of this document without `digest` and `compiler`.
+    pub digest: String,
+    /// The order, sorted by `from`, `to`, `kind`.
+    pub edges: Vec<Edge>,
+    /// Version of this format; readers refuse any other than 1.
+    pub format: u32,
+    /// Digests of the parsed inputs that the plan was compiled from.
+    pub inputs: Inputs,
+    /// Whether the plan deploys the model or takes everything of the project away.
+    pub mode: Mode,
+    /// The steps, sorted by id.
+    pub nodes: Vec<Node>,
     /// Warnings that a reviewer should see, in source order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
-    /// The steps, sorted by id.
-    pub nodes: Vec<Node>,
-    /// The order, sorted by `from`, `to`, `kind`.
-    pub edges: Vec<Edge>,
-    /// `sha256:` and the hex digest of the canonical JSON (RFC 8785) of this document without `digest` and `compiler`.
-    pub digest: String,
+    /// Project name: the prefix of every name that the plan creates.
+    pub project: String,
+    /// Where the plan may run.
+    pub target: Target,
 }
 
 /// What a plan is for.
@@ -64,26 +64,26 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
-    /// AWS partition, such as `aws`, `aws-cn`, `aws-us-gov`.
-    pub partition: String,
     /// Twelve digits; absent when the plan was compiled without observed state (then pinned in the journal at apply).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Short name of the ECS cluster.
+    pub cluster: String,
+    /// AWS partition, such as `aws`, `aws-cn`, `aws-us-gov`.
+    pub partition: String,
     /// AWS region; absent when neither the environment nor observed state names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Short name of the ECS cluster.
-    pub cluster: String,
 }
 
 /// Digests (`sha256:…`) of the parsed inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Inputs {
-    /// Of the model as parsed (comments and layout do not count).
-    pub model: String,
     /// Of the merged environment files and `--var`s.
     pub environment: String,
+    /// Of the model as parsed (comments and layout do not count).
+    pub model: String,
     /// Of the observed state without `observedAt`; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
@@ -121,25 +121,37 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Notice {
+    /// `file:line:column` where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// Stable diagnostic code; `belayc explain CODE` tells more.
     pub code: String,
     /// What to know.
     pub message: String,
-    /// `file:line:column` where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<String>,
 }
 
 /// `from` comes before `to`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Edge {
     /// Id of the earlier node.
     pub from: String,
-    /// Id of the later node.
-    pub to: String,
     /// What kind of order this is.
     pub kind: EdgeKind,
+    /// Id of the later node.
+    pub to: String,
+}
+
+impl PartialOrd for Edge {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Edge {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.from, &self.to, self.kind).cmp(&(&other.from, &other.to, other.kind))
+    }
 }
 
 /// Kinds of order.
@@ -157,35 +169,18 @@ pub enum EdgeKind {
 impl Plan {
     /// The digest that this plan should carry: over its canonical JSON without `digest` and `compiler`.
     pub fn computed_digest(&self) -> String {
-        let head = Self {
+        let bare = Bare {
+            components: &self.components,
+            edges: &self.edges,
             format: self.format,
-            compiler: None,
-            project: self.project.clone(),
+            inputs: &self.inputs,
             mode: self.mode,
-            target: self.target.clone(),
-            inputs: self.inputs.clone(),
-            components: self.components.clone(),
-            notices: self.notices.clone(),
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            digest: String::new(),
+            nodes: &self.nodes,
+            notices: &self.notices,
+            project: &self.project,
+            target: &self.target,
         };
-        let mut head: BTreeMap<String, Value> =
-            serde_json::to_value(head).and_then(serde_json::from_value).unwrap_or_default();
-        head.remove("digest");
-        // The same as `canonical_digest` without `digest` and `compiler`, but the long lists never stand as a whole.
-        let mut canonical = Canonical::default();
-        for (at, (name, value)) in head.iter().enumerate() {
-            canonical.text(if at == 0 { "{" } else { "," });
-            canonical.text(&format!("\"{name}\":"));
-            match name.as_str() {
-                "nodes" => canonical.list(&self.nodes),
-                "edges" => canonical.list(&self.edges),
-                _ => canonical.value(value),
-            }
-        }
-        canonical.text("}");
-        canonical.digest()
+        digest_of_sorted(&bare).unwrap_or_else(|| canonical_digest(&bare, &[]))
     }
 
     /// Sorts nodes and edges and puts the true digest in.
@@ -204,6 +199,84 @@ impl Plan {
 
     /// The bytes of a plan file: pretty-printed, keys sorted, one newline at the end.
     pub fn to_json(&self) -> String {
-        pretty(self)
+        pretty_sorted(self)
+    }
+}
+
+/// What a plan's digest covers.
+#[derive(Serialize)]
+struct Bare<'a> {
+    components: &'a BTreeMap<String, ComponentSummary>,
+    edges: &'a [Edge],
+    format: u32,
+    inputs: &'a Inputs,
+    mode: Mode,
+    nodes: &'a [Node],
+    #[serde(skip_serializing_if = "<[Notice]>::is_empty")]
+    notices: &'a [Notice],
+    project: &'a str,
+    target: &'a Target,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plan in which every member of every type is given.
+    fn full() -> Plan {
+        let call = serde_json::json!({"service": "s", "operation": "O", "input": {"b": 1, "a": {"$output": "x", "path": "y"}}});
+        let bind = serde_json::json!({"n": 1});
+        let action = |a: serde_json::Value| a;
+        let actions = [
+            action(serde_json::json!({"call": call, "expect": "e"})),
+            action(serde_json::json!({"read": call, "expect": "e"})),
+            action(
+                serde_json::json!({"wait": {"reads": [call], "until": "u", "fail": [{"when": "w", "reason": "r"}], "progress": "p",
+                "noProgress": 1, "overall": 2, "hold": 3, "interval": 4, "bind": bind,
+                "evidence": [{"title": "t", "reads": [call], "lines": "l", "bind": bind}]}}),
+            ),
+            action(serde_json::json!({"http": {"method": "GET", "uri": "u", "body": 1.5, "timeout": 1}})),
+            action(serde_json::json!({"exec": {"argv": ["a"], "timeout": 1}})),
+            action(serde_json::json!({"gate": {"text": "t"}})),
+            action(serde_json::json!({"delay": 1})),
+            action(serde_json::json!({"commit": "c"})),
+        ];
+        let nodes: Vec<serde_json::Value> = actions
+            .into_iter()
+            .enumerate()
+            .map(|(i, action)| {
+                serde_json::json!({"id": format!("n{i}"), "component": "c", "phase": "deploy", "summary": "s",
+                    "why": [{"path": "/p", "at": "a", "from": 1, "to": 2}], "action": action,
+                    "each": {"over": [], "chunk": 1, "max": 2},
+                    "guards": [{"at": "start", "after": "n", "read": call, "holds": {"x": 1}, "bind": bind}],
+                    "unguarded": "u", "probe": {"read": call, "applied": "a", "answer": "b", "bind": bind}, "unprobed": "u",
+                    "undo": [{"when": {"summary": "s", "read": call, "is": "i", "bind": bind}, "nodes": ["n"]}],
+                    "irreversible": "i", "accepted": {"reason": "r", "at": "a"},
+                    "obligation": {"what": "w", "forward": "f", "back": "b"}, "timeout": 7})
+            })
+            .collect();
+        let plan = serde_json::json!({"format": 1, "compiler": "c", "project": "p", "mode": "deploy",
+            "target": {"partition": "aws", "account": "1", "region": "r", "cluster": "c"},
+            "inputs": {"model": "m", "environment": "e", "observed": "o"},
+            "components": {"c": {"change": "create", "floor": 1}}, "notices": [{"code": "c", "message": "m", "at": "a"}],
+            "nodes": nodes, "edges": [{"from": "a", "to": "b", "kind": "undo-after"}], "digest": "d"});
+        serde_json::from_value(plan).unwrap()
+    }
+
+    #[test]
+    fn members_are_written_in_the_order_of_their_names() {
+        let plan = full();
+        assert_eq!(plan.to_json(), pretty(&plan));
+        assert_eq!(plan.computed_digest(), canonical_digest(&plan, &["digest", "compiler"]));
+    }
+
+    #[test]
+    fn keys_beyond_the_first_plane_are_sorted_as_rfc_8785_says() {
+        let mut plan = full();
+        if let Action::Call { call, .. } = &mut plan.nodes[0].action {
+            call.input = serde_json::json!({"\u{fb33}": 1, "\u{1f600}": 2});
+        }
+        assert_eq!(plan.computed_digest(), canonical_digest(&plan, &["digest", "compiler"]));
+        assert_ne!(digest_of_sorted(&plan).is_some(), true);
     }
 }

@@ -14,50 +14,50 @@ use super::action::{Action, Call, Each};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Node {
-    /// Derived from names, unique, stable under edits elsewhere: `web.service.update`.
-    pub id: String,
+    /// The user's consent to an irreversible step before the commit point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+    /// What it does.
+    pub action: Action,
     /// The component that the step belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
-    /// When it runs.
-    pub phase: Phase,
-    /// What it does, in a few words.
-    pub summary: String,
-    /// Why it is in the plan: the inputs that changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub why: Vec<Why>,
-    /// What it does.
-    pub action: Action,
     /// Repetition over a list that is known only at run time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
     /// What must hold first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<Guard>,
-    /// Why a mutation needs no guard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unguarded: Option<String>,
-    /// How to tell, after a lost answer, whether the mutation took effect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probe: Option<Probe>,
-    /// Why a mutation needs no probe.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unprobed: Option<String>,
-    /// The ways back, in order: the first case that is true is taken; none true means stuck.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub undo: Vec<UndoCase>,
+    /// Derived from names, unique, stable under edits elsewhere: `web.service.update`.
+    pub id: String,
     /// Why a mutation has no way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
-    /// The user's consent to an irreversible step before the commit point.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accepted: Option<Accepted>,
     /// A temporary change that this step makes and what takes it away again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obligation: Option<Obligation>,
+    /// When it runs.
+    pub phase: Phase,
+    /// How to tell, after a lost answer, whether the mutation took effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+    /// What it does, in a few words.
+    pub summary: String,
     /// Seconds for this step's call with all its retries (waits carry their own limits).
     #[serde(default = "default_timeout", skip_serializing_if = "is_default_timeout")]
     pub timeout: u64,
+    /// The ways back, in order: the first case that is true is taken; none true means stuck.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<UndoCase>,
+    /// Why a mutation needs no guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unguarded: Option<String>,
+    /// Why a mutation needs no probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unprobed: Option<String>,
+    /// Why it is in the plan: the inputs that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
 }
 
 fn default_timeout() -> u64 {
@@ -91,14 +91,14 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
-    /// JSON pointer into the model or the environment: `/components/web/image`.
-    pub path: String,
     /// `file:line:column` of the value, or what else it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// The value that runs now.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub from: Value,
+    /// JSON pointer into the model or the environment: `/components/web/image`.
+    pub path: String,
     /// The value that is wanted.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub to: Value,
@@ -108,19 +108,19 @@ pub struct Why {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// `start`: checked before the first mutation of the run; a failure means that the plan is stale.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Moment>,
     /// Checked just before the action, once that node is done; a failure rolls back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// What to read. An error answer of the kind "not found" reads as `null`.
-    pub read: Call,
-    /// JMESPath over the answer → the value that it must have (late values allowed with `after`).
-    pub holds: BTreeMap<String, Value>,
+    /// `start`: checked before the first mutation of the run; a failure means that the plan is stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
     /// Late values used as `$name` in the expressions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Value>,
+    /// JMESPath over the answer → the value that it must have (late values allowed with `after`).
+    pub holds: BTreeMap<String, Value>,
+    /// What to read. An error answer of the kind "not found" reads as `null`.
+    pub read: Call,
 }
 
 /// The moment of a guard that is not tied to a node.
@@ -135,62 +135,62 @@ pub enum Moment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// What to read. An error answer of the kind "not found" reads as `null`.
-    pub read: Call,
-    /// JMESPath that is true when our call took effect.
-    pub applied: String,
     /// JMESPath that builds the call's own answer from this one.
     pub answer: String,
+    /// JMESPath that is true when our call took effect.
+    pub applied: String,
     /// Late values used as `$name` in the expressions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Value>,
+    /// What to read. An error answer of the kind "not found" reads as `null`.
+    pub read: Call,
 }
 
 /// One way back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UndoCase {
+    /// Compensations, in order. An empty list means that nothing needs to be done.
+    pub nodes: Vec<String>,
     /// When to take it; absent = always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// Compensations, in order. An empty list means that nothing needs to be done.
-    pub nodes: Vec<String>,
 }
 
 /// A condition over what is read at that moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct When {
-    /// The condition in words: what is the case then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
-    /// What to read. An error answer of the kind "not found" reads as `null`.
-    pub read: Call,
-    /// JMESPath that must be true.
-    pub is: String,
     /// Late values used as `$name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Value>,
+    /// JMESPath that must be true.
+    pub is: String,
+    /// What to read. An error answer of the kind "not found" reads as `null`.
+    pub read: Call,
+    /// The condition in words: what is the case then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// The user's consent to a step that cannot be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accepted {
-    /// The user's words.
-    pub reason: String,
     /// `file:line:column` of them.
     pub at: String,
+    /// The user's words.
+    pub reason: String,
 }
 
 /// A temporary change and what takes it away on every path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Obligation {
-    /// What is temporarily so.
-    pub what: String,
-    /// The node that discharges it when the run goes forward (deploy or finalize phase).
-    pub forward: String,
     /// The compensation that discharges it when the run goes back.
     pub back: String,
+    /// The node that discharges it when the run goes forward (deploy or finalize phase).
+    pub forward: String,
+    /// What is temporarily so.
+    pub what: String,
 }
