@@ -164,7 +164,7 @@ async fn pages_are_joined_and_batch_limits_kept() {
       "DescribeContainerInstances": 2,
       "DescribeServiceRevisions": 2,
       "DescribeServices": 3,
-      "DescribeTaskDefinition": 26,
+      "DescribeTaskDefinition": 27,
       "ListContainerInstances": 1,
       "ListServices": 1,
       "ListTaskDefinitionFamilies": 1,
