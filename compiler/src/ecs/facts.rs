@@ -56,6 +56,7 @@ impl<'a> Facts<'a> {
             let (read, input) = input;
             facts.take(&read.service, &read.operation, input, output);
         }
+        facts.clusters.sort_by_key(|c| text(c, "clusterName"));
         for arns in facts.families.values_mut() {
             arns.sort_by_key(|arn| std::cmp::Reverse(revision(arn)));
         }

@@ -42,9 +42,12 @@ impl<'a> Image<'a> {
         if text.len() > 255 && image.digest.is_none() {
             return Some(format!("the image reference has {} characters; ECS takes at most 255", text.len()));
         }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Some(format!("an image reference has no scheme such as `{scheme}://`"));
+        }
         if let Some(digest) = image.digest {
             let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-            if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
                 return Some(format!("`{digest}` is not a digest: it is `sha256:` and 64 hexadecimal digits"));
             }
         }
@@ -59,6 +62,12 @@ impl<'a> Image<'a> {
         let name = path.map_or(image.repository, |(_, rest)| rest);
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
             return Some(format!("`{name}` has capitals; repository names are lower case"));
+        }
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-');
+        if name.split('/').any(|part| part.is_empty() || !part.bytes().all(good)) {
+            return Some(format!(
+                "`{name}` is not the name of a repository: it has lower-case letters, digits, `_`, `.`, `-` and `/`"
+            ));
         }
         None
     }

@@ -3,6 +3,8 @@
 //! Invariants: a member that has the API's documented default is left out on both sides, so an AWS-filled default is no
 //! change; lists of named things become maps by name, so their order is no change; nothing else is dropped.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::json::text;
@@ -94,7 +96,9 @@ fn members(name: &str, map: Map<String, Value>, mode: &str) -> Map<String, Value
 fn list(name: &str, items: Vec<Value>, mode: &str) -> Value {
     let mut named = Map::new();
     let mut plain = Vec::new();
-    let all_named = items.iter().all(|item| item_key(name, item).is_some());
+    // Where two items have one name, names do not tell them apart.
+    let keys: Option<BTreeSet<String>> = items.iter().map(|item| item_key(name, item)).collect();
+    let all_named = keys.is_some_and(|keys| keys.len() == items.len());
     for item in items {
         let key = item_key(name, &item);
         let item = match item {

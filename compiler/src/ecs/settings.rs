@@ -235,7 +235,7 @@ fn reference(entry: &Balancer, at: &Place, report: &mut Report) -> Option<Refere
         return Some(Reference::Name(text.to_owned()));
     }
     let resource = text.splitn(6, ':').nth(5).unwrap_or_default();
-    let is_elb = text.splitn(6, ':').nth(2) == Some("elasticloadbalancing");
+    let is_elb = text.split(':').nth(2) == Some("elasticloadbalancing");
     match resource.split_once('/') {
         Some(("targetgroup", _)) if is_elb => Some(Reference::TargetGroup(text.to_owned())),
         Some(("loadbalancer", rest)) if is_elb && !rest.contains('/') => Some(Reference::Classic(rest.to_owned())),

@@ -56,15 +56,24 @@ fn unused(loaded: &Loaded, config: &EcsConfig, report: &mut Report) {
         .any(|m| m == belay_schemas::environment::DiscoveryMode::ElbManual);
     for (list, entries) in [("lb", &config.lb), ("gateways", &config.gateways)] {
         for (name, entry) in entries {
-            if entry.is_none() || model.gateways.contains_key(name) || (manual && model.components.contains_key(name)) {
+            let host_port = model.gateways.get(name).is_some_and(|g| g.kind == GatewayType::HostPort);
+            let of_gateway = model.gateways.contains_key(name) && !host_port;
+            if entry.is_none() || of_gateway || (manual && !host_port && model.components.contains_key(name)) {
                 continue;
             }
-            let mut diagnostic = Diagnostic::warning(
-                "B343",
-                format!("no gateway of the model is called `{name}`: its load balancer is not used"),
-            )
-            .at(Place::environment(["plugin_config", "ec2-ecs", list, name]).key());
-            if model.components.contains_key(name) {
+            let message = if host_port {
+                format!("gateway `{name}` is a host port: its load balancer is not used")
+            } else {
+                format!("no gateway of the model is called `{name}`: its load balancer is not used")
+            };
+            let mut diagnostic =
+                Diagnostic::warning("B343", message)
+                    .at(Place::environment(["plugin_config", "ec2-ecs", list, name]).key());
+            if host_port {
+                diagnostic = diagnostic
+                    .related(Place::model(["gateways", name, "type"]), "it is made a host port here")
+                    .help("remove the entry, or make the gateway a `load_balancer`");
+            } else if model.components.contains_key(name) {
                 diagnostic = diagnostic.help(
                     "a component of that name has an implied load balancer with `discovery_mode: elb-manual` only",
                 );

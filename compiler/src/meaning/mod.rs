@@ -4,7 +4,7 @@
 //! Invariant: every check reports all that it finds; none depends on what another one found.
 
 mod gateways;
-mod secrets;
+pub(crate) mod secrets;
 mod unsupported;
 mod uses;
 

@@ -29,6 +29,21 @@ static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// Whether a literal value is likely to be a secret: by the variable's name, or by the value itself.
+pub fn looks_secret(name: &str, value: &str) -> bool {
+    let matches = |pattern: &LazyLock<Option<Regex>>, text: &str| pattern.as_ref().is_some_and(|r| r.is_match(text));
+    let says_nothing = matches!(value, "" | "true" | "false");
+    !says_nothing && (matches(&NAME, name) || matches(&VALUE, value))
+}
+
+/// The refusal of a literal value that looks like a secret.
+pub fn refusal(name: &str, at: Place) -> Diagnostic {
+    Diagnostic::error("B311", format!("the literal value of `{name}` looks like a secret"))
+        .at(at)
+        .help("plans are read in pull requests: keep it in SSM or Secrets Manager and refer to it with `secrets: [{name: …, valueFrom: …}]` in `raw`")
+        .help(format!("if it is no secret, add `allow_plaintext: [{name}]`"))
+}
+
 pub fn check(loaded: &Loaded, report: &mut Report) {
     for (name, component) in &loaded.model.components {
         let at = Place::model(["components", name]);
@@ -41,25 +56,11 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
 
 fn variables(env: &BTreeMap<String, Text>, allowed: &BTreeSet<String>, at: &Place, report: &mut Report) {
     for (name, value) in env {
-        if allowed.contains(name) || value.0.is_empty() {
+        if allowed.contains(name) {
             continue;
         }
-        let by_name = NAME.as_ref().is_some_and(|r| r.is_match(name));
-        let by_value = VALUE.as_ref().is_some_and(|r| r.is_match(&value.0));
-        if by_name || by_value {
-            report.push(
-                Diagnostic::error("B311", format!("the literal value of `{name}` looks like a secret"))
-                    .at(at.child("env").child(name).key())
-                    .help("plans are read in pull requests: keep it in SSM or Secrets Manager and refer to it with `secrets: [{name: …, valueFrom: …}]` in `raw`")
-                    .help(format!("if it is no secret, add `allow_plaintext: [{name}]`")),
-            );
+        if looks_secret(name, &value.0) {
+            report.push(refusal(name, at.child("env").child(name).key()));
         }
-    }
-    for name in allowed.iter().filter(|name| !env.contains_key(*name)) {
-        report.push(
-            Diagnostic::warning("B311", format!("`allow_plaintext` lists `{name}`, which is not a variable here"))
-                .at(at.child("allow_plaintext"))
-                .help("remove it"),
-        );
     }
 }

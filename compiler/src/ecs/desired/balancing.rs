@@ -102,15 +102,33 @@ pub fn attachments(context: Context<'_>, name: &str, component: &Component, repo
                 );
                 continue;
             };
-            // Several listeners may lead to one container port of one target group: that is one entry for ECS.
-            if let Some(first) = taken.insert(container_port, exposed.port)
-                && first != exposed.port
-            {
-                continue;
-            }
             let Some((balancer, instance_port)) = resolve(context, setting, exposed.port, &place, report) else {
                 continue;
             };
+            // Several listeners may lead to one container port: that is one entry for ECS, if they agree on the host
+            // port.
+            match taken.insert(container_port, (exposed.port, instance_port, place.clone())) {
+                Some((port, _, _)) if port == exposed.port => {}
+                Some((_, instance, _)) if instance == instance_port => continue,
+                Some((_, instance, first)) => {
+                    let shown = |p: Option<u16>| p.unwrap_or_default();
+                    report.push(
+                        Diagnostic::error(
+                            "B410",
+                            format!(
+                                "container port {container_port} of `{name}` would need two host ports: {} and {}",
+                                shown(instance),
+                                shown(instance_port)
+                            ),
+                        )
+                        .at(place)
+                        .related(first, format!("host port {} is asked for here", shown(instance)))
+                        .help("let both listeners of the load balancer send to one instance port, or lead to two container ports"),
+                    );
+                    continue;
+                }
+                None => {}
+            }
             let attachment = Attachment {
                 balancer,
                 gateway: gateway_name.clone(),

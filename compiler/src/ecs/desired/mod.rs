@@ -23,6 +23,16 @@ use crate::diagnostics::Report;
 use super::Context;
 use super::origin::Origins;
 
+/// A component of the model with what its task definition and its service are built from.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    context: Context<'a>,
+    name: &'a str,
+    component: &'a Component,
+    settings: &'a EcsComponent,
+    attachments: &'a [Attachment],
+}
+
 /// What AWS should hold for one component.
 #[derive(Debug, Clone)]
 pub struct Desired {
@@ -53,8 +63,9 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
     let empty = EcsComponent::default();
     let settings = component.plugin.as_ref().and_then(|p| p.ecs.as_ref()).unwrap_or(&empty);
     let attachments = balancing::attachments(context, name, component, report);
-    let task = task::build(context, name, component, settings, &attachments, report);
-    let (service, service_origins) = service::build(context, name, component, settings, &attachments, report);
+    let part = Part { context, name, component, settings, attachments: &attachments };
+    let task = task::build(part, report);
+    let (service, service_origins) = service::build(part, report);
     let fargate = service::is_fargate(&service, &task.task);
     Desired {
         component: name.to_owned(),
@@ -87,7 +98,7 @@ impl Desired {
 
     /// Whether a classic load balancer is attached, behind which AWS shows no rollout state.
     pub fn behind_classic(&self) -> bool {
-        self.attachments.iter().any(|a| matches!(a.balancer, Balancer::Classic { .. }))
+        super::json::items(&self.service, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some())
     }
 
     /// Docker network mode of the task.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::model::{Component, Exposed, Gateway, GatewayType, Port, Protocol, Provides};
+use belay_schemas::model::{Exposed, Gateway, GatewayType, Port, Protocol, Provides};
 use serde_json::{Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -10,28 +10,63 @@ use crate::ecs::Context;
 use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 
+use super::Part;
 use super::balancing::{Attachment, Balancer};
 
 /// A host port that something asks for, and where.
 struct Fixed {
     host_port: u16,
     place: Place,
+    /// Whether a `host_port` gateway asks for it, not a classic load balancer.
+    by_gateway: bool,
 }
 
 /// The `portMappings` of the main container.
 pub fn main_container(
-    context: Context<'_>,
-    name: &str,
-    component: &Component,
+    part: Part<'_>,
     mode: &str,
-    attachments: &[Attachment],
     path: &str,
     origins: &mut Origins,
     report: &mut Report,
 ) -> Vec<Value> {
-    let fixed = fixed_host_ports(context, name, attachments, report);
-    let place = Place::model(["components", name, "provides", "ports"]);
-    mappings(component.provides.as_ref(), mode, &fixed, &place, path, origins, report)
+    let fixed = fixed_host_ports(part.context, part.name, part.attachments, report);
+    judge_fixed(part, mode, &fixed, report);
+    let place = Place::model(["components", part.name, "provides", "ports"]);
+    mappings(part.component.provides.as_ref(), mode, &fixed, &place, path, origins, report)
+}
+
+/// A host port that no mapping can carry would be lost in silence.
+fn judge_fixed(part: Part<'_>, mode: &str, fixed: &BTreeMap<(u16, Protocol), Fixed>, report: &mut Report) {
+    let provided = part.component.provides.as_ref().map(|p| p.ports.as_slice()).unwrap_or_default();
+    for ((port, protocol), fixed) in fixed {
+        let shown = Port { number: Some(*port), protocol: *protocol };
+        // What a load balancer leads to is judged with the other rules of load balancers.
+        if fixed.by_gateway && !provided.iter().any(|p| p.number == Some(*port) && p.protocol == *protocol) {
+            report.push(
+                Diagnostic::error(
+                    "B425",
+                    format!("the host port leads to port {shown} of `{}`, which does not provide it", part.name),
+                )
+                .at(fixed.place.clone())
+                .help(format!(
+                    "add `provides: {{ports: [\"{shown}\"]}}` to the component, or correct the gateway's `target_port`"
+                )),
+            );
+        }
+        if mode != "bridge" && mode != "none" && fixed.host_port != *port {
+            report.push(
+                Diagnostic::error(
+                    "B409",
+                    format!(
+                        "host port {} cannot lead to port {port} of `{}`: in network mode {mode} both are one",
+                        fixed.host_port, part.name
+                    ),
+                )
+                .at(fixed.place.clone())
+                .help(format!("let both be {port}, or choose `network_mode: bridge`")),
+            );
+        }
+    }
 }
 
 /// The `portMappings` of a sidecar.
@@ -101,22 +136,22 @@ fn fixed_host_ports(
     report: &mut Report,
 ) -> BTreeMap<(u16, Protocol), Fixed> {
     let mut fixed: BTreeMap<(u16, Protocol), Fixed> = BTreeMap::new();
-    let mut ask = |port: (u16, Protocol), host_port: u16, place: Place, report: &mut Report| match fixed.get(&port) {
-        Some(other) if other.host_port != host_port => report.push(
+    let mut ask = |port: (u16, Protocol), this: Fixed, report: &mut Report| match fixed.get(&port) {
+        Some(other) if other.host_port != this.host_port => report.push(
             Diagnostic::error(
                 "B410",
                 format!(
-                    "container port {} of `{name}` would need two host ports: {} and {host_port}",
-                    port.0, other.host_port
+                    "container port {} of `{name}` would need two host ports: {} and {}",
+                    port.0, other.host_port, this.host_port
                 ),
             )
-            .at(place)
+            .at(this.place)
             .related(other.place.clone(), format!("host port {} is asked for here", other.host_port))
             .help("let one of the two lead to another container port"),
         ),
         Some(_) => {}
         None => {
-            fixed.insert(port, Fixed { host_port, place });
+            fixed.insert(port, this);
         }
     };
     for (gateway_name, gateway) in context.loaded.model.gateways.iter().filter(|(_, g)| targets(g, name)) {
@@ -126,7 +161,10 @@ fn fixed_host_ports(
         for (index, exposed) in gateway.exposes.0.iter().enumerate() {
             let at = exposed_place(gateway_name, index);
             match (exposed.port.number, target_port(exposed).number) {
-                (Some(host), Some(target)) => ask((target, target_port(exposed).protocol), host, at, report),
+                (Some(host_port), Some(target)) => {
+                    let protocol = target_port(exposed).protocol;
+                    ask((target, protocol), Fixed { host_port, place: at, by_gateway: true }, report);
+                }
                 _ => report.push(
                     Diagnostic::error("B344", format!("gateway `{gateway_name}` is a host port and needs a port number"))
                         .at(at)
@@ -136,8 +174,9 @@ fn fixed_host_ports(
         }
     }
     for attachment in attachments {
-        if let (Balancer::Classic { .. }, Some(host)) = (&attachment.balancer, attachment.instance_port) {
-            ask((attachment.container_port, Protocol::Tcp), host, attachment.place.clone(), report);
+        if let (Balancer::Classic { .. }, Some(host_port)) = (&attachment.balancer, attachment.instance_port) {
+            let fixed = Fixed { host_port, place: attachment.place.clone(), by_gateway: false };
+            ask((attachment.container_port, Protocol::Tcp), fixed, report);
         }
     }
     fixed

@@ -1,39 +1,24 @@
 //! The service of a component.
 
-use belay_schemas::model::{Component, EcsComponent};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
-use crate::ecs::Context;
-use crate::ecs::json::{items, text};
+use crate::ecs::json::{items, number, text};
 use crate::ecs::origin::Origins;
 
+use super::Part;
 use super::balancing::Attachment;
 use super::raw;
 use super::task::{refuse_keys, refuse_owned_tags};
 
 /// Builds CreateService's input without names, task definition, token and tags of ours.
-pub fn build(
-    context: Context<'_>,
-    name: &str,
-    component: &Component,
-    settings: &EcsComponent,
-    attachments: &[Attachment],
-    report: &mut Report,
-) -> (Value, Origins) {
+pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
+    let Part { context, name, component, settings, attachments } = part;
     let place = Place::model(["components", name]);
     let mut origins = Origins::new(place.clone().key());
     let mut service = Map::new();
     let replicas = component.replicas.unwrap_or(1);
     let singleton = component.singleton.unwrap_or(false);
-    if singleton && replicas > 1 {
-        report.push(
-            Diagnostic::error("B325", format!("`{name}` is a singleton but has {replicas} replicas"))
-                .at(place.child("replicas"))
-                .related(place.child("singleton"), "it is made a singleton here")
-                .help("write `replicas: 1`, or remove `singleton`"),
-        );
-    }
     origins.set("/desiredCount", place.child("replicas"));
     service.insert("desiredCount".to_owned(), json!(replicas));
 
@@ -70,8 +55,47 @@ pub fn build(
             .collect();
         raw::merge(&mut service, &rest, "", &at, &mut origins);
     }
-    settle_defaults(&mut service, &mut origins, &place);
+    settle_defaults(&mut service, &mut origins, &place, settings.raw.as_ref().and_then(|r| r.service.as_ref()));
+    if singleton {
+        judge_singleton(name, &Value::Object(service.clone()), &origins, &place, report);
+    }
     (Value::Object(service), origins)
+}
+
+/// Two tasks of a singleton never run at once, whatever a raw block says.
+fn judge_singleton(name: &str, service: &Value, origins: &Origins, place: &Place, report: &mut Report) {
+    let replicas = number(service, "desiredCount").unwrap_or_default();
+    if replicas > 1 {
+        report.push(
+            Diagnostic::error("B325", format!("`{name}` is a singleton but has {replicas} replicas"))
+                .at(origins.of("/desiredCount"))
+                .related(place.child("singleton"), "it is made a singleton here")
+                .help("write `replicas: 1`, or remove `singleton`"),
+        );
+    }
+    let maximum = service.pointer("/deploymentConfiguration/maximumPercent").and_then(Value::as_u64);
+    if maximum.is_some_and(|m| m > 100) {
+        report.push(
+            Diagnostic::error(
+                "B325",
+                format!("`{name}` is a singleton, but its new task would start before the old one stops"),
+            )
+            .at(origins.of("/deploymentConfiguration/maximumPercent"))
+            .related(place.child("singleton"), "it is made a singleton here")
+            .help("remove `maximumPercent`: it is 100 for a singleton; or remove `singleton`"),
+        );
+    }
+    if text(service, "schedulingStrategy") == Some("DAEMON") {
+        report.push(
+            Diagnostic::error(
+                "B325",
+                format!("`{name}` is a singleton, but a daemon runs a task on each container instance"),
+            )
+            .at(origins.of("/schedulingStrategy"))
+            .related(place.child("singleton"), "it is made a singleton here")
+            .help("remove `schedulingStrategy`, or remove `singleton`"),
+        );
+    }
 }
 
 fn balancers(
@@ -116,16 +140,25 @@ fn balancers(
 }
 
 /// What follows from the rest unless a raw block said it.
-fn settle_defaults(service: &mut Map<String, Value>, origins: &mut Origins, place: &Place) {
+fn settle_defaults(
+    service: &mut Map<String, Value>,
+    origins: &mut Origins,
+    place: &Place,
+    raw: Option<&Map<String, Value>>,
+) {
     let view = Value::Object(service.clone());
     let daemon = text(&view, "schedulingStrategy") == Some("DAEMON");
     if daemon {
-        service.remove("desiredCount");
-        if let Some(Value::Object(configuration)) = service.get_mut("deploymentConfiguration")
-            && configuration.get("maximumPercent") == Some(&json!(200))
-        {
-            configuration.insert("maximumPercent".to_owned(), json!(100));
-            configuration.insert("minimumHealthyPercent".to_owned(), json!(0));
+        if !raw.is_some_and(|r| r.contains_key("desiredCount")) {
+            service.remove("desiredCount");
+        }
+        let said = raw.and_then(|r| r.get("deploymentConfiguration"));
+        if let Some(Value::Object(configuration)) = service.get_mut("deploymentConfiguration") {
+            for (member, value) in [("maximumPercent", 100), ("minimumHealthyPercent", 0)] {
+                if said.and_then(|s| s.get(member)).is_none() {
+                    configuration.insert(member.to_owned(), json!(value));
+                }
+            }
         }
     }
     if !service.contains_key("availabilityZoneRebalancing") {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::model::{Component, ContainerCondition, EcsComponent, NetworkMode};
+use belay_schemas::model::{Component, ContainerCondition, NetworkMode};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -11,7 +11,7 @@ use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 use crate::ecs::settings::VolumeKind;
 
-use super::balancing::Attachment;
+use super::Part;
 use super::container::{self, Source};
 use super::{ports, raw};
 
@@ -23,14 +23,8 @@ pub struct Task {
 }
 
 /// Builds the task definition of a component.
-pub fn build(
-    context: Context<'_>,
-    name: &str,
-    component: &Component,
-    settings: &EcsComponent,
-    attachments: &[Attachment],
-    report: &mut Report,
-) -> Task {
+pub fn build(part: Part<'_>, report: &mut Report) -> Task {
+    let Part { context, name, component, settings, .. } = part;
     let place = Place::model(["components", name]);
     let plugin = place.child("plugin").child("ec2-ecs");
     let mut origins = Origins::new(place.clone().key());
@@ -58,9 +52,8 @@ pub fn build(
         .or_else(|| settings.network_mode.map(mode_name))
         .unwrap_or("bridge")
         .to_owned();
-    let (mut containers, images) =
-        containers(context, name, component, settings, &mode, attachments, &mut origins, report);
-    let volumes = volumes(context, component, &mut origins);
+    let (mut containers, images) = containers(part, &mode, &mut origins, report);
+    let volumes = volumes(context, name, component, &mut origins, report);
     if !volumes.is_empty() {
         task.insert("volumes".to_owned(), Value::Array(volumes));
     }
@@ -80,6 +73,7 @@ pub fn build(
         };
         if let Some(target) = containers.iter_mut().find(|c| c.get("name").and_then(Value::as_str) == Some(sidecar)) {
             refuse_keys(block, &["name"], &at.child("raw"), report);
+            refuse_image(block, &at.child("raw"), report);
             raw::merge(target, block, &container_path(sidecar), &at.child("raw"), &mut origins);
         }
     }
@@ -110,17 +104,13 @@ fn container_path(name: &str) -> String {
     pointer::pointer(["containerDefinitions", name])
 }
 
-#[allow(clippy::too_many_arguments)]
 fn containers(
-    context: Context<'_>,
-    name: &str,
-    component: &Component,
-    settings: &EcsComponent,
+    part: Part<'_>,
     mode: &str,
-    attachments: &[Attachment],
     origins: &mut Origins,
     report: &mut Report,
 ) -> (Vec<Map<String, Value>>, BTreeMap<String, String>) {
+    let Part { context, name, component, settings, .. } = part;
     let place = Place::model(["components", name]);
     let plugin = place.child("plugin").child("ec2-ecs");
     let mut images = BTreeMap::new();
@@ -130,16 +120,7 @@ fn containers(
         Some(args) => (args.as_slice(), plugin.child("args")),
         None => (component.args.as_slice(), place.child("args")),
     };
-    let mappings = ports::main_container(
-        context,
-        name,
-        component,
-        mode,
-        attachments,
-        &pointer::join(&path, "portMappings"),
-        origins,
-        report,
-    );
+    let mappings = ports::main_container(part, mode, &pointer::join(&path, "portMappings"), origins, report);
     let main = Source {
         name,
         image: &component.image,
@@ -226,9 +207,15 @@ fn condition_name(condition: ContainerCondition) -> &'static str {
 }
 
 /// The volumes that the component's containers mount.
-fn volumes(context: Context<'_>, component: &Component, origins: &mut Origins) -> Vec<Value> {
+fn volumes(
+    context: Context<'_>,
+    component_name: &str,
+    component: &Component,
+    origins: &mut Origins,
+    report: &mut Report,
+) -> Vec<Value> {
     let mounted = component.volumes.keys().chain(component.containers.values().flat_map(|c| c.volumes.keys()));
-    let mut all = BTreeMap::new();
+    let mut all: BTreeMap<String, (&String, Value)> = BTreeMap::new();
     for logical in mounted {
         let Some(volume) = context.settings.volumes.get(logical) else { continue };
         let (name, value) = match &volume.kind {
@@ -240,9 +227,24 @@ fn volumes(context: Context<'_>, component: &Component, origins: &mut Origins) -
             ),
         };
         origins.set(pointer::pointer(["volumes", name]), volume.place.clone());
-        all.insert(name.clone(), value);
+        if let Some((other, different)) = all.insert(name.clone(), (logical, value))
+            && other != logical
+            && all.get(name).is_some_and(|(_, value)| *value != different)
+        {
+            let there = context.settings.volumes.get(other).map(|v| v.place.clone());
+            let diagnostic = Diagnostic::error(
+                "B320",
+                format!("volumes `{other}` and `{logical}` of `{component_name}` expand to one name: `{name}`"),
+            )
+            .at(volume.place.clone().key());
+            let diagnostic = match there {
+                Some(there) => diagnostic.related(there.key(), "the other one is here"),
+                None => diagnostic,
+            };
+            report.push(diagnostic.help("give the logical volume or the Docker volume another name"));
+        }
     }
-    all.into_values().collect()
+    all.into_values().map(|(_, value)| value).collect()
 }
 
 fn merge_raw(
@@ -263,6 +265,7 @@ fn merge_raw(
         Some(Value::Object(each)) => {
             let at = place.child("containerDefinitions");
             refuse_keys(&each, &["name"], &at, report);
+            refuse_image(&each, &at, report);
             for container in containers {
                 let Some(name) = container.get("name").and_then(Value::as_str).map(str::to_owned) else { continue };
                 raw::merge(container, &each, &container_path(&name), &at, origins);
@@ -288,6 +291,17 @@ pub fn refuse_keys(block: &Map<String, Value>, refused: &[&str], place: &Place, 
     }
 }
 
+/// An image is written where it is observed, pinned to its digest and compared.
+fn refuse_image(block: &Map<String, Value>, place: &Place, report: &mut Report) {
+    if block.contains_key("image") {
+        report.push(
+            Diagnostic::error("B362", "a raw block cannot set `image`")
+                .at(place.child("image").key())
+                .help("write it as `image:` of the component or of the entry in `containers`"),
+        );
+    }
+}
+
 /// Tags of ours prove ownership and runs.
 pub fn refuse_owned_tags(context: Context<'_>, block: &Map<String, Value>, place: &Place, report: &mut Report) {
     let Some(Value::Array(tags)) = block.get("tags") else { return };
@@ -296,7 +310,7 @@ pub fn refuse_owned_tags(context: Context<'_>, block: &Map<String, Value>, place
         if name.starts_with(&format!("{}:", context.settings.tag_prefix)) || name.starts_with("aws:") {
             report.push(
                 Diagnostic::error("B362", format!("a raw block cannot set the tag `{name}`"))
-                    .at(place.child("tags").child(&index.to_string()))
+                    .at(place.child("tags").child(index.to_string()))
                     .help("tags with this prefix are reserved: choose another key"),
             );
         }

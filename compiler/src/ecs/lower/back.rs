@@ -160,16 +160,9 @@ impl Ways<'_> {
         }
         let before = self.update.members(&self.update.before, &self.update.rest);
         let sent = self.update.members(&self.update.sent, &self.update.rest);
-        restore_settings(
-            self.context,
-            self.desired,
-            self.update,
-            self.service,
-            &format!("{}.{suffix}", self.id),
-            after,
-            &before,
-            &sent,
-        )
+        let (context, desired) = (self.context, self.desired);
+        let restoring = Restoring { context, desired, update: self.update, service: self.service };
+        restoring.nodes(&format!("{}.{suffix}", self.id), after, &before, &sent)
     }
 }
 
@@ -177,51 +170,52 @@ fn restoring(context: Context<'_>, service: &Value) -> Limits {
     timing::restoring(context, timing::pace_of_service(context, service), number(service, "desiredCount").unwrap_or(1))
 }
 
-/// Sends old values of members that change without a deployment, and waits for the old number of tasks.
-#[allow(clippy::too_many_arguments)]
-fn restore_settings(
-    context: Context<'_>,
-    desired: &Desired,
-    update: &Update<'_>,
-    service: &Value,
-    id: &str,
-    after: &str,
-    before: &Map<String, Value>,
-    sent: &Map<String, Value>,
-) -> Vec<Node> {
-    let read = describe_service(update.cluster, update.service);
-    let names: Vec<&str> = before.keys().map(String::as_str).collect();
-    let mut undo = node(
-        id.to_owned(),
-        Some(&desired.component),
-        Phase::Undo,
-        format!("set {} of service {} back", names.join(", "), update.service),
-        Action::Call { call: ecs("UpdateService", update.call(before.clone())), expect: None },
-    );
-    let mut guard = guard_after(after, read.clone(), []);
-    let (applied, bind) = Update::all_hold(before);
-    for (member, value) in sent {
-        if member == "desiredCount" {
-            guard.holds.insert(format!("services[0].{member}"), value.clone());
+/// What goes back without a deployment.
+struct Restoring<'a> {
+    context: Context<'a>,
+    desired: &'a Desired,
+    update: &'a Update<'a>,
+    service: &'a Value,
+}
+
+impl Restoring<'_> {
+    /// Sends old values of members that change without a deployment, and waits for the old number of tasks.
+    fn nodes(&self, id: &str, after: &str, before: &Map<String, Value>, sent: &Map<String, Value>) -> Vec<Node> {
+        let Self { context, desired, update, service } = *self;
+        let read = describe_service(update.cluster, update.service);
+        let names: Vec<&str> = before.keys().map(String::as_str).collect();
+        let mut undo = node(
+            id.to_owned(),
+            Some(&desired.component),
+            Phase::Undo,
+            format!("set {} of service {} back", names.join(", "), update.service),
+            Action::Call { call: ecs("UpdateService", update.call(before.clone())), expect: None },
+        );
+        let mut guard = guard_after(after, read.clone(), []);
+        let (applied, bind) = Update::all_hold(before);
+        for (member, value) in sent {
+            if member == "desiredCount" {
+                guard.holds.insert(format!("services[0].{member}"), value.clone());
+            }
         }
+        if guard.holds.is_empty() {
+            guard.holds.insert("services[0].status".to_owned(), json!("ACTIVE"));
+        }
+        undo.guards = vec![guard];
+        let mut told = probe(read, &applied, "{service: services[0]}", []);
+        told.bind = bind.into_iter().collect();
+        undo.probe = Some(told);
+        let subject = waits::subject(update.cluster, update.service, items(service, "loadBalancers"));
+        let count = number(service, "desiredCount").unwrap_or(1);
+        let wait = node(
+            format!("{id}.done"),
+            Some(&desired.component),
+            Phase::Undo,
+            format!("wait until {} of {} run again", tasks(count), update.service),
+            waits::at_count(&subject, count, restoring(context, service)),
+        );
+        vec![undo, wait]
     }
-    if guard.holds.is_empty() {
-        guard.holds.insert("services[0].status".to_owned(), json!("ACTIVE"));
-    }
-    undo.guards = vec![guard];
-    let mut told = probe(read, &applied, "{service: services[0]}", []);
-    told.bind = bind.into_iter().collect();
-    undo.probe = Some(told);
-    let subject = waits::subject(update.cluster, update.service, items(service, "loadBalancers"));
-    let count = number(service, "desiredCount").unwrap_or(1);
-    let wait = node(
-        format!("{id}.done"),
-        Some(&desired.component),
-        Phase::Undo,
-        format!("wait until {} of {} run again", tasks(count), update.service),
-        waits::at_count(&subject, count, restoring(context, service)),
-    );
-    vec![undo, wait]
 }
 
 /// The ways back of an update that starts no deployment.
@@ -239,8 +233,8 @@ pub fn settings_back(
         condition.bind = bind.into_iter().collect();
         condition
     };
-    let nodes =
-        restore_settings(context, desired, update, service, &format!("{id}.undo"), id, &update.before, &update.sent);
+    let restoring = Restoring { context, desired, update, service };
+    let nodes = restoring.nodes(&format!("{id}.undo"), id, &update.before, &update.sent);
     vec![
         (Some(held("it still has its old values", &update.before)), Vec::new()),
         (Some(held("it has the new values", &update.sent)), nodes),

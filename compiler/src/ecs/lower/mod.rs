@@ -129,7 +129,13 @@ fn component_work(
             let (limits, raise) = timing::deployment(context, desired, deploys || wanted < running);
             raises.extend(raise);
             let Some(facts) = context.facts else { return (Change::None, floor, None) };
-            let lowered = update::update(context, facts, desired, service, difference, *replace, limits, draft);
+            let lowered = update::update(
+                context,
+                facts,
+                desired,
+                update::Task { service, difference, replace: *replace, limits },
+                draft,
+            );
             let registered = draft.nodes.iter().filter(|n| is_registration(n, component)).count();
             remove::tidy(context, facts, component, registered, draft);
             let scale_only = !deploys && difference.settings.is_empty();

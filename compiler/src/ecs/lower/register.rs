@@ -25,14 +25,12 @@ pub fn register(
     draft: &mut Draft,
 ) -> (String, Back) {
     let id = format!("{}.task-definition.register", desired.component);
-    let content = canonical_digest(&desired.task, &["tags"]).trim_start_matches("sha256:").to_owned();
     let mut tags: Vec<Value> = items(&desired.task, "tags").to_vec();
     tags.extend(owner_tags(context, &desired.component));
-    tags.push(tag_entry(context.tag("content"), content));
     for (container, image) in desired.images.iter().filter(|(_, image)| image.len() <= 256) {
         tags.push(tag_entry(context.tag(&format!("image:{container}")), image.clone()));
     }
-    let (forward, back) = registration(context, &id, desired, &desired.family, with_tags(&desired.task, tags));
+    let (forward, back) = registration(context, &id, desired, &desired.family, &desired.task, tags);
     let mut forward = forward;
     forward.summary = format!("register a revision of task definition {}", desired.family);
     forward.why = match difference {
@@ -43,8 +41,18 @@ pub fn register(
     (id, back)
 }
 
-/// A RegisterTaskDefinition node and its compensation.
-fn registration(context: Context<'_>, id: &str, desired: &Desired, family: &str, input: Value) -> (Node, Node) {
+/// A RegisterTaskDefinition node and its compensation. The content's hash tells two registrations of one run apart.
+fn registration(
+    context: Context<'_>,
+    id: &str,
+    desired: &Desired,
+    family: &str,
+    content: &Value,
+    mut tags: Vec<Value>,
+) -> (Node, Node) {
+    let hash = canonical_digest(content, &["tags"]).trim_start_matches("sha256:").to_owned();
+    tags.push(tag_entry(context.tag("content"), hash.clone()));
+    let input = with_tags(content, tags);
     let component = Some(desired.component.as_str());
     let mut forward = node(
         id.to_owned(),
@@ -56,7 +64,11 @@ fn registration(context: Context<'_>, id: &str, desired: &Desired, family: &str,
     forward.unguarded = Some("a new revision changes nothing that runs".to_owned());
     forward.probe = Some(probe(
         ecs("DescribeTaskDefinition", json!({"taskDefinition": family, "include": ["TAGS"]})),
-        &format!("length(tags[?key=='{}' && value==$run]) == `1`", context.tag("run")),
+        &format!(
+            "length(tags[?(key=='{}' && value==$run) || (key=='{}' && value=='{hash}')]) == `2`",
+            context.tag("run"),
+            context.tag("content"),
+        ),
         "{taskDefinition: taskDefinition, tags: tags}",
         [("run", run_id())],
     ));
@@ -151,7 +163,7 @@ pub fn pin(
         }
     }
     let family = text(running.task, "family").unwrap_or(&desired.family).to_owned();
-    let (mut forward, undo) = registration(context, &id, desired, &family, with_tags(&input, tags));
+    let (mut forward, undo) = registration(context, &id, desired, &family, &input, tags);
     forward.summary =
         format!("register a twin of the running revision of {family}, pinned to the digests that run now");
     // Two registrations of one family would hide each other from the probe, which sees the newest revision only.

@@ -129,7 +129,13 @@ pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (L
     } else {
         ("overall_timeout", settings.overall_timeout, overall)
     };
-    let raise = (raised > configured).then(|| {
+    // Raising a limit that nobody wrote is no news.
+    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
+    let written = config.is_some_and(|c| match setting {
+        "timeout" => c.timeout.is_some(),
+        _ => c.overall_timeout.is_some(),
+    });
+    let raise = (raised > configured && written).then(|| {
         let mut parts = vec![format!("{START} s to start")];
         if pace.healthy > 0 {
             parts.push(format!("{} s until it is healthy in its load balancer", pace.healthy));

@@ -75,17 +75,28 @@ fn in_describe_services(member: &str) -> bool {
     !matches!(member, "serviceConnectConfiguration" | "volumeConfigurations" | "vpcLatticeConfigurations")
 }
 
+/// What an update has to bring about.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The service that runs.
+    pub service: &'a Value,
+    /// What differs.
+    pub difference: &'a Difference,
+    /// Whether all tasks are to be replaced even if nothing differs.
+    pub replace: bool,
+    /// Limits of the wait for it.
+    pub limits: Limits,
+}
+
 /// A component that runs and differs.
 pub fn update(
     context: Context<'_>,
     facts: &Facts<'_>,
     desired: &Desired,
-    service: &Value,
-    difference: &Difference,
-    replace: bool,
-    limits: Limits,
+    task: Task<'_>,
     draft: &mut Draft,
 ) -> Lowered {
+    let Task { service, difference, replace, limits } = task;
     let deploys = difference.deploys() || replace;
     let update = prepare(context, facts, desired, service, difference);
     let component = desired.component.as_str();

@@ -1,7 +1,7 @@
 //! Whether the container instances that were observed have room for what a plan starts.
 //!
 //! The arithmetic follows the ECS scheduler: a deployment keeps ⌈d·min/100⌉ tasks and may run ⌊d·max/100⌋; a task needs
-//! its cpu units, its memory (the hard limit, or the soft one where there is no hard limit) and its static host ports on
+//! its cpu units, its memory (the soft limit, or the hard one where there is no soft limit) and its static host ports on
 //! one instance. Where capacity providers may add instances, a lack is a warning.
 
 use std::collections::BTreeSet;
@@ -44,7 +44,8 @@ pub fn check(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &
         Work::Update { service, difference, replace } => {
             let running = number(service, "desiredCount").unwrap_or_default();
             let deploys = difference.deploys() || *replace;
-            let stuck = deploys && (wanted * minimum).div_ceil(100) >= wanted && wanted > 0;
+            // Tasks above the floor may stop first and make room.
+            let stuck = deploys && wanted > 0 && running <= (wanted * minimum).div_ceil(100);
             let more = wanted.saturating_sub(running);
             (more.max(u64::from(stuck)), if more > 0 { "to start" } else { "to start before an old one may stop" })
         }
@@ -53,7 +54,11 @@ pub fn check(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &
         return;
     }
     let need = need(desired);
-    let free = slots(&need, instances);
+    let mut free = slots(&need, instances);
+    if let (true, Work::Update { service, .. }) = (need.distinct, work) {
+        let running = number(service, "runningCount").unwrap_or_default();
+        free = free.min((instances.len() as u64).saturating_sub(running));
+    }
     if free >= needed {
         return;
     }
@@ -98,7 +103,7 @@ fn need(desired: &Desired) -> Need {
     Need {
         cpu: number(&desired.task, "cpu").unwrap_or_else(|| sum(&|c| number(c, "cpu"))),
         memory: number(&desired.task, "memory")
-            .unwrap_or_else(|| sum(&|c| number(c, "memory").or_else(|| number(c, "memoryReservation")))),
+            .unwrap_or_else(|| sum(&|c| number(c, "memoryReservation").or_else(|| number(c, "memory")))),
         host_ports,
         distinct: items(&desired.service, "placementConstraints")
             .iter()

@@ -2,13 +2,14 @@
 //!
 //! Source: ECS developer guide, "Container definitions" and "Task definition differences for Fargate".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::diagnostics::Report;
+use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::image::Image;
 use crate::ecs::json::{flag, items, number, text};
+use crate::meaning::secrets;
 
 use super::Subject;
 
@@ -18,8 +19,9 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
     for (name, container) in subject.containers() {
         logging(subject, name, container, report);
         health(subject, name, container, report);
-        secrets(subject, name, container, report);
-        image(subject, name, container, report);
+        secret_references(subject, name, container, report);
+        plain_text(subject, name, container, report);
+        image(subject, name, report);
         if subject.desired.fargate {
             fargate_container(subject, name, container, report);
         }
@@ -29,28 +31,15 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
-fn image(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Report) {
+fn image(subject: &Subject<'_>, name: &str, report: &mut Report) {
     let written = subject.desired.images.get(name).map(String::as_str);
-    let lowered = text(container, "image").unwrap_or_default();
-    // The model's own images were judged where they were read; a raw block may have put another one in.
-    let from_raw = written.is_none_or(|w| Image::parse(w).repository != Image::parse(lowered).repository);
-    if from_raw && let Some(fault) = Image::fault(lowered) {
-        report.push(
-            subject
-                .error("B419", fault, subject.in_container(name, ["image"]))
-                .help("write registry/repository:tag or registry/repository@sha256:…"),
-        );
-    }
     if let Some(written) = written
         && Image::parse(written).is_floating()
     {
         report.push(
-            crate::diagnostics::Diagnostic::warning(
-                "B419",
-                format!("`{written}` means another image whenever somebody pushes"),
-            )
-            .at(subject.in_container(name, ["image"]))
-            .help("name a version or a digest, so that the model says what runs"),
+            Diagnostic::warning("B419", format!("`{written}` means another image whenever somebody pushes"))
+                .at(subject.in_container(name, ["image"]))
+                .help("name a version or a digest, so that the model says what runs"),
         );
     }
 }
@@ -120,10 +109,53 @@ fn health(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Rep
     }
 }
 
-fn secrets(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Report) {
+/// The model's own variables were judged where they were read; a raw block may have put others in.
+fn plain_text(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Report) {
+    let nothing = (BTreeMap::new(), BTreeSet::new());
+    let component = subject.context.loaded.model.components.get(&subject.desired.component);
+    let sidecar = component.and_then(|c| c.containers.get(name));
+    let (env, allowed) = match (component, sidecar) {
+        (_, Some(sidecar)) => (&sidecar.env, &sidecar.allow_plaintext),
+        (Some(component), None) => (&component.env, &component.allow_plaintext),
+        (None, None) => (&nothing.0, &nothing.1),
+    };
+    let variables: Vec<(&str, &str)> = items(container, "environment")
+        .iter()
+        .filter_map(|e| Some((text(e, "name")?, text(e, "value").unwrap_or_default())))
+        .collect();
+    for (variable, value) in &variables {
+        let own = env.get(*variable).is_some_and(|v| v.0 == *value);
+        if !own && !allowed.contains(*variable) && secrets::looks_secret(variable, value) {
+            report.push(secrets::refusal(variable, subject.in_container(name, ["environment", variable])));
+        }
+    }
+    for listed in allowed.iter().filter(|listed| !variables.iter().any(|(v, _)| v == listed)) {
+        let component = Place::model(["components", &subject.desired.component]);
+        let at = if sidecar.is_some() { component.child("containers").child(name) } else { component };
+        report.push(
+            Diagnostic::warning("B311", format!("`allow_plaintext` lists `{listed}`, which is not a variable here"))
+                .at(at.child("allow_plaintext"))
+                .help("remove it"),
+        );
+    }
+}
+
+fn secret_references(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Report) {
     let plain: BTreeSet<&str> = items(container, "environment").iter().filter_map(|e| text(e, "name")).collect();
-    let region = subject.context.settings.region.as_deref().or(subject.context.facts.map(|f| f.region));
-    for secret in items(container, "secrets") {
+    let references = items(container, "secrets");
+    if !references.is_empty() && text(subject.task(), "executionRoleArn").is_none() {
+        report.push(
+            subject
+                .error(
+                    "B420",
+                    format!("container `{name}` has secrets, but the task has no execution role to fetch them"),
+                    subject.in_container(name, ["secrets"]).key(),
+                )
+                .help("write `executionRoleArn: …` in `raw.task_definition`, a role that may read them"),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for secret in references {
         let Some(variable) = text(secret, "name") else { continue };
         let place = subject.in_container(name, ["secrets", variable]);
         if plain.contains(variable) {
@@ -139,21 +171,21 @@ fn secrets(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Re
             );
         }
         let from = text(secret, "valueFrom").unwrap_or_default();
-        let arn: Vec<&str> = from.splitn(6, ':').collect();
-        if let (["arn", _, service, there, ..], Some(here)) = (arn.as_slice(), region)
-            && *there != here
-            && arn.len() < 6
-        {
+        if !seen.insert(variable) {
             report.push(
                 subject
-                    .error(
-                        "B420",
-                        format!(
-                            "`{from}` is not a full ARN, and the secret is in {there} while the tasks run in {here}"
-                        ),
-                        place.clone(),
-                    )
-                    .help(format!("write arn:aws:{service}:{there}:ACCOUNT:…")),
+                    .error("B420", format!("secret `{variable}` of `{name}` is given twice"), place.clone())
+                    .help("remove one of the two"),
+            );
+        }
+        let arn: Vec<&str> = from.splitn(6, ':').collect();
+        let whole =
+            matches!(arn.as_slice(), ["arn", _, "ssm" | "secretsmanager", _, _, resource] if !resource.is_empty());
+        if from.starts_with("arn:") && !whole {
+            report.push(
+                subject
+                    .error("B420", format!("`{from}` is not the ARN of an SSM parameter or of a secret"), place.clone())
+                    .help("write arn:aws:ssm:REGION:ACCOUNT:parameter/NAME, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, or the name of an SSM parameter of this region"),
             );
         }
         if from.is_empty() {
@@ -188,6 +220,26 @@ fn fargate_container(subject: &Subject<'_>, name: &str, container: &Value, repor
 
 fn fargate_task(subject: &Subject<'_>, report: &mut Report) {
     let task = subject.task();
+    if text(task, "networkMode") != Some("awsvpc") {
+        report.push(
+            subject
+                .error("B414", "Fargate has network mode awsvpc only", subject.in_task(["networkMode"]))
+                .help("write `network_mode: awsvpc` and, in `raw.service`, `networkConfiguration`"),
+        );
+    }
+    for member in ["cpu", "memory"] {
+        if task.get(member).is_none() {
+            report.push(
+                subject
+                    .error(
+                        "B414",
+                        format!("Fargate needs to know the `{member}` of the whole task"),
+                        subject.in_task([member]),
+                    )
+                    .help("write it in `raw.task_definition`, for example `cpu: \"256\"` and `memory: \"512\"`"),
+            );
+        }
+    }
     if text(task, "pidMode") == Some("host") {
         report.push(
             subject

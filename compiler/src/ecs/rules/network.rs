@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::diagnostics::Report;
+use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::json::{items, number, text};
 
 use super::Subject;
@@ -18,8 +18,7 @@ const EPHEMERAL: std::ops::RangeInclusive<u64> = 32768..=65535;
 
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     let mode = subject.desired.network_mode();
-    let mut taken_container: BTreeMap<(u64, String), String> = BTreeMap::new();
-    let mut taken_host: BTreeMap<(u64, String), String> = BTreeMap::new();
+    let mut taken = Taken::default();
     for (name, container) in subject.containers() {
         let mappings = items(container, "portMappings");
         if mode == "none" && !mappings.is_empty() {
@@ -32,24 +31,30 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
                     )
                     .help("remove the ports, or choose the network mode bridge"),
             );
-            continue;
         }
-        for mapping in mappings {
-            mapping_rules(subject, mode, name, mapping, (&mut taken_container, &mut taken_host), report);
+        for mapping in mappings.iter().filter(|_| mode != "none") {
+            mapping_rules(subject, mode, name, mapping, &mut taken, report);
         }
         mode_rules(subject, mode, name, container, report);
     }
     awsvpc(subject, mode, report);
 }
 
-type Taken = BTreeMap<(u64, String), String>;
+/// Ports of a task that are mapped already.
+#[derive(Default)]
+struct Taken {
+    /// By port and, unless all containers share a network, container: whose it is, and for which protocol.
+    container: BTreeMap<(u64, String), (String, String)>,
+    /// By host port and protocol: whose it is.
+    host: BTreeMap<(u64, String), String>,
+}
 
 fn mapping_rules(
     subject: &Subject<'_>,
     mode: &str,
     name: &str,
     mapping: &Value,
-    taken: (&mut Taken, &mut Taken),
+    taken: &mut Taken,
     report: &mut Report,
 ) {
     let Some(port) = number(mapping, "containerPort") else { return };
@@ -59,17 +64,22 @@ fn mapping_rules(
     let host = number(mapping, "hostPort").unwrap_or(0);
     // In a network of their own, the containers of a task share their ports.
     let shared = matches!(mode, "awsvpc" | "host");
-    let owner = if shared { String::new() } else { format!("{name}/") };
-    if let Some(first) = taken.0.insert((port, format!("{owner}{protocol}")), name.to_owned()) {
-        let whose = if first == name {
-            "twice".to_owned()
+    let owner = if shared { String::new() } else { name.to_owned() };
+    if let Some((first, other)) = taken.container.insert((port, owner), (name.to_owned(), protocol.clone())) {
+        let (whose, help) = if first != name {
+            (format!("by `{first}` as well, and they share one network"), "give one of them another port")
+        } else if other == protocol {
+            ("twice".to_owned(), "remove one of the two")
         } else {
-            format!("by `{first}` as well, and they share one network")
+            (
+                format!("for {other} and for {protocol}, which ECS refuses"),
+                "let the container listen on two ports, or keep one protocol",
+            )
         };
         report.push(
             subject
                 .error("B410", format!("container port {port} of `{name}` is mapped {whose}"), place.clone())
-                .help("give one of them another port"),
+                .help(help),
         );
     }
     if shared && host != 0 && host != port {
@@ -85,10 +95,13 @@ fn mapping_rules(
                 .help(format!("write `hostPort: {port}` or leave it out")),
         );
     }
-    if mode != "bridge" || host == 0 {
+    let host = if mode == "host" { port } else { host };
+    if mode == "awsvpc" || host == 0 {
         return;
     }
-    if let Some(first) = taken.1.insert((host, protocol), name.to_owned()) {
+    if mode == "bridge"
+        && let Some(first) = taken.host.insert((host, protocol), name.to_owned())
+    {
         report.push(
             subject
                 .error(
@@ -111,17 +124,16 @@ fn mapping_rules(
         );
     } else if EPHEMERAL.contains(&host) {
         report.push(
-            subject
-                .error(
-                    "B411",
-                    format!(
-                        "host port {host} is among those that Docker hands out dynamically ({}–{})",
-                        EPHEMERAL.start(),
-                        EPHEMERAL.end()
-                    ),
-                    place,
-                )
-                .help("choose a host port below 32768"),
+            Diagnostic::warning(
+                "B411",
+                format!(
+                    "host port {host} is among those that Docker hands out dynamically ({}–{}): it may be taken when a task starts",
+                    EPHEMERAL.start(),
+                    EPHEMERAL.end()
+                ),
+            )
+            .at(place)
+            .help("choose a host port below 32768"),
         );
     }
 }
@@ -141,7 +153,7 @@ fn mode_rules(subject: &Subject<'_>, mode: &str, name: &str, container: &Value, 
     if mode != "awsvpc" {
         return;
     }
-    for member in ["hostname", "extraHosts", "dnsServers", "dnsSearchDomains"] {
+    for member in ["hostname", "extraHosts"] {
         let given = container.get(member).is_some_and(|v| !v.is_null() && *v != serde_json::json!([]));
         if given {
             report.push(

@@ -26,6 +26,9 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
     if !items(service, "placementStrategy").is_empty() {
         refuse("placementStrategy", "a placement strategy has no meaning");
     }
+    if service.get("desiredCount").is_some() {
+        refuse("desiredCount", "their number is not chosen");
+    }
     if text(service, "launchType") == Some("FARGATE") || subject.desired.fargate {
         refuse("schedulingStrategy", "Fargate has no container instances");
     }

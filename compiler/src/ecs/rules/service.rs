@@ -39,6 +39,18 @@ fn capacity_choice(subject: &Subject<'_>, report: &mut Report) {
                 .help("keep one of the two"),
         );
     }
+    let controller = service.get("deploymentController").and_then(|c| text(c, "type"));
+    if let Some(controller) = controller.filter(|c| *c != "ECS") {
+        report.push(
+            subject
+                .error(
+                    "B422",
+                    format!("the deployment controller is {controller}, so ECS would not deploy what Belay asks it to"),
+                    subject.in_service(["deploymentController", "type"]),
+                )
+                .help("remove `deploymentController`"),
+        );
+    }
     if text(service, "launchType") == Some("MANAGED_INSTANCES") {
         report.push(
             subject
@@ -235,15 +247,18 @@ fn declared_floor(subject: &Subject<'_>, component: &Component, count: u64, lowe
 /// A grace period that ends before the first health check can pass kills every new task.
 fn grace(subject: &Subject<'_>, report: &mut Report) {
     let Some(grace) = number(subject.service(), "healthCheckGracePeriodSeconds").filter(|g| *g > 0) else { return };
-    if items(subject.service(), "loadBalancers").is_empty() {
+    let service = subject.service();
+    let checked = !items(service, "loadBalancers").is_empty()
+        || !items(service, "vpcLatticeConfigurations").is_empty()
+        || subject.containers().any(|(_, c)| c.get("healthCheck").is_some());
+    if !checked {
         report.push(
-            subject
-                .error(
-                    "B436",
-                    "a health-check grace period needs a load balancer",
-                    subject.in_service(["healthCheckGracePeriodSeconds"]),
-                )
-                .help("remove `healthCheckGracePeriodSeconds`"),
+            Diagnostic::warning(
+                "B360",
+                "the health-check grace period has no effect: neither a load balancer nor a container has a health check",
+            )
+            .at(subject.in_service(["healthCheckGracePeriodSeconds"]).key())
+            .help("remove `healthCheckGracePeriodSeconds`, or add a health check"),
         );
         return;
     }

@@ -102,11 +102,12 @@ fn memory(subject: &Subject<'_>, report: &mut Report) {
 }
 
 fn sums(subject: &Subject<'_>, report: &mut Report) {
-    let sum = |member: &str, other: Option<&str>| -> u64 {
-        subject.containers().filter_map(|(_, c)| number(c, member).or_else(|| other.and_then(|o| number(c, o)))).sum()
+    // What a container reserves is its soft limit, and its hard limit only where it has no soft one.
+    let sum = |first: &str, second: &str| -> u64 {
+        subject.containers().filter_map(|(_, c)| number(c, first).or_else(|| number(c, second))).sum()
     };
     let limits =
-        [("cpu", sum("cpu", None), "CPU units"), ("memory", sum("memory", Some("memoryReservation")), "MiB of memory")];
+        [("cpu", sum("cpu", "cpu"), "CPU units"), ("memory", sum("memoryReservation", "memory"), "MiB of memory")];
     for (member, sum, unit) in limits {
         if let Some(limit) = number(subject.task(), member)
             && sum > limit
@@ -119,6 +120,21 @@ fn sums(subject: &Subject<'_>, report: &mut Report) {
                         subject.in_task([member]),
                     )
                     .help(format!("raise the task's `{member}` to {sum}, or lower what its containers want")),
+            );
+        }
+    }
+    let Some(limit) = number(subject.task(), "memory") else { return };
+    for (name, container) in subject.containers() {
+        if let Some(hard) = number(container, "memory").filter(|hard| *hard > limit) {
+            report.push(
+                subject
+                    .error(
+                        "B406",
+                        format!("container `{name}` may have {hard} MiB of memory, but its task has {limit}"),
+                        subject.in_container(name, ["memory"]),
+                    )
+                    .related(subject.in_task(["memory"]), "the memory of the task is here")
+                    .help(format!("write a `mem` of at most {limit}, or raise the task's `memory`")),
             );
         }
     }
