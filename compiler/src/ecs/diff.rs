@@ -181,9 +181,9 @@ pub fn compare(
             });
         });
         match member.kind {
-            Kind::Fixed => refuse(desired, member.name, &from, &to, report),
+            Kind::Fixed => refuse(desired, member.name, running, wanted, report),
             Kind::Deploying | Kind::Setting if wanted.is_none() && default_of(member.name).is_none() => {
-                refuse(desired, member.name, &from, &to, report);
+                refuse(desired, member.name, running, wanted, report);
             }
             Kind::Deploying => {
                 difference.deploying.push(member.name);
@@ -222,7 +222,13 @@ fn inherited(context: Context<'_>, facts: &Facts<'_>, desired: &Desired, member:
     }
 }
 
-fn refuse(desired: &Desired, member: &str, from: &Value, to: &Value, report: &mut Report) {
+fn refuse(desired: &Desired, member: &str, from: Option<&Value>, to: Option<&Value>, report: &mut Report) {
+    let shown = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) if !value.is_null() => value.to_string(),
+        _ => "nothing".to_owned(),
+    };
+    let (from, to) = (shown(from), shown(to));
     report.push(
         Diagnostic::error("B530", format!("AWS cannot change `{member}` of the running service `{}` from {from} to {to}", desired.service_name))
             .at(desired.service_origins.of(&pointer::join("", member)))
@@ -243,7 +249,7 @@ fn compare_role(desired: &Desired, service: &Value, report: &mut Report) {
         _ => false,
     };
     if !same {
-        refuse(desired, "role", &json!(running), &json!(wanted), report);
+        refuse(desired, "role", Some(&json!(running)), Some(&json!(wanted)), report);
     }
 }
 

@@ -51,9 +51,12 @@ impl<'a> Image<'a> {
                 return Some(format!("`{digest}` is not a digest: it is `sha256:` and 64 hexadecimal digits"));
             }
         }
+        if image.tag == Some("") {
+            return Some("the tag after `:` is empty".to_owned());
+        }
         if let Some(tag) = image.tag {
             let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-            if tag.is_empty() || tag.len() > 128 || !tag.bytes().all(good) || tag.starts_with(['.', '-']) {
+            if tag.len() > 128 || !tag.bytes().all(good) || tag.starts_with(['.', '-']) {
                 return Some(format!("`{tag}` is not a tag: it has up to 128 letters, digits, `_`, `.` and `-`"));
             }
         }

@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::diagnostics::{Document, Place};
+
+use super::pointer;
 
 /// Recorded origins of one lowered document.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +36,34 @@ impl Origins {
         self.recorded.insert(path.into(), Origin { place, mirrored: false });
     }
 
-    /// The value at `path` was taken over as it stands at `place`: what is below it is below that as well.
-    pub fn mirror(&mut self, path: impl Into<String>, place: Place) {
-        self.recorded.insert(path.into(), Origin { place, mirrored: true });
+    /// The value at `path` was taken over as it stands at `place`: what is below it is below that as well, and whatever
+    /// stood there before is gone. Items of lists of named things are found under their names.
+    pub fn mirror(&mut self, path: &str, place: Place, value: &Value) {
+        let below = format!("{path}/");
+        self.recorded.retain(|known, _| !known.starts_with(&below));
+        self.mirror_items(path, &place, value);
+        self.recorded.insert(path.to_owned(), Origin { place, mirrored: true });
+    }
+
+    fn mirror_items(&mut self, path: &str, place: &Place, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for (name, value) in map {
+                    self.mirror_items(&pointer::join(path, name), &place.child(name), value);
+                }
+            }
+            Value::Array(items) => {
+                let list = path.rsplit('/').next().unwrap_or_default();
+                for (index, item) in items.iter().enumerate() {
+                    let at = place.child(index.to_string());
+                    let key = pointer::item_key(list, item).unwrap_or_else(|| index.to_string());
+                    let here = pointer::join(path, &key);
+                    self.mirror_items(&here, &at, item);
+                    self.recorded.insert(here, Origin { place: at, mirrored: true });
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Where the value at a keyed path came from.

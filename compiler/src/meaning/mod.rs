@@ -6,7 +6,7 @@
 mod gateways;
 pub(crate) mod secrets;
 mod unsupported;
-mod uses;
+pub(crate) mod uses;
 
 use std::collections::BTreeMap;
 

@@ -46,7 +46,7 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
 }
 
 /// A way around the cycle from its first member.
-fn walk<'a>(graph: &DiGraphMap<&'a str, ()>, cycle: &[&'a str]) -> Vec<&'a str> {
+pub fn walk<'a>(graph: &DiGraphMap<&'a str, ()>, cycle: &[&'a str]) -> Vec<&'a str> {
     let start = cycle[0];
     // Breadth first from the start until an edge leads back to it: the shortest way around.
     let mut previous = std::collections::BTreeMap::new();

@@ -21,7 +21,7 @@ pub fn merge(
         match (target.get_mut(name), value) {
             (Some(Value::Object(old)), Value::Object(new)) => merge(old, new, &here, &from, origins),
             _ => {
-                origins.mirror(here, from);
+                origins.mirror(&here, from, value);
                 target.insert(name.clone(), value.clone());
             }
         }

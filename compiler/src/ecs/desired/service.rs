@@ -34,7 +34,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
             "deploymentCircuitBreaker": {"enable": true, "rollback": true},
         }),
     );
-    balancers(name, attachments, &mut service, &mut origins, report);
+    balancers(name, attachments, &mut service, &mut origins);
 
     if let Some(block) = settings.raw.as_ref().and_then(|r| r.service.as_ref()) {
         let at = place.child("plugin").child("ec2-ecs").child("raw").child("service");
@@ -98,13 +98,7 @@ fn judge_singleton(name: &str, service: &Value, origins: &Origins, place: &Place
     }
 }
 
-fn balancers(
-    name: &str,
-    attachments: &[Attachment],
-    service: &mut Map<String, Value>,
-    origins: &mut Origins,
-    report: &mut Report,
-) {
+fn balancers(name: &str, attachments: &[Attachment], service: &mut Map<String, Value>, origins: &mut Origins) {
     if attachments.is_empty() {
         return;
     }
@@ -118,19 +112,8 @@ fn balancers(
     }
     origins.set("/loadBalancers", attachments[0].place.clone());
     service.insert("loadBalancers".to_owned(), Value::Array(list));
-    let mut role: Option<&Attachment> = None;
-    for attachment in attachments.iter().filter(|a| a.role.is_some()) {
-        match role {
-            Some(first) if first.role != attachment.role => report.push(
-                Diagnostic::error("B429", format!("the load balancers of `{name}` have different roles"))
-                    .at(attachment.named_at.child("role"))
-                    .related(first.named_at.child("role"), "the other role is here")
-                    .help("a service has one role: give both the same one, or remove `role` so that ECS uses its service-linked role"),
-            ),
-            Some(_) => {}
-            None => role = Some(attachment),
-        }
-    }
+    // A service has one role; whether it may have any is judged with the other rules.
+    let role = attachments.iter().find(|a| a.role.is_some());
     if let Some(attachment) = role
         && let Some(role) = &attachment.role
     {

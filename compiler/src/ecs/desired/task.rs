@@ -66,7 +66,9 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
         let Some(Value::Object(block)) = &definition.raw else {
             if definition.raw.is_some() {
                 report.push(
-                    Diagnostic::error("B361", "`raw` is a mapping of ContainerDefinition members").at(at.child("raw")),
+                    Diagnostic::error("B361", "`raw` of a container is a mapping")
+                        .at(at.child("raw"))
+                        .help("it takes the members of a ContainerDefinition, for example `raw: {stopTimeout: 60}`"),
                 );
             }
             continue;

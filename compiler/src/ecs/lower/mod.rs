@@ -30,6 +30,7 @@ use super::json::number;
 use super::ownership::Orphan;
 
 use component::Lowered;
+pub use component::tasks;
 use draft::{Draft, node};
 
 /// Id of the commit point.

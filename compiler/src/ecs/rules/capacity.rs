@@ -77,7 +77,8 @@ pub fn check(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &
         Place::model(["components", &desired.component]).key()
     };
     let diagnostic = if providers { Diagnostic::warning("B434", message) } else { Diagnostic::error("B434", message) };
-    let mut takes = format!("a task takes {} CPU units and {} MiB", need.cpu, need.memory);
+    let cpu = if need.cpu > 0 { format!("{} CPU units and ", need.cpu) } else { String::new() };
+    let mut takes = format!("a task takes {cpu}{} MiB of memory", need.memory);
     if !need.host_ports.is_empty() {
         let ports: Vec<String> = need.host_ports.iter().map(u64::to_string).collect();
         takes.push_str(&format!(", and host port {} of its instance", ports.join(", ")));

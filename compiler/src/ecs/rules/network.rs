@@ -61,6 +61,7 @@ fn mapping_rules(
     let protocol = text(mapping, "protocol").unwrap_or("tcp").to_owned();
     let key = if protocol == "tcp" { port.to_string() } else { format!("{port}/{protocol}") };
     let place = subject.in_container(name, ["portMappings", &key]);
+    let at_host = subject.in_container(name, ["portMappings", &key, "hostPort"]);
     let host = number(mapping, "hostPort").unwrap_or(0);
     // In a network of their own, the containers of a task share their ports.
     let shared = matches!(mode, "awsvpc" | "host");
@@ -77,9 +78,7 @@ fn mapping_rules(
             )
         };
         report.push(
-            subject
-                .error("B410", format!("container port {port} of `{name}` is mapped {whose}"), place.clone())
-                .help(help),
+            subject.error("B410", format!("container port {port} of `{name}` is mapped {whose}"), place).help(help),
         );
     }
     if shared && host != 0 && host != port {
@@ -90,7 +89,7 @@ fn mapping_rules(
                     format!(
                         "in network mode {mode} the host port of `{name}` is its container port: {host} is not {port}"
                     ),
-                    place.clone(),
+                    at_host.clone(),
                 )
                 .help(format!("write `hostPort: {port}` or leave it out")),
         );
@@ -107,7 +106,7 @@ fn mapping_rules(
                 .error(
                     "B410",
                     format!("host port {host} of `{name}` is taken by `{first}` of the same task"),
-                    place.clone(),
+                    at_host.clone(),
                 )
                 .help("give one of them another host port"),
         );
@@ -118,7 +117,7 @@ fn mapping_rules(
                 .error(
                     "B411",
                     format!("host port {host} belongs to the container instance itself (SSH, Docker or the ECS agent)"),
-                    place,
+                    at_host,
                 )
                 .help("choose another host port"),
         );
@@ -132,7 +131,7 @@ fn mapping_rules(
                     EPHEMERAL.end()
                 ),
             )
-            .at(place)
+            .at(at_host)
             .help("choose a host port below 32768"),
         );
     }

@@ -6,7 +6,7 @@
 use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::desired::Balancer;
 use crate::ecs::json::{items, number, text};
-use crate::ecs::lower::timing;
+use crate::ecs::lower::{tasks, timing};
 use belay_schemas::model::Component;
 
 use super::Subject;
@@ -69,14 +69,19 @@ fn capacity_choice(subject: &Subject<'_>, report: &mut Report) {
 /// What a load balancer leads to is mapped by a container of the task.
 fn balancer_targets(subject: &Subject<'_>, report: &mut Report) {
     for (index, entry) in items(subject.service(), "loadBalancers").iter().enumerate() {
-        let place = subject.in_service(["loadBalancers", &index.to_string()]);
+        let place = subject.in_service(["loadBalancers", &index.to_string(), "containerPort"]);
         let (Some(name), Some(port)) = (text(entry, "containerName"), number(entry, "containerPort")) else { continue };
         let Some((_, container)) = subject.containers().find(|(n, _)| *n == name) else {
-            report.push(subject.error(
-                "B425",
-                format!("the load balancer leads to container `{name}`, which the task does not have"),
-                place,
-            ));
+            let known: Vec<&str> = subject.containers().map(|(n, _)| n).collect();
+            report.push(
+                subject
+                    .error(
+                        "B425",
+                        format!("the load balancer leads to container `{name}`, which the task does not have"),
+                        subject.in_service(["loadBalancers", &index.to_string(), "containerName"]),
+                    )
+                    .help(format!("the containers of the task are: {}", known.join(", "))),
+            );
             continue;
         };
         let ports: Vec<u64> =
@@ -102,14 +107,16 @@ fn balancer_kinds(subject: &Subject<'_>, report: &mut Report) {
     let entries = items(subject.service(), "loadBalancers");
     let groups = entries.iter().filter(|e| e.get("targetGroupArn").is_some()).count();
     let classic = entries.iter().filter(|e| e.get("loadBalancerName").is_some()).count();
-    let place = || subject.in_service(["loadBalancers"]);
+    let nth = |index: usize| subject.in_service(["loadBalancers", &index.to_string()]);
+    let first_classic = entries.iter().position(|e| e.get("loadBalancerName").is_some()).unwrap_or_default();
+    let last_classic = entries.iter().rposition(|e| e.get("loadBalancerName").is_some()).unwrap_or_default();
     if groups > MAX_TARGET_GROUPS {
         report.push(
             subject
                 .error(
                     "B427",
                     format!("{groups} target groups are attached; ECS takes at most {MAX_TARGET_GROUPS}"),
-                    place(),
+                    nth(entries.len() - 1),
                 )
                 .help("split the component, or let several listeners share one target group"),
         );
@@ -122,14 +129,18 @@ fn balancer_kinds(subject: &Subject<'_>, report: &mut Report) {
         };
         report.push(
             subject
-                .error("B427", format!("{what} are attached; ECS takes one classic load balancer or up to {MAX_TARGET_GROUPS} target groups"), place())
+                .error("B427", format!("{what} are attached; ECS takes one classic load balancer or up to {MAX_TARGET_GROUPS} target groups"), nth(last_classic))
                 .help("keep one kind; target groups can replace a classic load balancer"),
         );
     }
     if classic > 0 && subject.desired.network_mode() == "awsvpc" {
         report.push(
             subject
-                .error("B427", "a classic load balancer cannot lead to tasks in network mode awsvpc", place())
+                .error(
+                    "B427",
+                    "a classic load balancer cannot lead to tasks in network mode awsvpc",
+                    nth(first_classic),
+                )
                 .help("use a target group of the type `ip`"),
         );
     }
@@ -203,10 +214,18 @@ fn deadlock(subject: &Subject<'_>, report: &mut Report) {
             subject
                 .error(
                     "B433",
-                    format!("a deployment of {count} tasks could never move: at least {lowest} have to run ({minimum} %) and at most {highest} may ({maximum} %)"),
-                    subject.in_service(["deploymentConfiguration"]),
+                    format!(
+                        "a deployment of {} could never move: at least {lowest} must run ({minimum} %) and at most {highest} may ({maximum} %)",
+                        tasks(count)
+                    ),
+                    subject.in_service(["deploymentConfiguration", "maximumPercent"]),
                 )
-                .help("lower `minimumHealthyPercent` or raise `maximumPercent` in `raw.service.deploymentConfiguration`"),
+                .related(subject.in_service(["deploymentConfiguration", "minimumHealthyPercent"]), "the least is here")
+                .help(format!(
+                    "write `maximumPercent: {}` or more, or `minimumHealthyPercent: {}` or less, in `raw.service.deploymentConfiguration`",
+                    (100 * (count + 1)).div_ceil(count),
+                    100 * (count - 1) / count
+                )),
         );
     }
     if let Some(component) = subject.context.loaded.model.components.get(&subject.desired.component) {
@@ -233,7 +252,7 @@ fn declared_floor(subject: &Subject<'_>, component: &Component, count: u64, lowe
                     place(),
                 )
                 .related(
-                    subject.in_service(["deploymentConfiguration"]),
+                    subject.in_service(["deploymentConfiguration", "minimumHealthyPercent"]),
                     "the deployment configuration comes from here",
                 )
                 .help(format!(

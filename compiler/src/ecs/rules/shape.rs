@@ -40,8 +40,20 @@ fn diagnostic(operation: &str, input: &Value, origins: &Origins, fault: &Fault) 
         FaultKind::UnknownMember { .. } => origins.of(&path).key(),
         _ => origins.of(&path),
     };
-    let diagnostic = Diagnostic::error("B402", format!("{operation} would be refused: {fault}")).at(place);
+    let what = fault.message.split_once("; did you mean").map_or(fault.message.as_str(), |(what, _)| what);
+    let member = path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
+    let message = match &fault.kind {
+        FaultKind::UnknownMember { name, .. } => {
+            let owner = member.strip_suffix(name).unwrap_or(&member).trim_end_matches('.');
+            let owner = if owner.is_empty() { String::new() } else { format!(" in `{owner}`") };
+            format!("AWS would refuse {operation}: it knows no member `{name}`{owner}")
+        }
+        _ if member.is_empty() => format!("AWS would refuse {operation}: {what}"),
+        _ => format!("AWS would refuse {operation}: `{member}`: {what}"),
+    };
+    let diagnostic = Diagnostic::error("B402", message).at(place);
     match &fault.kind {
+        FaultKind::WrongType { found: "null", .. } => diagnostic.help("write a value, or remove the key"),
         FaultKind::UnknownMember { nearest: Some(near), .. } => diagnostic.help(format!("did you mean `{near}`?")),
         FaultKind::UnknownMember { .. } => {
             diagnostic.help(format!("see the members of {operation} in the ECS API reference"))

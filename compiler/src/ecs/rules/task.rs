@@ -32,22 +32,19 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
 fn names(subject: &Subject<'_>, report: &mut Report) {
     let desired = subject.desired;
     for (what, name) in [("service", &desired.service_name), ("task-definition family", &desired.family)] {
-        if is_ecs_name(name) {
+        // What the names are made of was judged where it was read: only their length is left.
+        if name.len() <= 255 {
             continue;
         }
-        let why = if name.len() > 255 {
-            format!("`{name}` has {} characters and cannot be the name of a {what}", name.len())
-        } else {
-            format!("`{name}` cannot be the name of a {what}")
-        };
+        let why = format!("the name of the {what} would have {} characters", name.len());
         report.push(
             subject
                 .error("B401", why, crate::diagnostics::Place::model(["components", &desired.component]).key())
-                .help("it is made of project and component: ECS names have 1 to 255 letters, digits, hyphens and underscores (no dots)"),
+                .help("it is made of cluster, project and component: ECS names have up to 255 characters"),
         );
         return;
     }
-    for (name, _) in subject.containers().filter(|(name, _)| !is_ecs_name(name)) {
+    for (name, _) in subject.containers().filter(|(name, _)| *name != desired.component && !is_ecs_name(name)) {
         report.push(
             subject
                 .error(
@@ -148,15 +145,17 @@ fn containers(subject: &Subject<'_>, report: &mut Report) {
                 .error(
                     "B407",
                     format!("the task has {} containers; ECS takes at most {MAX_CONTAINERS}", all.len()),
-                    subject.in_task(["containerDefinitions"]),
+                    crate::diagnostics::Place::model(["components", &subject.desired.component, "containers"]).key(),
                 )
                 .help("split the component into several"),
         );
     }
-    if !all.is_empty() && !all.iter().any(|c| flag(c, "essential").unwrap_or(true)) {
+    if let Some((first, _)) = subject.containers().next()
+        && !all.iter().any(|c| flag(c, "essential").unwrap_or(true))
+    {
         report.push(
             subject
-                .error("B407", "no container of the task is essential", subject.in_task(["containerDefinitions"]))
+                .error("B407", "no container of the task is essential", subject.in_container(first, ["essential"]))
                 .help("the task would never be seen as stopped: let at least one container be essential"),
         );
     }
@@ -212,19 +211,22 @@ fn dependencies(subject: &Subject<'_>, report: &mut Report) {
     }
     for cycle in tarjan_scc(&graph) {
         let looped = cycle.len() > 1 || cycle.first().is_some_and(|n| graph.contains_edge(n, n));
-        if looped && let Some(first) = cycle.iter().min() {
-            let mut names = cycle.clone();
-            names.sort_unstable();
-            report.push(
-                subject
-                    .error(
-                        "B408",
-                        format!("containers depend on each other in a circle: {}", names.join(", ")),
-                        subject.in_container(first, ["dependsOn"]),
-                    )
-                    .help("remove one of the dependencies"),
-            );
+        if !looped {
+            continue;
         }
+        let mut names = cycle.clone();
+        names.sort_unstable();
+        let path = crate::meaning::uses::walk(&graph, &names);
+        let shown: Vec<&str> = path.iter().copied().chain([path[0]]).collect();
+        let mut diagnostic = subject.error(
+            "B408",
+            format!("containers depend on each other in a circle: {}", shown.join(" → ")),
+            subject.in_container(shown[0], ["dependsOn", shown[1]]),
+        );
+        for pair in shown.windows(2).skip(1) {
+            diagnostic = diagnostic.related(subject.in_container(pair[0], ["dependsOn", pair[1]]), "and here");
+        }
+        report.push(diagnostic.help("remove one of the dependencies"));
     }
 }
 

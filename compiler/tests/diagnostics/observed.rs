@@ -1,0 +1,147 @@
+//! What stands against the target as it was observed.
+
+use serde_json::json;
+
+use crate::case::{Case, case};
+use crate::support::{Input, World, env, raw_service, web, web_with};
+
+#[test]
+fn observed() {
+    crate::check("observed", table());
+}
+
+const ENV: &str = "plugin_config: {ec2-ecs: {region: us-east-1}}\n";
+
+/// The world in which this model runs.
+fn running(model: &str) -> World {
+    running_in(model, ENV)
+}
+
+fn running_in(model: &str, environment: &str) -> World {
+    let world = World::new();
+    let plan = Input::new(model, environment).world(world.clone()).plan();
+    world.apply(&plan)
+}
+
+fn tagged(tags: serde_json::Value) -> World {
+    running(&web("")).service("shop_web", |s| s["tags"] = tags)
+}
+
+pub fn table() -> Vec<Case> {
+    let plain = || running(&web(""));
+    let newer = || web("").replace("nginx:1.27", "nginx:1.28");
+    let crowded = |memory: u64| {
+        World::new().with(|w| w.instances = (0..2).map(|n| crate::support::instance(n, 1024, memory, &[])).collect())
+    };
+    let two = web("") + "  back:\n    image: back:1\n    plugin: {ec2-ecs: {mem: 128}}\n";
+    let fixed = web("replicas: 2\nprovides: {ports: [80]}")
+        + "gateways:\n  door:\n    type: host_port\n    exposes: {port: 8080, target_port: 80}\n    target: [web]\n";
+    vec![
+        case("B434", "too many tasks").model(web("replicas: 20"), web("replicas: 2")).world(crowded(512)),
+        case("B434", "too much memory")
+            .model(web_with("mem: 600, mem_reserve: 520", ""), web_with("mem: 600, mem_reserve: 512", ""))
+            .world(crowded(512)),
+        case("B434", "host port is taken").with_model(fixed.clone()).worlds(
+            World::new().with(|w| {
+                w.instances =
+                    (0..3).map(|n| crate::support::instance(n, 1024, 512, if n > 0 { &[8080] } else { &[] })).collect()
+            }),
+            World::new().with(|w| w.instances.truncate(2)),
+        ),
+        case("B434", "no room to replace").model(fixed.replace("nginx:1.27", "nginx:1.28"), fixed.clone()).world(
+            running(&fixed)
+                .with(|w| w.instances = (0..2).map(|n| crate::support::instance(n, 1024, 512, &[8080])).collect()),
+        ),
+        case("B434", "capacity providers may add instances")
+            .with_model(web("replicas: 20"))
+            .worlds(crowded(512).with(|w| w.cluster["capacityProviders"] = json!(["fast"])), crowded(4096))
+            .warning(),
+        case("B501", "of another project").worlds(
+            tagged(json!([{"key": "belay:project", "value": "other"}])),
+            tagged(json!([{"key": "skopos:project", "value": "shop"}])),
+        ),
+        case("B501", "nobody's").worlds(tagged(json!([])), plain()),
+        case("B502", "express service")
+            .worlds(plain().service("shop_web", |s| s["resourceManagementType"] = json!("ECS")), plain()),
+        case("B503", "two deployments").worlds(
+            plain().service("shop_web", |s| {
+                let mut old = s["deployments"][0].clone();
+                old["status"] = json!("ACTIVE");
+                s["deployments"].as_array_mut().expect("a list").push(old);
+            }),
+            plain(),
+        ),
+        case("B503", "rollout in progress").worlds(
+            plain().service("shop_web", |s| s["deployments"][0]["rolloutState"] = json!("IN_PROGRESS")),
+            plain(),
+        ),
+        case("B503", "of an orphan").worlds(
+            running(&two).service("shop_back", |s| s["deployments"][0]["rolloutState"] = json!("IN_PROGRESS")),
+            running(&two),
+        ),
+        case("B504", "draining").worlds(
+            plain().service("shop_web", |s| s["status"] = json!("DRAINING")),
+            plain().service("shop_web", |s| s["status"] = json!("INACTIVE")),
+        ),
+        case("B505", "region")
+            .env("plugin_config: {ec2-ecs: {region: eu-west-1}}\n", "plugin_config: {ec2-ecs: {region: us-east-1}}\n")
+            .world(World::new()),
+        case("B505", "account")
+            .env(
+                env("cluster: arn:aws:ecs:us-east-1:999999999999:cluster/default"),
+                env("cluster: arn:aws:ecs:us-east-1:123456789012:cluster/default"),
+            )
+            .world(World::new()),
+        case("B505", "project").world(World::new()).stale(|o| o.scope.project = "other".to_owned()),
+        case("B505", "cluster").world(World::new()).stale(|o| {
+            if let Some(ecs) = &mut o.scope.ecs {
+                ecs.cluster = "other".to_owned();
+            }
+        }),
+        case("B506", "left alone")
+            .model(
+                web("") + "lifecycle: {teardown_orphans: never}\n",
+                web("") + "lifecycle: {teardown_orphans: after}\n",
+            )
+            .world(running(&two))
+            .warning(),
+        case("B510", "no cluster").worlds(World::new().with(|w| w.cluster = json!(null)), World::new()),
+        case("B510", "inactive cluster")
+            .worlds(World::new().with(|w| w.cluster["status"] = json!("INACTIVE")), World::new()),
+        case("B520", "registry says no")
+            .worlds(
+                World::new().with(|w| {
+                    w.images.insert(
+                        "nginx:1.27".to_owned(),
+                        Err("denied: requested access to the resource is denied".to_owned()),
+                    );
+                }),
+                World::new(),
+            )
+            .warning(),
+        case("B521", "image added since").model(newer(), newer()).worlds(
+            World::new().with(|w| {
+                w.unseen.insert("nginx:1.28".to_owned());
+            }),
+            World::new(),
+        ),
+        case("B530", "launch type")
+            .model(raw_service("launchType: EXTERNAL"), raw_service("launchType: EC2"))
+            .world(running(&raw_service("launchType: EC2"))),
+        case("B530", "scheduling strategy")
+            .model(raw_service("schedulingStrategy: DAEMON"), raw_service("schedulingStrategy: REPLICA"))
+            .world(running(&raw_service("schedulingStrategy: REPLICA"))),
+        case("B530", "role")
+            .with_model(web("provides: {ports: [80]}") + crate::support::FRONT)
+            .env(env("lb:\n  front: {name: front, role: ecsServiceRole}"), env("lb:\n  front: {name: front}"))
+            .world({
+                let world = World::new().group("front", "instance");
+                let model = web("provides: {ports: [80]}") + crate::support::FRONT;
+                let plan = Input::new(&model, &env("lb: {front: front}")).world(world.clone()).plan();
+                world.apply(&plan)
+            }),
+        case("B530", "daemon back to replicas")
+            .model(raw_service("schedulingStrategy: REPLICA"), raw_service("schedulingStrategy: DAEMON"))
+            .world(running(&raw_service("schedulingStrategy: DAEMON"))),
+    ]
+}
