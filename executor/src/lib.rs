@@ -7,6 +7,7 @@ pub mod lock;
 pub mod observe;
 pub mod progress;
 pub mod run;
+pub mod simulator;
 pub mod time;
 
 /// Bytes as lower-case hex digits.

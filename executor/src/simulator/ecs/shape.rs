@@ -1,0 +1,142 @@
+//! What the scheduler needs to know of a task definition.
+
+use serde_json::{Map, Value};
+
+use super::super::request::{items, number, short, text};
+use super::super::world::{TaskDefinition, World};
+
+/// A task definition as the scheduler sees it.
+#[derive(Debug, Clone)]
+pub(super) struct TaskShape {
+    pub(super) cpu: u64,
+    pub(super) memory: u64,
+    pub(super) network_mode: String,
+    pub(super) containers: Vec<ContainerShape>,
+    pub(super) constraints: Vec<Value>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ContainerShape {
+    pub(super) name: String,
+    pub(super) image: String,
+    pub(super) essential: bool,
+    pub(super) ports: Vec<PortShape>,
+    pub(super) stop_timeout: Option<u64>,
+    pub(super) health_check: Option<CheckShape>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PortShape {
+    pub(super) container: u64,
+    /// 0: any free one.
+    pub(super) host: u64,
+    pub(super) protocol: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CheckShape {
+    pub(super) interval: u64,
+    pub(super) retries: u64,
+    pub(super) start_period: u64,
+}
+
+/// CPU units or MiB of a task's `cpu` or `memory`: `512`, `.5 vCPU`, `1 GB`.
+pub(super) fn amount(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if let Ok(plain) = text.parse() {
+        return Some(plain);
+    }
+    let lower = text.to_lowercase();
+    let amount = ["vcpu", "gb"].into_iter().find_map(|unit| lower.strip_suffix(unit))?.trim();
+    let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let part: u64 = match part.len() {
+        0 => 0,
+        digits @ 1..=4 => part.parse::<u64>().ok()? * 1024 / 10_u64.pow(u32::try_from(digits).ok()?),
+        _ => return None,
+    };
+    Some(whole * 1024 + part)
+}
+
+impl TaskShape {
+    pub(super) fn of(content: &Map<String, Value>) -> Self {
+        let list = |member: &str| content.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let definitions = list("containerDefinitions");
+        let sum = |one: &dyn Fn(&Value) -> u64| definitions.iter().map(one).sum::<u64>();
+        let reserved = |c: &Value| number(c, "memoryReservation").or_else(|| number(c, "memory")).unwrap_or(0);
+        let whole = |member: &str| content.get(member).and_then(Value::as_str).and_then(amount);
+        Self {
+            cpu: whole("cpu").unwrap_or_else(|| sum(&|c| number(c, "cpu").unwrap_or(0))),
+            memory: whole("memory").unwrap_or_else(|| sum(&reserved)),
+            network_mode: content.get("networkMode").and_then(Value::as_str).unwrap_or("bridge").to_owned(),
+            containers: definitions.iter().map(ContainerShape::of).collect(),
+            constraints: list("placementConstraints").to_vec(),
+        }
+    }
+
+    /// Whether a container has a mapping of that port.
+    pub(super) fn maps_port(&self, container: &str, port: u64) -> bool {
+        self.containers.iter().any(|c| c.name == container && c.ports.iter().any(|p| p.container == port))
+    }
+
+    /// Seconds that the task's containers may take to stop.
+    pub(super) fn stop_seconds(&self, default: u64) -> u64 {
+        self.containers.iter().map(|c| c.stop_timeout.unwrap_or(default)).max().unwrap_or(default)
+    }
+}
+
+impl ContainerShape {
+    fn of(definition: &Value) -> Self {
+        let member = |name: &str| text(definition, name).unwrap_or_default().to_owned();
+        let port = |mapping: &Value| PortShape {
+            container: number(mapping, "containerPort").unwrap_or(0),
+            host: number(mapping, "hostPort").unwrap_or(0),
+            protocol: text(mapping, "protocol").unwrap_or("tcp").to_owned(),
+        };
+        let check = |check: &Value| CheckShape {
+            interval: number(check, "interval").unwrap_or(30),
+            retries: number(check, "retries").unwrap_or(3),
+            start_period: number(check, "startPeriod").unwrap_or(0),
+        };
+        Self {
+            name: member("name"),
+            image: member("image"),
+            essential: definition.get("essential").and_then(Value::as_bool).unwrap_or(true),
+            ports: items(definition, "portMappings").iter().map(port).collect(),
+            stop_timeout: number(definition, "stopTimeout"),
+            health_check: definition.get("healthCheck").map(check),
+        }
+    }
+}
+
+/// Family and number of a task definition's ARN or `family:number`.
+pub(super) fn family_and_number(name: &str) -> Option<(&str, u64)> {
+    let (family, number) = short(name).rsplit_once(':')?;
+    Some((family, number.parse().ok()?))
+}
+
+impl World {
+    /// The revision that an ARN or `family:number` names.
+    pub(super) fn task_definition(&self, name: &str) -> Option<&TaskDefinition> {
+        let (family, number) = family_and_number(name)?;
+        self.task_definitions.get(family)?.revisions.get(&number)
+    }
+
+    pub(super) fn task_shape(&self, name: &str) -> Option<TaskShape> {
+        self.task_definition(name).map(|definition| TaskShape::of(&definition.content))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::amount;
+
+    #[test]
+    fn amounts_come_as_numbers_and_as_words() {
+        let known = [("512", 512), ("1 vCPU", 1024), (".5 vCPU", 512), ("0.25 vcpu", 256), ("2GB", 2048)];
+        for (text, expected) in known {
+            assert_eq!(amount(text), Some(expected), "{text}");
+        }
+        assert_eq!(amount("much"), None);
+    }
+}

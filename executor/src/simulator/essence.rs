@@ -1,0 +1,135 @@
+//! What a world is about, for "is this the initial state again?".
+//!
+//! Invariant: two worlds have the same essence when they differ only in ids, revision numbers of equal content, events,
+//! inactive objects, times, the log and the counters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::world::{ServiceStatus, TargetState, Task, TaskDefinitionStatus, TaskStatus, World};
+
+/// A world without what does not count.
+#[must_use]
+pub fn essence(world: &World) -> Value {
+    json!({
+        "clusters": world.clusters,
+        "containerInstances": world.container_instances.values().map(|i| {
+            json!({"ec2InstanceId": i.ec2_instance_id, "status": i.status, "attributes": i.attributes, "tags": i.tags})
+        }).collect::<Value>(),
+        "taskDefinitions": task_definitions(world),
+        "services": services(world),
+        "tasks": own_tasks(world),
+        "targetGroups": world.target_groups.iter().map(|(name, group)| {
+            let mut shown = json!(group);
+            shown["targets"] = targets(world, &group.targets);
+            (name.clone(), shown)
+        }).collect::<BTreeMap<_, _>>(),
+        "classicLoadBalancers": world.classic_load_balancers.iter().map(|(name, balancer)| {
+            let mut shown = json!(balancer);
+            shown["targets"] = targets(world, &balancer.targets);
+            (name.clone(), shown)
+        }).collect::<BTreeMap<_, _>>(),
+        "loadBalancers": load_balancers(world),
+    })
+}
+
+/// What a task definition's ARN stands for.
+fn content(world: &World, arn: &str) -> Value {
+    let name = arn.rsplit('/').next().unwrap_or(arn);
+    let found = name.rsplit_once(':').and_then(|(family, number)| {
+        let definition = world.task_definitions.get(family)?.revisions.get(&number.parse().ok()?)?;
+        Some(json!({"family": family, "content": definition.content}))
+    });
+    found.unwrap_or_else(|| arn.into())
+}
+
+/// The distinct contents of each family's active revisions.
+fn task_definitions(world: &World) -> BTreeMap<&str, BTreeSet<String>> {
+    let families = world.task_definitions.iter().map(|(name, family)| {
+        let active = family.revisions.values().filter(|d| d.status == TaskDefinitionStatus::Active);
+        (name.as_str(), active.map(|d| Value::Object(d.content.clone()).to_string()).collect::<BTreeSet<_>>())
+    });
+    families.filter(|(_, contents)| !contents.is_empty()).collect()
+}
+
+fn with_content(world: &World, settings: &Map<String, Value>) -> Value {
+    let mut shown = settings.clone();
+    if let Some(definition) = shown.get_mut("taskDefinition") {
+        *definition = content(world, definition.as_str().unwrap_or_default());
+    }
+    Value::Object(shown)
+}
+
+fn services(world: &World) -> BTreeMap<&str, Value> {
+    let live = world.services.iter().filter(|(_, service)| service.status != ServiceStatus::Inactive);
+    live.map(|(key, service)| {
+        let shown = json!({
+            "status": service.status,
+            "wanted": with_content(world, &service.wanted),
+            "tags": service.tags,
+            "inFlight": service.deployments.len() != 1 || !service.steady,
+            "running": running(world, world.tasks.of_service(key).map(|(_, task)| task)),
+        });
+        (key.as_str(), shown)
+    })
+    .collect()
+}
+
+/// How many tasks run of each content with its image digests.
+fn running<'w>(world: &World, tasks: impl Iterator<Item = &'w Task>) -> Vec<Value> {
+    let mut kinds: BTreeMap<String, (Value, u64)> = BTreeMap::new();
+    for task in tasks.filter(|task| !task.stopping && task.last_status != TaskStatus::Stopped) {
+        let images: BTreeMap<&str, &Option<String>> =
+            task.containers.iter().map(|c| (c.name.as_str(), &c.image_digest)).collect();
+        let kind = json!({
+            "taskDefinition": content(world, &task.task_definition),
+            "images": images,
+            "healthy": task.healthy_since.is_some(),
+            "status": task.last_status,
+        });
+        kinds.entry(kind.to_string()).or_insert((kind, 0)).1 += 1;
+    }
+    kinds
+        .into_values()
+        .map(|(mut kind, count)| {
+            kind["count"] = count.into();
+            kind
+        })
+        .collect()
+}
+
+/// Tasks that no service started.
+fn own_tasks(world: &World) -> Vec<Value> {
+    running(world, world.tasks.iter().map(|(_, task)| task).filter(|task| task.service.is_none()))
+}
+
+/// How many targets of each state belong to tasks of each group; others one by one.
+fn targets(world: &World, targets: &[super::world::Target]) -> Value {
+    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    for target in targets.iter().filter(|target| target.state != TargetState::Draining) {
+        let owner = target.task.as_ref().and_then(|id| world.tasks.get(id));
+        let whose = owner.map_or_else(|| format!("{}:{}", target.id, target.port), |task| task.group.clone());
+        *kinds.entry(format!("{whose} {:?}", target.state)).or_default() += 1;
+    }
+    json!(kinds)
+}
+
+/// Listeners and rules by what they do; rules lose their ids, and so a rule that was made again is the same.
+fn load_balancers(world: &World) -> Value {
+    let mut shown = json!(world.load_balancers);
+    for balancer in shown.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for listener in balancer["listeners"].as_array_mut().into_iter().flatten() {
+            let rules = listener["rules"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let mut by_priority: BTreeMap<u64, Value> = BTreeMap::new();
+            for mut rule in rules {
+                if let Some(rule) = rule.as_object_mut() {
+                    rule.remove("arn");
+                }
+                by_priority.insert(rule["priority"].as_u64().unwrap_or(0), rule);
+            }
+            listener["rules"] = by_priority.into_values().collect();
+        }
+    }
+    shown
+}

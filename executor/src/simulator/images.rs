@@ -1,0 +1,85 @@
+//! Registries: what an image reference stands for, and what its containers do.
+
+use sha2::{Digest, Sha256};
+
+use super::world::{Behaviour, World};
+
+/// `sha256:…` of a text.
+pub(super) fn sha256(text: &str) -> String {
+    format!("sha256:{}", crate::hex(&Sha256::digest(text.as_bytes())))
+}
+
+/// An image reference without tag and digest.
+fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    match name.rfind(':') {
+        Some(colon) if !name[colon..].contains('/') => &name[..colon],
+        _ => name,
+    }
+}
+
+impl World {
+    /// What a reference stands for in its registry now; nothing if there is no such image. A reference that holds a
+    /// digest stands for that one.
+    #[must_use]
+    pub fn digest_of(&self, image: &str) -> Option<String> {
+        let settings = self.images.get(image);
+        if settings.is_some_and(|settings| settings.missing) {
+            return None;
+        }
+        if let Some((_, digest)) = image.split_once('@') {
+            return Some(digest.to_owned());
+        }
+        Some(settings.and_then(|settings| settings.digest.clone()).unwrap_or_else(|| sha256(image)))
+    }
+
+    /// What containers of an image do: what is said about the image that has this digest now, or about the reference
+    /// itself if it says nothing of digests.
+    pub(super) fn behaviour_of(&self, image: &str, digest: Option<&str>) -> Behaviour {
+        let Some(digest) = digest else {
+            let reason = format!("failed to resolve ref {image}: not found");
+            return Behaviour::CannotPull { reason: Some(reason) };
+        };
+        if let Some(settings) = self.images.get(image)
+            && (image.contains('@') || settings.digest.as_deref().is_none_or(|known| known == digest))
+        {
+            return settings.behaviour.clone();
+        }
+        self.images
+            .iter()
+            .filter(|(reference, _)| repository(reference) == repository(image))
+            .find(|(reference, _)| self.digest_of(reference).as_deref() == Some(digest))
+            .map(|(_, settings)| settings.behaviour.clone())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::world::Image;
+
+    #[test]
+    fn a_repository_is_what_precedes_tag_and_digest() {
+        for (image, name) in [
+            ("nginx", "nginx"),
+            ("nginx:1.13", "nginx"),
+            ("localhost:5000/shop/web", "localhost:5000/shop/web"),
+            ("localhost:5000/shop/web:2@sha256:00", "localhost:5000/shop/web"),
+        ] {
+            assert_eq!(repository(image), name);
+        }
+    }
+
+    #[test]
+    fn a_pinned_image_behaves_as_its_tag_does() {
+        let mut world = World::default_account();
+        let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
+        world.images.insert("shop/web:2".to_owned(), image);
+        let digest = world.digest_of("shop/web:2").unwrap();
+        let pinned = format!("shop/web@{digest}");
+        assert_eq!(world.behaviour_of(&pinned, Some(&digest)), Behaviour::NeverHealthy);
+        assert_eq!(world.behaviour_of("shop/other:2", Some(&digest)), Behaviour::Healthy);
+        assert_eq!(world.behaviour_of("shop/web:2", Some("sha256:other")), Behaviour::NeverHealthy);
+    }
+}

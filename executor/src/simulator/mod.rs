@@ -1,0 +1,29 @@
+//! A simulated AWS: one account in one region, with a virtual clock, for trying plans out, for rehearsals and for tests.
+//!
+//! Invariants: it knows nothing of plans and of who calls; it is deterministic (no entropy, no wall clock); whatever it
+//! does not model it refuses in words, instead of passing it over.
+
+mod clockwork;
+mod cloud;
+mod ec2;
+mod ecr;
+mod ecs;
+mod elb;
+mod elbv2;
+mod errors;
+mod essence;
+pub mod faults;
+mod file;
+mod images;
+mod request;
+mod sts;
+mod targets;
+mod throttle;
+mod time;
+pub mod world;
+
+pub use cloud::SimulatedCloud;
+pub use essence::essence;
+pub use file::FileError;
+pub use time::Time;
+pub use world::World;

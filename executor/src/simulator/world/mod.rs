@@ -1,0 +1,188 @@
+//! The simulated world: everything that a simulated AWS account holds, as one JSON document.
+//!
+//! Invariants: what happens next follows from the world alone, so a world that is written and read again goes on
+//! exactly as it would have; ids come from its counters, times from its clock; nothing in it is random.
+
+mod balancing;
+mod default;
+mod ecs;
+mod settings;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use balancing::{
+    ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
+};
+pub use ecs::{
+    Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family, ImageUse,
+    InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
+    ServiceStatus, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus, TaskTimes,
+};
+pub use settings::{Behaviour, Bucket, Image, LogEntry, Outcome, Throttling, Timings};
+pub use table::TaskTable;
+
+use super::time::Time;
+
+/// The version of the world file's format.
+pub const FORMAT: u32 = 1;
+
+/// A simulated AWS account in one region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct World {
+    /// Version of this format; a reader refuses any other than 1.
+    pub format: u32,
+    /// The account's number.
+    pub account: String,
+    /// The AWS partition.
+    #[serde(default = "default_partition")]
+    pub partition: String,
+    /// The region.
+    pub region: String,
+    /// The virtual clock.
+    #[serde(default = "default_now")]
+    pub now: Time,
+    /// How many ids of each kind were given out.
+    #[serde(default)]
+    pub counters: BTreeMap<String, u64>,
+    /// How long things take.
+    #[serde(default)]
+    pub timings: Timings,
+    /// Whether and how calls are throttled.
+    #[serde(default)]
+    pub throttling: Throttling,
+    /// What is special about images, by the reference that names them. Any other image exists and works.
+    #[serde(default)]
+    pub images: BTreeMap<String, Image>,
+    /// VPCs, in the shape that ec2 describes them.
+    #[serde(default)]
+    pub vpcs: Vec<Value>,
+    /// Subnets, in the shape that ec2 describes them.
+    #[serde(default)]
+    pub subnets: Vec<Value>,
+    /// Security groups, in the shape that ec2 describes them.
+    #[serde(default)]
+    pub security_groups: Vec<Value>,
+    /// ECS clusters by name.
+    #[serde(default)]
+    pub clusters: BTreeMap<String, Cluster>,
+    /// Capacity providers of the account by name, in ECS's shape; FARGATE and FARGATE_SPOT always exist.
+    #[serde(default)]
+    pub capacity_providers: BTreeMap<String, Value>,
+    /// Container instances by id.
+    #[serde(default)]
+    pub container_instances: BTreeMap<String, ContainerInstance>,
+    /// Task definitions by family.
+    #[serde(default)]
+    pub task_definitions: BTreeMap<String, Family>,
+    /// ECS services by `CLUSTER/NAME`.
+    #[serde(default)]
+    pub services: BTreeMap<String, Service>,
+    /// Tasks by id; stopped ones stay for an hour.
+    #[serde(default)]
+    pub tasks: TaskTable,
+    /// Classic load balancers by name.
+    #[serde(default)]
+    pub classic_load_balancers: BTreeMap<String, ClassicLoadBalancer>,
+    /// Application and network load balancers by name.
+    #[serde(default)]
+    pub load_balancers: BTreeMap<String, LoadBalancer>,
+    /// Target groups by name.
+    #[serde(default)]
+    pub target_groups: BTreeMap<String, TargetGroup>,
+    /// Every mutating call that was made, in order.
+    #[serde(default)]
+    pub log: Vec<LogEntry>,
+    /// Services that must be looked at again before time goes on. Empty between calls, so never written.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) dirty: BTreeSet<String>,
+}
+
+fn default_partition() -> String {
+    "aws".to_owned()
+}
+
+fn default_now() -> Time {
+    Time::START
+}
+
+impl World {
+    /// An empty account.
+    #[must_use]
+    pub fn empty(account: &str, region: &str) -> Self {
+        Self {
+            format: FORMAT,
+            account: account.to_owned(),
+            partition: default_partition(),
+            region: region.to_owned(),
+            now: Time::START,
+            counters: BTreeMap::new(),
+            timings: Timings::default(),
+            throttling: Throttling::default(),
+            images: BTreeMap::new(),
+            vpcs: Vec::new(),
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            clusters: BTreeMap::new(),
+            capacity_providers: BTreeMap::new(),
+            container_instances: BTreeMap::new(),
+            task_definitions: BTreeMap::new(),
+            services: BTreeMap::new(),
+            tasks: TaskTable::default(),
+            classic_load_balancers: BTreeMap::new(),
+            load_balancers: BTreeMap::new(),
+            target_groups: BTreeMap::new(),
+            log: Vec::new(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
+    /// The next number of a kind of id, from 1.
+    pub(crate) fn count(&mut self, kind: &str) -> u64 {
+        let counter = self.counters.entry(kind.to_owned()).or_insert(0);
+        *counter += 1;
+        *counter
+    }
+
+    /// An id of 32 hexadecimal digits, as tasks have.
+    pub(crate) fn hex_id(&mut self, kind: &str) -> String {
+        format!("{:032x}", self.count(kind))
+    }
+
+    /// An id of 19 digits, as deployments and revisions have.
+    pub(crate) fn long_id(&mut self, kind: &str) -> String {
+        format!("{}", 1_000_000_000_000_000_000 + self.count(kind))
+    }
+
+    /// An id that looks like a UUID, as events have.
+    pub(crate) fn uuid(&mut self, kind: &str) -> String {
+        format!("00000000-0000-4000-8000-{:012x}", self.count(kind))
+    }
+
+    /// The ARN of something in ECS.
+    #[must_use]
+    pub fn ecs_arn(&self, resource: &str) -> String {
+        format!("arn:{}:ecs:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+
+    /// The ARN of something in IAM.
+    pub(crate) fn iam_arn(&self, resource: &str) -> String {
+        format!("arn:{}:iam::{}:{resource}", self.partition, self.account)
+    }
+
+    /// The target group that an ARN names.
+    #[must_use]
+    pub fn target_group(&self, arn: &str) -> Option<&TargetGroup> {
+        self.target_groups.values().find(|group| group.arn == arn)
+    }
+
+    pub(crate) fn target_group_mut(&mut self, arn: &str) -> Option<&mut TargetGroup> {
+        self.target_groups.values_mut().find(|group| group.arn == arn)
+    }
+}

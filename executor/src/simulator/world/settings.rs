@@ -1,0 +1,149 @@
+//! What a user of a simulated world may set: how long things take, how images behave, whether calls are throttled;
+//! and the log of calls that tests count.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::time::Time;
+
+/// How long things take, in seconds. The defaults are AWS's documented ones where AWS documents any, and otherwise
+/// what is usual on a small instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Timings {
+    /// From a change until the service scheduler acts on it.
+    pub schedule_seconds: u64,
+    /// Pulling the images of a task.
+    pub image_pull_seconds: u64,
+    /// From pulled images to RUNNING on a container instance.
+    pub task_start_seconds: u64,
+    /// From pulled images to RUNNING on Fargate, where capacity is provisioned first.
+    pub fargate_start_seconds: u64,
+    /// From RUNNING until a task with neither load balancer nor health check counts as healthy (documented: 40).
+    pub settle_seconds: u64,
+    /// From the stop signal until a container is stopped, when it sets no shorter `stopTimeout` (documented: 30).
+    pub stop_seconds: u64,
+    /// How long stopped tasks remain visible (documented: at least an hour).
+    pub stopped_task_retention_seconds: u64,
+    /// Longest pause between two attempts of a task that keeps failing (documented: 27 minutes).
+    pub longest_back_off_seconds: u64,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            schedule_seconds: 2,
+            image_pull_seconds: 5,
+            task_start_seconds: 10,
+            fargate_start_seconds: 30,
+            settle_seconds: 40,
+            stop_seconds: 30,
+            stopped_task_retention_seconds: 3600,
+            longest_back_off_seconds: 1620,
+        }
+    }
+}
+
+/// What is special about an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Image {
+    /// The digest that the reference has in its registry now. Without it: the SHA-256 of the reference's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The registry has no such image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+    /// What containers of this image do.
+    #[serde(default)]
+    pub behaviour: Behaviour,
+}
+
+/// What the containers of an image do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Behaviour {
+    /// They start, run and pass every health check.
+    #[default]
+    Healthy,
+    /// They exit by themselves.
+    Crash {
+        /// Seconds of running before that; 0: they never reach RUNNING.
+        after_seconds: u64,
+        /// The exit code.
+        exit_code: i64,
+        /// What the container reports, such as `OutOfMemoryError: Container killed due to memory usage`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// They run, but fail every health check.
+    NeverHealthy,
+    /// They need longer.
+    Slow {
+        /// Seconds from pulled image to RUNNING.
+        start_seconds: u64,
+        /// Seconds from RUNNING until health checks pass.
+        healthy_seconds: u64,
+    },
+    /// The image is in the registry but cannot be pulled.
+    CannotPull {
+        /// The runtime's message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+/// Throttling of calls by token buckets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Throttling {
+    /// Whether calls are throttled. Off by default.
+    pub enabled: bool,
+    /// What each bucket holds; one that is not listed is full.
+    pub buckets: BTreeMap<String, Bucket>,
+}
+
+/// The state of a token bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bucket {
+    /// Thousandths of a token.
+    pub milli_tokens: u64,
+    /// When that was so.
+    pub at: Time,
+}
+
+/// One mutating call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogEntry {
+    /// Position in the log, from 1.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: Time,
+    /// The service.
+    pub service: String,
+    /// The operation.
+    pub operation: String,
+    /// What it concerned, in short, such as `default/shop_web`.
+    pub concerns: String,
+    /// Its client token, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Outcome {
+    /// It took effect.
+    Ok,
+    /// It repeated an earlier one and changed nothing.
+    Deduplicated,
+    /// It was refused with that error code.
+    Error(String),
+}
