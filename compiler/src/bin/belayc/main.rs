@@ -3,6 +3,8 @@
 //! Invariants: plans and JSON go to standard output, everything for people to standard error; a file is written whole or
 //! not at all; the exit code says what happened (see [`Exit`]).
 
+#![allow(clippy::disallowed_methods, reason = "the program reads and writes what the library may not")]
+
 mod args;
 mod commands;
 mod files;
