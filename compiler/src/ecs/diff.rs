@@ -1,5 +1,7 @@
 //! What changes: wanted state against observed state, member by member, each with the place that asks for it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use belay_schemas::plan::Why;
 use serde_json::{Value, json};
 
@@ -154,7 +156,10 @@ pub fn compare(
 ) -> Difference {
     let mut difference = Difference::default();
     match text(service, "taskDefinition").and_then(|arn| facts.definition(arn)) {
-        Some(running) => difference.task = task_changes(facts, desired, service, running),
+        Some(running) => {
+            difference.task = task_changes(facts, desired, service, running);
+            tag_changes(context, &desired.task, running.tags, &desired.task_origins, &mut difference.task);
+        }
         None => {
             // Without its content, the only safe answer is to replace it.
             let from = service.get("taskDefinition").cloned().unwrap_or_default();
@@ -172,11 +177,20 @@ pub fn compare(
             continue;
         }
         let mut changes = Vec::new();
-        descend(&pointer::join("", member.name), &from, &to, &mut |path, from, to| {
+        let top = pointer::join("", member.name);
+        // A default was left out to compare; to people it is a value like any other.
+        let default = default_of(member.name);
+        let shown = |value: &Value, whole: Option<&Value>, path: &str| match value {
+            Value::Null => {
+                whole.or(default.as_ref()).and_then(|w| w.pointer(&path[top.len()..])).cloned().unwrap_or_default()
+            }
+            value => value.clone(),
+        };
+        descend(&top, &from, &to, &mut |path, from, to| {
             changes.push(Change {
                 path: path.to_owned(),
-                from: from.clone(),
-                to: to.clone(),
+                from: shown(from, running, path),
+                to: shown(to, wanted, path),
                 place: desired.service_origins.of(path),
             });
         });
@@ -196,6 +210,7 @@ pub fn compare(
         }
     }
     compare_role(desired, service, report);
+    compare_service_tags(context, desired, service, report);
     let count = number(service, "desiredCount").unwrap_or_default();
     if desired.desired_count().is_some_and(|wanted| wanted != count) {
         difference.scale_from = Some(count);
@@ -250,6 +265,44 @@ fn compare_role(desired: &Desired, service: &Value, report: &mut Report) {
     };
     if !same {
         refuse(desired, "role", Some(&json!(running)), Some(&json!(wanted)), report);
+    }
+}
+
+/// Tags that are neither ours nor AWS's.
+fn tag_changes(
+    context: Context<'_>,
+    wanted: &Value,
+    running: &[Value],
+    origins: &super::origin::Origins,
+    changes: &mut Vec<Change>,
+) {
+    let ours = context.tag("");
+    let tags = |list: &[Value]| -> BTreeMap<String, Value> {
+        list.iter()
+            .filter_map(|t| Some((text(t, "key")?.to_owned(), t.get("value").cloned().unwrap_or_default())))
+            .filter(|(key, _)| !key.starts_with(&ours) && !key.starts_with("aws:") && !key.starts_with("skopos:"))
+            .collect()
+    };
+    let (from, to) = (tags(running), tags(items(wanted, "tags")));
+    let keys: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    for key in keys.into_iter().filter(|key| from.get(*key) != to.get(*key)) {
+        let path = pointer::pointer(["tags", key]);
+        let value = |side: &BTreeMap<String, Value>| side.get(key).cloned().unwrap_or_default();
+        changes.push(Change { from: value(&from), to: value(&to), place: origins.of(&path), path });
+    }
+}
+
+/// Tags of a service are given when it is created; what differs later is told, not changed.
+fn compare_service_tags(context: Context<'_>, desired: &Desired, service: &Value, report: &mut Report) {
+    let mut changes = Vec::new();
+    tag_changes(context, &desired.service, items(service, "tags"), &desired.service_origins, &mut changes);
+    for change in changes.iter().filter(|c| !c.to.is_null()) {
+        let key = change.path.trim_start_matches("/tags/");
+        report.push(
+            Diagnostic::warning("B360", format!("the tag `{key}` of the running service `{}` stays as it is", desired.service_name))
+                .at(change.place.clone())
+                .help("this version of Belay tags a service when it creates it: change the tag by hand with `aws ecs tag-resource`"),
+        );
     }
 }
 

@@ -31,26 +31,33 @@ pub fn table() -> Vec<Case> {
     let plain = || running(&web(""));
     let newer = || web("").replace("nginx:1.27", "nginx:1.28");
     let crowded = |memory: u64| {
-        World::new().with(|w| w.instances = (0..2).map(|n| crate::support::instance(n, 1024, memory, &[])).collect())
+        World::new()
+            .with(|w| w.instances = (0..2).map(|n| crate::support::world::instance(n, 1024, memory, &[])).collect())
     };
     let two = web("") + "  back:\n    image: back:1\n    plugin: {ec2-ecs: {mem: 128}}\n";
     let fixed = web("replicas: 2\nprovides: {ports: [80]}")
         + "gateways:\n  door:\n    type: host_port\n    exposes: {port: 8080, target_port: 80}\n    target: [web]\n";
     vec![
+        case("B360", "other tag of a running service")
+            .model(raw_service("tags: [{key: team, value: b}]"), raw_service("tags: [{key: team, value: a}]"))
+            .world(running(&raw_service("tags: [{key: team, value: a}]")))
+            .warning(),
         case("B434", "too many tasks").model(web("replicas: 20"), web("replicas: 2")).world(crowded(512)),
         case("B434", "too much memory")
             .model(web_with("mem: 600, mem_reserve: 520", ""), web_with("mem: 600, mem_reserve: 512", ""))
             .world(crowded(512)),
         case("B434", "host port is taken").with_model(fixed.clone()).worlds(
             World::new().with(|w| {
-                w.instances =
-                    (0..3).map(|n| crate::support::instance(n, 1024, 512, if n > 0 { &[8080] } else { &[] })).collect()
+                w.instances = (0..3)
+                    .map(|n| crate::support::world::instance(n, 1024, 512, if n > 0 { &[8080] } else { &[] }))
+                    .collect()
             }),
             World::new().with(|w| w.instances.truncate(2)),
         ),
         case("B434", "no room to replace").model(fixed.replace("nginx:1.27", "nginx:1.28"), fixed.clone()).world(
-            running(&fixed)
-                .with(|w| w.instances = (0..2).map(|n| crate::support::instance(n, 1024, 512, &[8080])).collect()),
+            running(&fixed).with(|w| {
+                w.instances = (0..2).map(|n| crate::support::world::instance(n, 1024, 512, &[8080])).collect()
+            }),
         ),
         case("B434", "capacity providers may add instances")
             .with_model(web("replicas: 20"))

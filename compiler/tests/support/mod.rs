@@ -1,9 +1,9 @@
 //! What the tests of rules and plans share: inputs as texts, an observed target in AWS's shapes, and a compilation.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-mod world;
+pub mod world;
 
-pub use world::{World, digest, group_arn, instance};
+pub use world::{World, digest, group_arn};
 
 use belay_compiler::compile::{Options, compile, scope};
 use belay_compiler::diagnostics::{Report, SourceFile, human};

@@ -234,6 +234,8 @@ impl World {
     /// The service has come to rest with what it was given.
     fn deploy(&mut self, name: &str, input: &Value) -> Value {
         let number = self.revisions.len() + 1;
+        let before = self.services[name]["currentServiceRevisions"][0]["arn"].as_str();
+        let before = before.and_then(|arn| self.revisions.get(arn)).cloned().unwrap_or_default();
         let service = self.services.get_mut(name).expect("a service");
         fill(&mut service["deploymentConfiguration"], &json!({"strategy": "ROLLING", "bakeTimeInMinutes": 0}));
         service["runningCount"] = service["desiredCount"].clone();
@@ -259,7 +261,7 @@ impl World {
             .collect();
         let mut made = json!({"serviceRevisionArn": revision, "taskDefinition": task, "containerImages": images});
         for member in ["serviceConnectConfiguration", "volumeConfigurations"] {
-            if let Some(value) = input.get(member) {
+            if let Some(value) = input.get(member).or(before.get(member)) {
                 made[member] = value.clone();
             }
         }

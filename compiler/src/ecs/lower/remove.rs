@@ -10,7 +10,7 @@ use crate::ecs::facts::{Facts, owner};
 use crate::ecs::json::{items, revision, text};
 use crate::ecs::ownership::Orphan;
 
-use super::component::Lowered;
+use super::component::{Lowered, tasks};
 use super::create::service_deleted;
 use super::draft::{
     Draft, describe_service, describe_service_tags, ecs, guard_after, guard_at_start, node, probe, when,
@@ -67,7 +67,7 @@ pub fn scale_down(context: Context<'_>, orphan: &Orphan<'_>, why: &Why, draft: &
         format!("{id}.undone"),
         component,
         Phase::Undo,
-        format!("wait until {count} of {service} run again"),
+        format!("wait until {} of {service} run again", tasks(count)),
         waits::at_count(&subject, count, timing::restoring(context, pace, count)),
     );
     let untouched = when("it still has its old count", read(), &format!("services[0].desiredCount == `{count}`"), []);

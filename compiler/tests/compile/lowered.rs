@@ -1,0 +1,217 @@
+//! How single settings come out as API inputs.
+
+use serde_json::{Value, json};
+
+use crate::listing::{compiled, inputs, shown};
+use crate::support::{ENVIRONMENT, FRONT, Input, World, env, raw_service, raw_task, web, web_with};
+
+fn input(model: &str, environment: &str) -> Input {
+    Input::new(model, environment).world(World::new())
+}
+
+fn task(input: &Input) -> Value {
+    inputs(&compiled(input), "RegisterTaskDefinition").remove(0)
+}
+
+fn service(input: &Input) -> Value {
+    inputs(&compiled(input), "CreateService").remove(0)
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("JSON")
+}
+
+#[test]
+fn volumes() {
+    let model = web(
+        "volumes:\n  scratch: {path: /tmp/scratch}\n  logs: {path: /var/log, read_only: true}\n  data: {path: /data}\n  nothing: {path: /nothing}",
+    );
+    let environment =
+        env("volumes:\n  scratch: {}\n  nothing:\n  logs: {from: /srv/logs}\n  data: {from: shop-data}\n  unused: {}");
+    let task = task(&input(&model, &environment));
+    let main = &task["containerDefinitions"][0]["mountPoints"];
+    shown("volumes", &format!("{}\n{}", pretty(&task["volumes"]), pretty(main)));
+}
+
+#[test]
+fn variables_are_kept_as_they_are_written() {
+    let model = web(
+        "env: {A: 1.10, B: true, C: 0x10, D: 007, E: 1e3, F: \"\", G: text, H: 2026-11-20}\nlabels: {tier: 1.0, on: yes}",
+    );
+    let main = &task(&input(&model, ENVIRONMENT))["containerDefinitions"][0];
+    assert_eq!(
+        main["environment"],
+        json!([
+            {"name": "A", "value": "1.10"}, {"name": "B", "value": "true"}, {"name": "C", "value": "0x10"},
+            {"name": "D", "value": "007"}, {"name": "E", "value": "1e3"}, {"name": "F", "value": ""},
+            {"name": "G", "value": "text"}, {"name": "H", "value": "2026-11-20"}
+        ])
+    );
+    assert_eq!(main["dockerLabels"], json!({"tier": "1.0", "on": "yes"}));
+}
+
+#[test]
+fn arguments_of_the_plugin_win_over_the_components() {
+    let both = web_with("mem: 128, command: [/bin/serve], args: [--port, 80]", "args: [--quiet]");
+    let main = &task(&input(&both, ENVIRONMENT))["containerDefinitions"][0];
+    assert_eq!((&main["entryPoint"], &main["command"]), (&json!(["/bin/serve"]), &json!(["--port", "80"])));
+    let main = &task(&input(&web("args: [--quiet, 1.50]"), ENVIRONMENT))["containerDefinitions"][0];
+    assert_eq!((main.get("entryPoint"), &main["command"]), (None, &json!(["--quiet", "1.50"])));
+    let none = web_with("mem: 128, args: []", "args: [--quiet]");
+    assert_eq!(task(&input(&none, ENVIRONMENT))["containerDefinitions"][0].get("command"), None);
+}
+
+#[test]
+fn raw_blocks_win_everywhere() {
+    let model = "components:
+  web:
+    image: nginx:1.27
+    replicas: 2
+    provides: {ports: [80]}
+    env: {A: from-env}
+    containers:
+      side:
+        image: side:1
+        mem: 64
+        cpu: 10
+        raw: {cpu: 20, user: nobody, ulimits: [{name: nofile, softLimit: 1, hardLimit: 2}]}
+    plugin:
+      ec2-ecs:
+        mem: 128
+        cpu: 10
+        role: from-role
+        network_mode: bridge
+        raw:
+          task_definition:
+            taskRoleArn: arn:aws:iam::123456789012:role/from-raw
+            cpu: 1 vCPU
+            tags: [{key: team, value: web}]
+            containerDefinitions:
+              cpu: 15
+              stopTimeout: 10
+              linuxParameters: {initProcessEnabled: true}
+              environment: [{name: B, value: from-raw}]
+          service:
+            desiredCount: 3
+            deploymentConfiguration: {minimumHealthyPercent: 50}
+            propagateTags: SERVICE
+            tags: [{key: team, value: web}]
+"
+    .to_owned()
+        + FRONT
+        + "    plugin: {ec2-ecs: {raw: {containerPort: 80}}}\n";
+    let input = Input::new(&model, &env("lb: {front: front}")).world(World::new().group("front", "instance"));
+    let plan = compiled(&input);
+    let task = inputs(&plan, "RegisterTaskDefinition").remove(0);
+    let service = inputs(&plan, "CreateService").remove(0);
+    shown("raw-blocks", &format!("{}\n{}", pretty(&task), pretty(&service)));
+}
+
+#[test]
+fn a_singleton_stops_before_it_starts() {
+    let service = service(&input(&web("singleton: true"), ENVIRONMENT));
+    assert_eq!(service["desiredCount"], 1);
+    assert_eq!(service["deploymentConfiguration"]["maximumPercent"], 100);
+    assert_eq!(service["deploymentConfiguration"]["minimumHealthyPercent"], 0);
+    assert_eq!(service["availabilityZoneRebalancing"], "DISABLED");
+}
+
+#[test]
+fn no_replicas_disable_a_component() {
+    assert_eq!(service(&input(&web("replicas: 0"), ENVIRONMENT))["desiredCount"], 0);
+}
+
+#[test]
+fn a_daemon_has_no_number() {
+    let made = service(&input(&raw_service("schedulingStrategy: DAEMON"), ENVIRONMENT));
+    assert_eq!(made.get("desiredCount"), None);
+    assert_eq!(made["deploymentConfiguration"]["maximumPercent"], 100);
+    assert_eq!(made["deploymentConfiguration"]["minimumHealthyPercent"], 0);
+    let half = "schedulingStrategy: DAEMON\ndeploymentConfiguration: {minimumHealthyPercent: 50}";
+    let made = service(&input(&raw_service(half), ENVIRONMENT));
+    assert_eq!(made["deploymentConfiguration"]["minimumHealthyPercent"], 50);
+}
+
+#[test]
+fn sidecars() {
+    let model = web(
+        "volumes: {logs: {path: /var/log}}\ncontainers:\n  router:\n    image: fluent-bit:3.1\n    mem_reserve: 32\n    volumes: {logs: {path: /logs, read_only: true}}\n    depends_on: {web: START}\n    provides: {ports: [2020]}\n  init:\n    image: init:1\n    mem: 16\n    command: [/init]\n    args: [now]\n    env: {A: 1}\n    labels: {b: c}",
+    );
+    let task = task(&input(&model, &env("volumes: {logs: {}}")));
+    shown("sidecars", &pretty(&task["containerDefinitions"]));
+}
+
+#[test]
+fn a_role_is_a_name_until_the_account_is_known() {
+    let model = web_with("mem: 128, role: reader", "");
+    assert_eq!(task(&input(&model, ENVIRONMENT))["taskRoleArn"], "arn:aws:iam::123456789012:role/reader");
+    let unknown = Input::new(&model, ENVIRONMENT).plan();
+    assert_eq!(inputs(&unknown, "RegisterTaskDefinition")[0]["taskRoleArn"], "reader");
+}
+
+#[test]
+fn images_are_pinned() {
+    let model = web("containers: {side: {image: \"registry.example.com:5000/team/side\", mem: 64}}");
+    let outcome = input(&model, ENVIRONMENT).compile();
+    assert_eq!(outcome.codes, ["B419"]);
+    let task = inputs(&outcome.plan.expect("a plan"), "RegisterTaskDefinition").remove(0);
+    let digest = crate::support::digest;
+    assert_eq!(task["containerDefinitions"][0]["image"], format!("nginx@{}", digest("nginx:1.27")));
+    assert_eq!(
+        task["containerDefinitions"][1]["image"],
+        format!("registry.example.com:5000/team/side@{}", digest("registry.example.com:5000/team/side"))
+    );
+}
+
+#[test]
+fn later_environments_win_and_types_are_kept() {
+    let model = "components:
+  web:
+    image: nginx:${tag}
+    replicas: ${n}
+    provides: {ports: [\"${port}\"]}
+    env: {<<: &common {LEVEL: info, ZONE: \"${zone-local}\"}, LEVEL: \"${level:-debug}\", N: \"${n}\"}
+    plugin:
+      ec2-ecs: {mem: \"${{ n * 64 }}\", raw: {service: {enableExecuteCommand: \"${exec}\"}}}
+  back:
+    image: back:1
+    env: *common
+    plugin: {ec2-ecs: {mem: 64}}
+";
+    let mut input = input(model, "vars: {tag: \"1.10\", n: 3, port: 80, level: \"\", exec: false}\n");
+    input.environments.push(
+        "vars: {n: 2, exec: true}\nplugin_config: {ec2-ecs: {region: us-east-1, timeout: 90, update_monitor: 30}}\n"
+            .to_owned(),
+    );
+    let plan = compiled(&input);
+    let task = &inputs(&plan, "RegisterTaskDefinition")[1];
+    let service = &inputs(&plan, "CreateService")[1];
+    shown(
+        "variables",
+        &format!(
+            "{}\n{}\n{}",
+            pretty(&task["containerDefinitions"]),
+            pretty(service),
+            pretty(&inputs(&plan, "RegisterTaskDefinition")[0]["containerDefinitions"][0]["environment"])
+        ),
+    );
+}
+
+#[test]
+fn availability_zones_are_balanced_only_where_aws_can() {
+    let balanced =
+        |block: &str| service(&input(&raw_service(block), ENVIRONMENT))["availabilityZoneRebalancing"] == "ENABLED";
+    assert!(balanced("desiredCount: 2"));
+    assert!(balanced("placementStrategy: [{type: spread, field: \"attribute:ecs.availability-zone\"}]"));
+    assert!(!balanced("placementStrategy: [{type: binpack, field: cpu}]"));
+    assert!(!balanced("desiredCount: 2\ndeploymentConfiguration: {minimumHealthyPercent: 50, maximumPercent: 100}"));
+    assert!(!balanced("availabilityZoneRebalancing: DISABLED"));
+    assert!(!balanced("schedulingStrategy: DAEMON"));
+}
+
+#[test]
+fn a_raw_block_may_replace_a_list() {
+    let model = raw_task("containerDefinitions:\n  portMappings: [{containerPort: 80, name: http, appProtocol: http}]");
+    let main = &task(&input(&model, ENVIRONMENT))["containerDefinitions"][0];
+    assert_eq!(main["portMappings"], json!([{"containerPort": 80, "name": "http", "appProtocol": "http"}]));
+}
