@@ -67,7 +67,7 @@ pub const ALL: [Fixture; 10] = [
 
 /// The new version of the web component never answers its health check.
 fn failing(world: &mut World) {
-    use belay_executor::simulator::{Behaviour, Image};
+    use belay_executor::simulator::world::{Behaviour, Image};
     let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
     world.images.insert("shop/web:2.5.0-broken".to_owned(), image);
 }

@@ -1,8 +1,14 @@
-//! What the tests share: the pipeline in one process, the fixtures, generated inputs, the Python peers.
+//! What the tests share: the pipeline in one process, the fixtures, random and large inputs, the programs, the Python
+//! peers.
 //!
 //! Panics are how tests fail, so this crate may panic.
 
+pub mod apps;
+pub mod binaries;
+pub mod compare;
+pub mod fixtures;
 pub mod generate;
+pub mod pipeline;
 pub mod python;
 pub mod servers;
 pub mod target;

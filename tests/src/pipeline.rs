@@ -48,7 +48,11 @@ impl Inputs {
 
     fn sources(&self) -> Sources {
         let file = |(name, text): &(String, String)| SourceFile::new(name.clone(), text.clone());
-        Sources { model: file(&self.model), environments: self.environments.iter().map(file).collect(), vars: Vec::new() }
+        Sources {
+            model: file(&self.model),
+            environments: self.environments.iter().map(file).collect(),
+            vars: Vec::new(),
+        }
     }
 
     fn options(&self) -> Options {
@@ -132,7 +136,7 @@ pub fn apply_on(
 /// What kept the run from being taken up.
 pub fn resume(cloud: &Arc<SimulatedCloud>, journal: &Path, run: &str) -> Result<RunStatus, RunError> {
     let dir = journal.join("runs").join(run);
-    block_on(run::resume(&dir, None, &[], Setup::quiet(cloud.clone(), cloud.clone())))
+    block_on(run::resume(&dir, &[], None, Setup::quiet(cloud.clone(), cloud.clone())))
 }
 
 /// Takes a run back.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use belay_executor::run::Outcome;
 use belay_executor::simulator::{SimulatedCloud, essence};
 use belay_schemas::plan::{Change, Mode, Plan};
+use belay_tests::compare::assert_same;
 use belay_tests::fixtures::{ALL, End, Fixture};
 use belay_tests::pipeline::{Inputs, apply, rollback};
 
@@ -38,7 +39,7 @@ fn fixtures_are_what_the_programs_print() {
         golden(&dir.join("observed.json"), &belay_schemas::plan::pretty(&observed), &mut wrong);
         golden(&dir.join("plan.json"), &plan.to_json(), &mut wrong);
         golden(&dir.join("plan.txt"), &belay_compiler::show::text(&plan), &mut wrong);
-        insta::assert_snapshot!(format!("warnings-{}", fixture.name), warnings);
+        assert_eq!(warnings, "", "{} gives warnings", fixture.name);
     }
     assert!(
         wrong.is_empty(),
@@ -76,7 +77,7 @@ fn applying_a_fixture_ends_as_it_says_and_then_there_is_nothing_to_do() {
                     "{}: {status:#?}",
                     fixture.name
                 );
-                assert_eq!(essence(&cloud.world()), before, "{}", fixture.name);
+                assert_same(fixture.name, &essence(&cloud.world()), &before);
                 let failures: Vec<String> = status.failures().map(|(node, f)| format!("{node}: {f:?}")).collect();
                 assert!(!failures.is_empty(), "{}: no reason is given", fixture.name);
             }
@@ -84,12 +85,25 @@ fn applying_a_fixture_ends_as_it_says_and_then_there_is_nothing_to_do() {
     }
 }
 
+/// A world's essence in which an image that is named by its tag reads as the bytes that the tag stands for: a service
+/// goes back to a twin of its old revision that names them.
+fn told(world: &belay_executor::simulator::World) -> serde_json::Value {
+    let tagged = "shop/api:stable";
+    let pinned = format!("shop/api@{}", world.digest_of(tagged).unwrap());
+    let mut told: serde_json::Value =
+        serde_json::from_str(&essence(world).to_string().replace(tagged, &pinned)).unwrap();
+    for contents in told["taskDefinitions"].as_object_mut().unwrap().values_mut() {
+        contents.as_array_mut().unwrap().dedup();
+    }
+    told
+}
+
 #[test]
 fn a_finished_run_can_be_taken_back_by_hand() {
     for fixture in ALL.into_iter().filter(|f| f.end == End::Target) {
         let journal = tempfile::tempdir().unwrap();
         let (cloud, _, plan) = prepared(&fixture, journal.path());
-        let before = essence(&cloud.world());
+        let before = told(&cloud.world());
         let destroys = plan.nodes.iter().any(|n| {
             n.phase == belay_schemas::plan::Phase::Finalize
                 && n.action.mutation().is_some_and(|c| c.operation == "DeleteService")
@@ -103,7 +117,7 @@ fn a_finished_run_can_be_taken_back_by_hand() {
                     "{}: {status:#?}",
                     fixture.name
                 );
-                assert_eq!(essence(&cloud.world()), before, "{}", fixture.name);
+                assert_same(fixture.name, &told(&cloud.world()), &before);
                 assert!(!destroys, "{}: what was deleted cannot have come back", fixture.name);
             }
             Err(error) => assert!(destroys, "{}: {error}", fixture.name),
