@@ -17,10 +17,7 @@ fn moved(fixture: &str, service: &str, operation: &str, input: &Value) -> (RunSt
     let cloud = Arc::new(SimulatedCloud::new(fixture.start(journal.path())));
     let plan = fixture.inputs().plan(&cloud).unwrap();
     block_on(cloud.call(service, operation, input)).unwrap();
-    block_on(belay_executor::cloud::Clock::wait_until(
-        cloud.as_ref(),
-        belay_executor::cloud::Clock::now(cloud.as_ref()) + 600_000,
-    ));
+    block_on(cloud.wait_until(cloud.now() + 600_000));
     let before = cloud.world().log.len();
     let status = apply(&cloud, &plan, journal.path(), "run").unwrap();
     (status, cloud.world().log.len() - before)

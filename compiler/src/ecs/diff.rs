@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::plan::Why;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
@@ -395,7 +395,20 @@ fn descend(path: &str, from: &Value, to: &Value, visit: &mut dyn FnMut(&str, &Va
     if from == to {
         return;
     }
+    let empty = Map::new();
     match (from, to) {
+        // A variable is its value: its name stands in the path.
+        (Value::Object(_), _) | (_, Value::Object(_)) if is_variable(path) => {
+            let value = |v: &Value| v.get("value").cloned().unwrap_or_default();
+            visit(path, &value(from), &value(to));
+        }
+        // The first or the last of a mapping's members is still a member.
+        (Value::Null, Value::Object(b)) if is_open(path) => {
+            descend(path, &Value::Object(empty), &Value::Object(b.clone()), visit);
+        }
+        (Value::Object(a), Value::Null) if is_open(path) => {
+            descend(path, &Value::Object(a.clone()), &Value::Object(empty), visit);
+        }
         (Value::Object(a), Value::Object(b)) => {
             let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
             names.sort();
@@ -407,6 +420,16 @@ fn descend(path: &str, from: &Value, to: &Value, visit: &mut dyn FnMut(&str, &Va
         }
         _ => visit(path, from, to),
     }
+}
+
+/// Whether the mapping at a path has members of the user's own naming.
+fn is_open(path: &str) -> bool {
+    path.ends_with("/environment") || path.ends_with("/dockerLabels")
+}
+
+/// Whether a path is that of an environment variable.
+fn is_variable(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(list, _)| list.ends_with("/environment"))
 }
 
 /// Images of a running task definition that name a tag, with the digests that they resolved to; absent when some digest

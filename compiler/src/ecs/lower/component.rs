@@ -46,7 +46,7 @@ pub fn wait_deployed(
         }
         None => format!("wait until this deployment of {} is complete", desired.service_name),
     };
-    let action = waits::deployed(&subject, source, desired.desired_count().unwrap_or(1), limits);
+    let action = waits::deployed(&subject, source, desired.desired_count().unwrap_or(0), limits);
     draft.add(node(id.clone(), Some(component), Phase::Deploy, summary, action));
     draft.after(source, &id);
     id

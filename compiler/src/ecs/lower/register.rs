@@ -3,7 +3,7 @@
 //! Invariant: every revision carries the tags that prove whose it is, which run made it, and what is in it.
 
 use belay_schemas::late::{output, run_id};
-use belay_schemas::plan::{Action, Node, Phase, Probe, Why, canonical_digest};
+use belay_schemas::plan::{Action, Node, Phase, Probe, canonical_digest};
 use serde_json::{Value, json};
 
 use crate::ecs::Context;
@@ -11,6 +11,7 @@ use crate::ecs::desired::Desired;
 use crate::ecs::diff::{self, Difference};
 use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, tag_entry, text};
+use crate::ecs::pointer;
 
 use super::draft::{Back, Draft, describe_service, ecs, node, probe, when};
 
@@ -174,12 +175,14 @@ pub fn pin(
         "services[0].taskDefinition == $twin",
         [("twin", output(&id, ARN))],
     );
-    forward.why = vec![Why {
-        path: desired.task_origins.of("/containerDefinitions").pointer,
-        at: None,
-        from: text(service, "taskDefinition").map_or(Value::Null, |arn| json!(arn)),
-        to: json!("the running revision names a tag, which may mean another image by the time of a rollback"),
-    }];
+    forward.why = pins
+        .iter()
+        .map(|(container, pinned)| {
+            let old = items(running.task, "containerDefinitions").iter().find(|c| text(c, "name") == Some(container));
+            let place = desired.task_origins.of(&pointer::pointer(["containerDefinitions", container, "image"]));
+            diff::why(context, &place, json!(old.and_then(|c| text(c, "image"))), json!(pinned))
+        })
+        .collect();
     let back = draft.with_undo(forward, vec![(Some(used), Vec::new()), (None, vec![undo])]);
     draft.after(&id, &register);
     Some((id, back))

@@ -133,7 +133,7 @@ pub fn update(
     if forward.why.is_empty() {
         forward.why = vec![Why { path: "--replace-all".to_owned(), at: None, from: Value::Null, to: json!(true) }];
     }
-    forward.guards = guards(context, facts, &update, service, &old);
+    forward.guards = guards(context, facts, &update, service, deploys.then_some(&old));
     let back = if deploys {
         forward.probe = Some(probe(
             describe_service(update.cluster, update.service),
@@ -208,12 +208,18 @@ fn summary(desired: &Desired, difference: &Difference, deploys: bool) -> String 
 }
 
 /// What an update relies on: the values that it overwrites and would restore, and that nobody else is deploying.
-fn guards(context: Context<'_>, facts: &Facts<'_>, update: &Update<'_>, service: &Value, old: &Value) -> Vec<Guard> {
+/// `old` is the running task definition, where a new one takes its place.
+fn guards(
+    context: Context<'_>,
+    facts: &Facts<'_>,
+    update: &Update<'_>,
+    service: &Value,
+    old: Option<&Value>,
+) -> Vec<Guard> {
     let mut guard = guard_at_start(
         describe_service_tags(update.cluster, update.service),
         [
             ("services[0].status", json!("ACTIVE")),
-            ("services[0].taskDefinition", old.clone()),
             ("length(services[0].deployments)", json!(1)),
             (
                 format!("services[0].tags[?key=='{}'].value | [0]", context.tag("project")).as_str(),
@@ -221,6 +227,9 @@ fn guards(context: Context<'_>, facts: &Facts<'_>, update: &Update<'_>, service:
             ),
         ],
     );
+    if let Some(old) = old {
+        guard.holds.insert("services[0].taskDefinition".to_owned(), old.clone());
+    }
     let mut guards = Vec::new();
     for member in update.before.keys().filter(|m| in_describe_services(m)) {
         guard.holds.insert(format!("services[0].{member}"), service.get(member).cloned().unwrap_or_default());

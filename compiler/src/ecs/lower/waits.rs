@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::late::output;
-use belay_schemas::plan::{Action, Evidence, Fail, Wait};
+use belay_schemas::plan::{Action, Call, Evidence, Fail, Wait};
 use serde_json::{Value, json};
 
 use super::draft::{call, describe_service, ecs};
@@ -57,9 +57,10 @@ pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits)
                 .to_owned(),
     });
     let bind = BTreeMap::from([("deployment".to_owned(), output(source, PRIMARY))]);
+    let (reads, until) = healthy(subject, count, until);
     Action::Wait {
         wait: Wait {
-            reads: vec![describe_service(subject.cluster, subject.service)],
+            reads,
             until,
             fail,
             progress: Some("[0].services[0].deployments[].[id, runningCount]".to_owned()),
@@ -78,18 +79,41 @@ pub fn at_count(subject: &Subject<'_>, count: u64, limits: Limits) -> Action {
     let until = format!(
         "[0].services[0].runningCount == `{count}` && [0].services[0].pendingCount == `0` && length([0].services[0].deployments) == `1`"
     );
-    counted(subject, until, limits)
+    counted(subject, count, until, limits)
+}
+
+/// The reads of a wait with those of its load balancers, and `until` with the condition that they see enough tasks as
+/// healthy: neither a scaled service nor one behind a classic load balancer waits for that by itself.
+fn healthy(subject: &Subject<'_>, count: u64, mut until: String) -> (Vec<Call>, String) {
+    let mut reads = vec![describe_service(subject.cluster, subject.service)];
+    if count == 0 {
+        return (reads, until);
+    }
+    for arn in &subject.target_groups {
+        let index = reads.len();
+        reads.push(call("elbv2", "DescribeTargetHealth", json!({"TargetGroupArn": arn})));
+        until.push_str(&format!(
+            " && length([{index}].TargetHealthDescriptions[?TargetHealth.State=='healthy']) >= `{count}`"
+        ));
+    }
+    for name in &subject.classic {
+        let index = reads.len();
+        reads.push(call("elb", "DescribeInstanceHealth", json!({"LoadBalancerName": name})));
+        until.push_str(&format!(" && length([{index}].InstanceStates[?State=='InService']) >= `{count}`"));
+    }
+    (reads, until)
 }
 
 /// Waits until no task of a service runs.
 pub fn drained(subject: &Subject<'_>, limits: Limits) -> Action {
-    counted(subject, "[0].services[0].runningCount == `0` && [0].services[0].pendingCount == `0`".to_owned(), limits)
+    counted(subject, 0, "[0].services[0].runningCount == `0` && [0].services[0].pendingCount == `0`".to_owned(), limits)
 }
 
-fn counted(subject: &Subject<'_>, until: String, limits: Limits) -> Action {
+fn counted(subject: &Subject<'_>, count: u64, until: String, limits: Limits) -> Action {
+    let (reads, until) = healthy(subject, count, until);
     Action::Wait {
         wait: Wait {
-            reads: vec![describe_service(subject.cluster, subject.service)],
+            reads,
             until,
             fail: vec![Fail {
                 when: "length([0].services[?status=='ACTIVE']) == `0`".to_owned(),
