@@ -185,6 +185,18 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
             return;
         }
     }
+    if let Some(scope) = &observed.scope.ecs
+        && scope.tag_prefix != context.settings.tag_prefix
+    {
+        refuse(
+            "B505",
+            format!(
+                "the observed state looks at tags `{}:…`, not `{}:…`",
+                scope.tag_prefix, context.settings.tag_prefix
+            ),
+            Some(settings::place(&["tag_prefix"])),
+        );
+    }
     let found = context.facts.and_then(|f| f.cluster(cluster));
     let status = found.and_then(|c| c.get("status")).and_then(Value::as_str);
     if status != Some("ACTIVE") {

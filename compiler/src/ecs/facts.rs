@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::observed::{ImageObservation, Observed};
+use belay_schemas::scope::Scope;
 use serde_json::Value;
 
 use super::json::{items, number, revision, tag, text};
@@ -19,6 +20,8 @@ pub struct Facts<'a> {
     pub partition: &'a str,
     /// Region of the observation.
     pub region: &'a str,
+    /// What was looked at.
+    pub scope: Option<&'a Scope>,
     clusters: Vec<&'a Value>,
     services: BTreeMap<&'a str, &'a Value>,
     revisions: BTreeMap<&'a str, &'a Value>,
@@ -49,6 +52,7 @@ impl<'a> Facts<'a> {
             account: &observed.account,
             partition: &observed.partition,
             region: &observed.region,
+            scope: Some(&observed.scope),
             images: observed.images.iter().map(|(k, v)| (k.as_str(), v)).collect(),
             ..Self::default()
         };
@@ -163,6 +167,13 @@ impl<'a> Facts<'a> {
     /// A target group by name or ARN.
     pub fn target_group(&self, name: &str) -> Option<&'a Value> {
         self.target_groups.get(name).copied()
+    }
+
+    /// Whether a load balancer or target group was looked for, by the name or ARN in the environment.
+    pub fn looked_for(&self, reference: &str) -> bool {
+        self.scope.is_some_and(|s| {
+            [&s.load_balancers, &s.target_groups, &s.balancers].into_iter().any(|names| names.contains(reference))
+        })
     }
 
     /// An attribute of a target group.

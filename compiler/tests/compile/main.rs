@@ -10,3 +10,4 @@ mod listing;
 mod lowered;
 mod order;
 mod orphans;
+mod random;

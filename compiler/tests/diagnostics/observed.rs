@@ -105,6 +105,16 @@ pub fn table() -> Vec<Case> {
                 ecs.cluster = "other".to_owned();
             }
         }),
+        case("B505", "load balancer named since")
+            .with_model(web("provides: {ports: [80]}") + crate::support::FRONT)
+            .with_env(env("lb: {front: front}"))
+            .worlds(World::new(), World::new().group("front", "instance"))
+            .stale(|o| o.scope.balancers.clear()),
+        case("B505", "other tags").with_env(env("tag_prefix: acme")).world(World::new()).stale(|o| {
+            if let Some(ecs) = &mut o.scope.ecs {
+                ecs.tag_prefix = "belay".to_owned();
+            }
+        }),
         case("B506", "left alone")
             .model(
                 web("") + "lifecycle: {teardown_orphans: never}\n",

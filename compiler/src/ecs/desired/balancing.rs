@@ -190,6 +190,11 @@ fn resolve(
     report: &mut Report,
 ) -> Option<(Balancer, Option<u16>)> {
     let missing = |what: &str, name: &str| {
+        if context.facts.is_some_and(|f| !f.looked_for(name)) {
+            return Diagnostic::error("B505", format!("the observed state does not look at `{name}`"))
+                .at(setting.place.clone())
+                .help("run `belayc scope` and `belay observe` again with these inputs");
+        }
         Diagnostic::error("B346", format!("there is no {what} `{name}` in this account and region"))
             .at(setting.place.clone())
             .help("create it first, or correct the name; then observe again")
