@@ -1,6 +1,8 @@
 //! The committed JSON Schemas are those of the types, and they accept and refuse what the programs accept and refuse.
 //! `BELAY_UPDATE=1` rewrites them.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::path::PathBuf;
 
 use belay_schemas::json_schema::{Kind, document};

@@ -8,8 +8,11 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Render
 
 use super::{File, Report, Resolved, Severity, Span};
 
-/// Lines longer than this are not shown: an excerpt of them would tell nothing.
+/// Of lines longer than this only a part is shown.
 const LONGEST_LINE: usize = 2000;
+
+/// Bytes that are shown of such a line on either side.
+const AROUND: usize = 60;
 
 /// All diagnostics of a report, and how many there are. Colour is the caller's choice.
 pub fn human(report: &Report, colour: bool) -> String {
@@ -94,8 +97,7 @@ impl<'a> Excerpt<'a> {
         let bytes = self.file.line(self.first).start..self.file.line(self.last).end;
         let text = &self.file.text[bytes.clone()];
         if text.lines().any(|line| line.len() > LONGEST_LINE) {
-            let (line, column) = self.file.position(self.span.start as usize);
-            return group.element(Origin::path(self.file.name.as_str()).line(line).char_column(column));
+            return self.append_cut(group);
         }
         let annotations = self.annotations.iter().map(|(span, kind, label)| {
             let range = self.shown(*span, &bytes);
@@ -105,6 +107,24 @@ impl<'a> Excerpt<'a> {
         let snippet =
             Snippet::source(text).path(self.file.name.as_str()).line_start(self.first).annotations(annotations);
         group.element(snippet)
+    }
+
+    /// Of a very long line only what is around the main place, and the place's name apart from it: columns of an excerpt
+    /// would be wrong.
+    fn append_cut(&self, group: Group<'a>) -> Group<'a> {
+        let (line, column) = self.file.position(self.span.start as usize);
+        let whole = self.file.line(line);
+        let start = self.file.clamp(self.span.start as usize).clamp(whole.start, whole.end);
+        let from = self.file.clamp(start.saturating_sub(AROUND)).max(whole.start);
+        let to = self.file.clamp(start + AROUND).clamp(start, whole.end);
+        let text = &self.file.text;
+        let group = group
+            .element(Origin::path(self.file.name.as_str()).line(line).char_column(column))
+            .element(Level::NOTE.message(format!("behind `…{}` stands `{}`", &text[from..start], &text[start..to])));
+        match self.annotations.first().and_then(|(_, _, label)| *label) {
+            Some(label) => group.element(Level::NOTE.message(label)),
+            None => group,
+        }
     }
 
     /// The span inside the excerpt: at most to the end of its first line.

@@ -125,10 +125,12 @@ pub fn load(sources: Sources, report: &mut Report) -> Option<Loaded> {
     }
     variables.finish(report);
 
-    let typed_environment = structure::environment(&mut environment, report);
+    let origins = vars_of(&environment).map(Mapping::entries).unwrap_or_default().iter();
+    let origins = origins.map(|e| (Arc::clone(&e.key), e.value.span)).collect();
+    let typed_environment = structure::environment(&mut environment, &origins, report);
     // Without its variables, a model could only be accused of things that it did not do.
     let typed_model = match &mut model {
-        Some(tree) if readable => structure::model(tree, report),
+        Some(tree) if readable => structure::model(tree, &origins, report),
         _ => None,
     };
     let documents = Arc::new(Documents { files: report.files.clone(), model, environment: Some(environment) });

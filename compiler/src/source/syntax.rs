@@ -12,7 +12,6 @@ pub(crate) fn diagnostic(error: &ScanError, around: Option<(usize, bool)>, id: F
     let line_number = file.position(at).0;
     let line_start = file.line(line_number).start;
     let line = &file.text[file.line(line_number)];
-    let found = file.text[at..].chars().next();
     let before = &file.text[line_start.min(at)..at];
     let open = around.filter(|(start, _)| matches!(file.text.as_bytes().get(*start), Some(b'{' | b'[')));
 
@@ -23,6 +22,9 @@ pub(crate) fn diagnostic(error: &ScanError, around: Option<(usize, bool)>, id: F
             .label("its `}` closes the mapping around it")
             .help(format!("write \"{variable}\"; a number stays a number"));
     }
+    // The tab itself, not what comes after it.
+    let at = if before.trim().is_empty() { before.find('\t').map_or(at, |tab| line_start + tab) } else { at };
+    let found = file.text[at..].chars().next();
     let code = if *error.kind() == ErrorKind::RecursionLimitExceeded { "B011" } else { "B006" };
     let (message, help) = explain(error, found, before);
     let end = found.filter(|c| *c != '\n' && *c != '\r').map_or(at, |c| at + c.len_utf8());

@@ -188,18 +188,19 @@ impl Reader<'_> {
                 Some(core @ ("int" | "float" | "bool" | "null")) => tagged(core, &text).unwrap_or_else(|| {
                     let message = format!("`{text}` is not what its tag `!!{core}` says");
                     self.report.push(Diagnostic::error("B015", message).at(tag_span));
-                    Ok(Resolved::Text)
+                    Ok(Resolved::Null)
                 }),
                 _ => {
                     self.unknown_tag(tag, tag_span);
-                    Ok(Resolved::Text)
+                    scalar::resolve(&text)
                 }
             },
         };
+        // A value that is told to be wrong counts as not written, so that it is not accused a second time.
         let resolved = resolved.unwrap_or_else(|TooBig| {
             let diagnostic = Diagnostic::error("B013", format!("the whole number {text} does not fit into 64 bits"));
             self.report.push(diagnostic.at(span).help(format!("quote it if it is a text: \"{text}\"")));
-            Resolved::Text
+            Resolved::Null
         });
         Node::scalar(resolved, text, style, span)
     }
@@ -305,12 +306,8 @@ impl Reader<'_> {
         if self.aliased <= limits::ALIASED_VALUES {
             return Ok(());
         }
-        let message =
-            format!("the anchors and aliases up to here stand for more than {} values", limits::ALIASED_VALUES);
-        Err(Diagnostic::error("B010", message)
-            .at(span)
-            .help("write the values out, or use fewer levels of aliases")
-            .into())
+        let message = "the anchors and aliases up to here stand for more than a million values";
+        Err(Diagnostic::error("B010", message).at(span).help("write values out, or use fewer levels of aliases").into())
     }
 
     fn finish(self) -> Option<Node> {

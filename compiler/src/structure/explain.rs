@@ -8,7 +8,7 @@ use jsonschema::error::ValidationErrorKind as Violation;
 use serde_json::Value as Json;
 
 use super::Form;
-use crate::diagnostics::{Diagnostic, Report, Span, push_step};
+use crate::diagnostics::{Diagnostic, Files, Span, push_step};
 use crate::nearest::nearest;
 use crate::source::tree::Node;
 
@@ -29,7 +29,7 @@ pub(super) fn is_misspelt(error: &ValidationError<'_>, all: &[ValidationError<'_
 /// Most names that a help text lists.
 const LISTED: usize = 12;
 
-pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, report: &mut Report) {
+pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, files: &Files) -> Vec<Diagnostic> {
     let pointer = error.instance_path().as_str();
     let value: &Json = error.instance();
     let place = || tree.find(pointer, false);
@@ -38,57 +38,53 @@ pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, rep
     let keyword = error.schema_path().as_str();
     let schema =
         keyword.rsplit_once('/').and_then(|(parent, _)| form.schema.pointer(&dereference(parent, &form.schema)));
-    match error.kind() {
+    let one = match error.kind() {
         Violation::AdditionalProperties { unexpected } => {
-            for key in unexpected {
-                unknown_key(key, pointer, schema, tree, report);
-            }
+            return unexpected.iter().map(|key| unknown_key(key, pointer, schema, tree)).collect();
         }
-        Violation::Required { property } => {
-            missing_key(property.as_str().unwrap_or_default(), pointer, schema, tree, report);
-        }
-        Violation::Type { .. } => report.push(wrong_type(value, schema, &named, place())),
-        Violation::Enum { options } => {
-            let options: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
-            let mut diagnostic =
-                Diagnostic::error("B206", format!("{} is not a possible value of {named}", describe(value)))
-                    .at(place());
-            if let Some(near) = nearest(&plain(value), options.iter().map(String::as_str)) {
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-            }
-            report.push(diagnostic.help(format!("possible: {}", list(&options))));
-        }
-        Violation::Minimum { limit } => report.push(range(value, &named, "at least", limit, place())),
-        Violation::Maximum { limit } => report.push(range(value, &named, "at most", limit, place())),
+        Violation::Required { property } => missing_key(property.as_str().unwrap_or_default(), pointer, schema, tree),
+        Violation::Type { .. } => wrong_type(value, schema, &named, place(), files),
+        Violation::Enum { options } => impossible(value, options, &named, place()),
+        Violation::Minimum { limit } => range(value, &named, "at least", limit, place()),
+        Violation::Maximum { limit } => range(value, &named, "at most", limit, place()),
         Violation::MinLength { .. } | Violation::MinItems { .. } | Violation::MinProperties { .. } => {
-            report.push(Diagnostic::error("B204", format!("{named} must not be empty")).at(place()));
+            Diagnostic::error("B204", format!("{named} must not be empty")).at(place())
         }
         Violation::MaxLength { limit } => {
-            let message = format!("{named} has more than {limit} characters");
-            report.push(Diagnostic::error("B204", message).at(place()));
+            Diagnostic::error("B204", format!("{named} has more than {limit} characters")).at(place())
         }
-        Violation::Pattern { pattern } => {
-            let mut diagnostic =
-                Diagnostic::error("B205", format!("{} does not have the form of {named}", describe(value))).at(place());
-            let example = schema.and_then(|s| s.get("examples")).and_then(Json::as_array);
-            diagnostic = match schema.and_then(|s| s.get("description")).and_then(Json::as_str) {
-                Some(description) => diagnostic.help(first_sentence(description)),
-                None => diagnostic.help(format!("it has to match `{pattern}`")),
-            };
-            if let Some(examples) = example {
-                let shown: Vec<String> = examples.iter().map(|e| format!("`{e}`")).collect();
-                diagnostic = diagnostic.help(format!("for example {}", shown.join(", ")));
-            }
-            report.push(diagnostic);
-        }
-        Violation::UniqueItems => {
-            report.push(Diagnostic::error("B207", format!("{named} lists something twice")).at(place()));
-        }
-        _ => report.push(Diagnostic::error("B207", error.to_string()).at(place())),
-    }
+        Violation::Pattern { pattern } => wrong_form(value, pattern, schema, &named, place()),
+        Violation::UniqueItems => Diagnostic::error("B207", format!("{named} lists something twice")).at(place()),
+        _ => Diagnostic::error("B207", error.to_string()).at(place()),
+    };
+    vec![one]
 }
 
-fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node, report: &mut Report) {
+fn impossible(value: &Json, options: &Json, named: &str, span: Span) -> Diagnostic {
+    let options: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
+    let message = format!("{} is not a possible value of {named}", describe(value));
+    let mut diagnostic = Diagnostic::error("B206", message).at(span);
+    if let Some(near) = nearest(&plain(value), options.iter().map(String::as_str)) {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    }
+    diagnostic.help(format!("possible: {}", list(&options)))
+}
+
+fn wrong_form(value: &Json, pattern: &str, schema: Option<&Json>, named: &str, span: Span) -> Diagnostic {
+    let message = format!("{} does not have the form of {named}", describe(value));
+    let mut diagnostic = Diagnostic::error("B205", message).at(span);
+    diagnostic = match schema.and_then(|s| s.get("description")).and_then(Json::as_str) {
+        Some(description) => diagnostic.help(first_sentence(description)),
+        None => diagnostic.help(format!("it has to match `{pattern}`")),
+    };
+    if let Some(examples) = schema.and_then(|s| s.get("examples")).and_then(Json::as_array) {
+        let shown: Vec<String> = examples.iter().map(|e| format!("`{e}`")).collect();
+        diagnostic = diagnostic.help(format!("for example {}", shown.join(", ")));
+    }
+    diagnostic
+}
+
+fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node) -> Diagnostic {
     let mut pointer = parent.to_owned();
     push_step(&mut pointer, key);
     let mut known: Vec<&str> = schema
@@ -112,10 +108,10 @@ fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node, repo
     } else if near.is_none() || known.len() <= LISTED {
         diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
     }
-    report.push(diagnostic);
+    diagnostic
 }
 
-fn missing_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node, report: &mut Report) {
+fn missing_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node) -> Diagnostic {
     let mut pointer = parent.to_owned();
     push_step(&mut pointer, key);
     let written = tree.written(&pointer);
@@ -129,10 +125,10 @@ fn missing_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node, repo
     if let Some(description) = description {
         diagnostic = diagnostic.help(format!("`{key}`: {}", first_sentence(description)));
     }
-    report.push(diagnostic);
+    diagnostic
 }
 
-fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span) -> Diagnostic {
+fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span, files: &Files) -> Diagnostic {
     let types: Vec<&str> = match schema.and_then(|s| s.get("type")) {
         Some(Json::String(one)) => vec![one],
         Some(Json::Array(many)) => many.iter().filter_map(Json::as_str).collect(),
@@ -181,7 +177,9 @@ fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span) -> D
                 diagnostic.help(format!("write it without quotes: {}", text.parse::<u64>().unwrap_or_default()));
         }
         Json::Number(_) | Json::Bool(_) if types.contains(&"string") => {
-            diagnostic = diagnostic.help(format!("quote it: \"{value}\""));
+            // As it was written: 1.10 is not 1.1.
+            let written = files.get(span.file).map_or("", |file| file.slice(span));
+            diagnostic = diagnostic.help(format!("quote it: \"{written}\""));
         }
         Json::Array(items) if items.is_empty() && types.contains(&"object") => {
             diagnostic = diagnostic.help("write `{}`")

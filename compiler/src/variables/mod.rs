@@ -101,7 +101,7 @@ impl Variables {
         for entry in mapping.entries_mut() {
             if template::has_substitution(&entry.key) {
                 let message = format!("the key `{}` holds a substitution, but only values are substituted", entry.key);
-                self.errors.push(Diagnostic::error("B107", message).at(entry.key_span));
+                self.errors.push(Diagnostic::error("B107", message).at(entry.key_span).help("write the name out"));
             }
             if except != Some(&*entry.key) {
                 self.substitute(&mut entry.value);
