@@ -248,7 +248,7 @@ fn outcome_said(outcome: &CallOutcome) -> Option<(Tone, String)> {
 
 fn assumptions_hold(guards: u32) -> String {
     match guards {
-        0 => "the plan makes no assumptions".to_owned(),
+        0 => "no assumption of the plan is left to look at".to_owned(),
         1 => "the plan's one assumption holds".to_owned(),
         _ => format!("all {guards} assumptions of the plan hold"),
     }
@@ -261,14 +261,25 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 
 /// A progress value as a few words: texts as they are, lists joined, objects as `name value`.
 fn said(progress: &Value) -> String {
+    let list = |values: &mut dyn Iterator<Item = String>, between: &str| {
+        values.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(between)
+    };
     match progress {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(said).filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => {
-            map.iter().map(|(name, value)| format!("{name} {}", said(value))).collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
+        Value::Number(number) => format!("progress {number}"),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Array(values) => list(&mut values.iter().map(part), ", "),
+        Value::Object(map) => list(&mut map.iter().map(|(name, value)| format!("{name} {}", part(value))), ", "),
+    }
+}
+
+/// A value within a progress value.
+fn part(value: &Value) -> String {
+    match value {
+        Value::Array(values) => values.iter().map(part).collect::<Vec<_>>().join(" "),
+        Value::Number(number) => number.to_string(),
+        other => said(other),
     }
 }
 
@@ -277,7 +288,51 @@ pub(super) fn evidence(failure: &Failure) -> Vec<String> {
     let mut lines = Vec::new();
     for finding in failure.evidence.iter().filter(|f| !f.lines.is_empty()) {
         lines.push(format!("{}:", finding.title));
-        lines.extend(finding.lines.iter().flat_map(|l| l.lines()).map(|line| format!("  {line}")));
+        let told = finding.lines.iter().flat_map(|line| line.lines());
+        lines.extend(told.map(|line| format!("  {}", without_accounts(line.trim_end_matches([' ', ':'])))));
     }
     lines
+}
+
+/// ARNs shortened to what they name: partition, service, region and account are the same for all of them.
+fn without_accounts(line: &str) -> String {
+    let mut short = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("arn:") {
+        let (before, arn) = rest.split_at(at);
+        short.push_str(before);
+        // arn:partition:service:region:account:resource
+        match arn.match_indices(':').nth(4).filter(|(end, _)| !arn[..*end].contains(char::is_whitespace)) {
+            Some((end, _)) => rest = &arn[end + 1..],
+            None => {
+                short.push_str("arn:");
+                rest = &arn["arn:".len()..];
+            }
+        }
+    }
+    short + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arns_are_shortened_to_what_they_name() {
+        assert_eq!(
+            without_accounts(
+                "(task arn:aws:ecs:us-east-1:1234:task/default/01) in arn:aws:elb:x:1:tg/a/b, no arn: at all"
+            ),
+            "(task task/default/01) in tg/a/b, no arn: at all"
+        );
+    }
+
+    #[test]
+    fn progress_reads_as_words() {
+        let texts = [json!(3), json!({"running": 1, "of": 2}), json!([["a", 1], ["b", 0]]), json!(null), json!("half")];
+        let said: Vec<String> = texts.iter().map(said).collect();
+        assert_eq!(said, ["progress 3", "of 2, running 1", "a 1, b 0", "", "half"]);
+    }
 }

@@ -1,0 +1,214 @@
+//! The command line as users write it. Invariant: nothing is interpreted here beyond its form.
+
+use std::path::PathBuf;
+
+use belay_executor::run::Options;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER_HELP: &str = "\
+Files: `-` is standard input (or output, with -o). Plans and JSON go to standard output, everything for people to \
+standard error (status: to standard output).
+
+Exit codes:
+   0  done
+   1  the input or the plan is invalid
+   2  usage
+   3  the run failed or was interrupted, and was rolled back
+   4  stuck: a person has to act
+   5  the plan is stale, nothing was changed
+   6  environment: credentials, network, a held lock
+   7  target state reached, but not all tidying done; `belay resume` tries again
+   8  paused or interrupted, can be resumed
+  70  a bug of belay";
+
+/// Replays an approved plan exactly, and brings the old state back when a step fails.
+#[derive(Debug, Parser)]
+#[command(name = "belay", version, after_help = AFTER_HELP, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// When to use colour: auto (on a terminal, unless `NO_COLOR` is set), always, never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Auto, global = true, hide_possible_values = true)]
+    pub color: When,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read what a scope names, for the compiler
+    Observe(Observe),
+    /// Look, without changing anything, whether a plan's assumptions still hold
+    Verify(Verify),
+    /// Run a plan
+    Apply(Apply),
+    /// Go on with a run that was paused, interrupted or killed
+    Resume(Resume),
+    /// Take back what a run did
+    Rollback(Rollback),
+    /// Tell how a run stands
+    Status(Status),
+    /// Write a simulated world: the default account, or one that looks like what was observed
+    World(World),
+    /// Write a completion script for a shell
+    Completions(Completions),
+}
+
+/// Where to work.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// Work on this simulated world instead of AWS; a missing file starts from the default account
+    #[arg(long, value_name = "WORLD.json")]
+    pub simulated: Option<PathBuf>,
+    /// Wall-clock seconds that a simulated second takes; 0 never waits
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, value_parser = pace)]
+    pub pace: f64,
+}
+
+#[derive(Debug, Args)]
+pub struct Journal {
+    /// Directory in which runs are journalled
+    #[arg(long, value_name = "DIR", default_value = ".belay")]
+    pub journal: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people
+    Human,
+    /// JSON for programs, on standard output
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    /// Take back everything that was done
+    Rollback,
+    /// Stop where it is
+    Pause,
+}
+
+#[derive(Debug, Args)]
+pub struct Observe {
+    /// What to look at, as `belayc scope` writes it
+    #[arg(value_name = "SCOPE.json")]
+    pub scope: PathBuf,
+    /// Where to write the observed state [default: standard output]
+    #[arg(short, long, value_name = "OBSERVED.json")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The plan
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub place: Where,
+    /// How to tell the result
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The plan
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    /// What a failure before the commit point leads to
+    #[arg(long, value_enum, default_value_t = OnFailure::Rollback)]
+    pub on_failure: OnFailure,
+    /// Steps at the same time, at most
+    #[arg(long, value_name = "N", default_value_t = Options::CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrency: u32,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub journal: Journal,
+    /// How to tell what happens
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run [default: the latest]
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Answer the question of this gate with yes; may be given several times
+    #[arg(long, value_name = "NODE")]
+    pub approve: Vec<String>,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub journal: Journal,
+    /// How to tell what happens
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The run [default: the latest]
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub journal: Journal,
+    /// How to tell what happens
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The run [default: the latest]
+    #[arg(value_name = "RUN", conflicts_with = "list")]
+    pub run: Option<String>,
+    /// List all runs, the newest first
+    #[arg(long)]
+    pub list: bool,
+    #[command(flatten)]
+    pub journal: Journal,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct World {
+    /// Make a world that looks like this observed state
+    #[arg(long, value_name = "OBSERVED.json")]
+    pub observed: Option<PathBuf>,
+    /// Where to write it
+    #[arg(short, long, value_name = "WORLD.json")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+fn pace(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor >= 0.0 => Ok(factor),
+        _ => Err("a number of 0 or more, such as 0.1".to_owned()),
+    }
+}

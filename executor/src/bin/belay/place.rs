@@ -1,0 +1,93 @@
+//! Where a command works: a simulated world, or AWS once a build knows it.
+//!
+//! Invariant: a run goes on only where it began.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use belay_executor::cloud::{Clock, Cloud};
+use belay_executor::simulator::SimulatedCloud;
+
+use crate::cli::Where;
+use crate::failure::Failure;
+use crate::say::say;
+
+/// What answers calls, what tells the time, and what that is called.
+#[derive(Clone)]
+pub struct Place {
+    pub cloud: Arc<dyn Cloud>,
+    pub clock: Arc<dyn Clock>,
+    /// The region that calls go to.
+    pub region: String,
+    /// The account, where it is known without asking.
+    account: String,
+    /// The simulated world's file, as an absolute path.
+    pub world: Option<String>,
+}
+
+impl Place {
+    /// The place that the command line names.
+    pub fn open(place: &Where) -> Result<Self, Failure> {
+        let Some(path) = &place.simulated else { return Err(Failure::NoAws) };
+        let path =
+            std::path::absolute(path).map_err(|source| Failure::Read { path: path.display().to_string(), source })?;
+        Self::simulated(&path, place.pace)
+    }
+
+    /// The place where a run began. Naming it again is allowed, naming another one is not.
+    pub fn again(place: &Where, world: Option<&str>) -> Result<Self, Failure> {
+        let Some(world) = world else {
+            if place.simulated.is_some() {
+                let reason = "this run works on AWS, not on a simulated world".to_owned();
+                return Err(Failure::Usage { reason, help: Some("leave out --simulated".to_owned()) });
+            }
+            return Err(Failure::NoAws);
+        };
+        let world = PathBuf::from(world);
+        if let Some(named) = &place.simulated
+            && std::path::absolute(named).ok().as_ref() != Some(&world)
+        {
+            let reason = format!("this run works on the simulated world {}", world.display());
+            return Err(Failure::Usage {
+                reason,
+                help: Some("leave out --simulated: a run remembers its world".to_owned()),
+            });
+        }
+        if !world.exists() {
+            let reason = format!("the simulated world of this run, {}, is gone", world.display());
+            return Err(Failure::Environment { reason });
+        }
+        Self::simulated(&world, place.pace)
+    }
+
+    fn simulated(path: &Path, pace: f64) -> Result<Self, Failure> {
+        let fresh = !path.exists();
+        let cloud = SimulatedCloud::open(path, pace)?;
+        let cloud = Arc::new(cloud);
+        let world = cloud.world();
+        if fresh {
+            say(format_args!(
+                "{} does not exist yet: starting from the default account ({}, {})",
+                path.display(),
+                world.account,
+                world.region
+            ));
+        }
+        Ok(Self {
+            region: world.region,
+            account: world.account,
+            world: Some(path.display().to_string()),
+            clock: Arc::clone(&cloud) as Arc<dyn Clock>,
+            cloud,
+        })
+    }
+
+    /// The place in a few words.
+    pub fn describe(&self) -> String {
+        let world = self.world.as_ref().map(|world| {
+            let name = Path::new(world).file_name().map_or(world.clone(), |name| name.to_string_lossy().into_owned());
+            format!(", simulated world {name}")
+        });
+        format!("account {}, {}{}", self.account, self.region, world.unwrap_or_default())
+    }
+}

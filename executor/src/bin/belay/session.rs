@@ -1,0 +1,192 @@
+//! `apply`, `resume`, `rollback`: a session of a run, watched, interruptible, with a verdict at its end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use belay_executor::journal::{Runs, fresh_run_id};
+use belay_executor::progress::{Json, Live, Paint, Plain, Story, Tone, Verdict, Watcher, Watching};
+use belay_executor::run::{self, Interrupt, Options, RunStatus, Setup, signals};
+use belay_schemas::journal::OnFailure;
+use belay_schemas::plan::Plan;
+use serde_json::json;
+
+use crate::cli::{self, Format};
+use crate::failure::Failure;
+use crate::files;
+use crate::place::Place;
+use crate::say::say;
+
+/// `belay apply`
+pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
+    let plan = files::plan(&args.plan)?;
+    let place = Place::open(&args.place)?;
+    let run = fresh_run_id(place.clock.now());
+    if args.format == Format::Human && !plan.nodes.is_empty() {
+        announce("run", &run, &plan, &place, &args.journal.journal);
+    }
+    let options = Options {
+        on_failure: match args.on_failure {
+            cli::OnFailure::Rollback => OnFailure::Rollback,
+            cli::OnFailure::Pause => OnFailure::Pause,
+        },
+        concurrency: args.concurrency,
+        run_id: Some(run),
+        region: Some(place.region.clone()),
+        world: place.world.clone(),
+        ..Options::new(&args.journal.journal)
+    };
+    let session = Session::new(&place, args.format, Story::new(plan.clone()));
+    let status = run::apply(&plan, &options, session.setup()).await;
+    session.end(&plan, &args.journal.journal, status)
+}
+
+/// `belay resume`
+pub async fn resume(args: &cli::Resume) -> Result<u8, Failure> {
+    let taken = Taken::up("resuming", args.run.as_deref(), &args.journal.journal, &args.place, args.format)?;
+    let status = run::resume(&taken.dir, &args.approve, Some(&taken.place.region), taken.session.setup()).await;
+    taken.session.end(&taken.plan, &args.journal.journal, status)
+}
+
+/// `belay rollback`
+pub async fn rollback(args: &cli::Rollback) -> Result<u8, Failure> {
+    let taken = Taken::up("rolling back", args.run.as_deref(), &args.journal.journal, &args.place, args.format)?;
+    let status = run::rollback(&taken.dir, Some(&taken.place.region), taken.session.setup()).await;
+    taken.session.end(&taken.plan, &args.journal.journal, status)
+}
+
+/// A run that is taken up from its journal.
+struct Taken {
+    dir: std::path::PathBuf,
+    plan: Plan,
+    place: Place,
+    session: Session,
+}
+
+impl Taken {
+    fn up(what: &str, id: Option<&str>, journal: &Path, place: &cli::Where, format: Format) -> Result<Self, Failure> {
+        let dir = Runs::new(journal).find(id)?;
+        let status = run::status(&dir)?;
+        let (_, plan) = Runs::open(&dir)?;
+        let place = Place::again(place, status.world.as_deref())?;
+        if format == Format::Human {
+            announce(what, &status.run, &plan, &place, journal);
+        }
+        let session = Session::new(&place, format, Story::from(plan.clone(), &status));
+        Ok(Self { dir, plan, place, session })
+    }
+}
+
+/// Says what is about to happen, where, and what keeps others from doing it at the same time.
+fn announce(what: &str, run: &str, plan: &Plan, place: &Place, journal: &Path) {
+    let paint = Paint::of(&std::io::stderr());
+    let digest: String = plan.digest.chars().take("sha256:".len() + 12).collect();
+    say(format_args!(
+        "{what} {}: plan {digest}, {} in {} ({})",
+        paint.tone(Tone::Subject, run),
+        paint.tone(Tone::Subject, &plan.project),
+        plan.target.cluster,
+        place.describe()
+    ));
+    let lock = format!("journal and lock: {} (who uses another directory is not locked out)", journal.display());
+    say(paint.tone(Tone::Quiet, &lock));
+}
+
+/// What watches and interrupts a run.
+struct Session {
+    place: Place,
+    format: Format,
+    watching: Watching,
+    interrupt: Interrupt,
+    signals: std::sync::Mutex<Option<run::Signals>>,
+}
+
+impl Session {
+    fn new(place: &Place, format: Format, story: Story) -> Self {
+        let (interrupt, signals) = signals();
+        let watching = Watching::new(watcher(place, format, story));
+        let signals = std::sync::Mutex::new(Some(signals));
+        Self { place: place.clone(), format, watching, interrupt, signals }
+    }
+
+    /// What the run is given. Ctrl-C (and a request to terminate) counts from here on.
+    fn setup(&self) -> Setup<'_> {
+        let taken = self.signals.lock().ok().and_then(|mut signals| signals.take());
+        listen(self.interrupt.clone());
+        Setup {
+            cloud: Arc::clone(&self.place.cloud),
+            clock: Arc::clone(&self.place.clock),
+            listener: &self.watching,
+            signals: taken.unwrap_or_else(run::Signals::none),
+        }
+    }
+
+    /// The verdict and its exit code.
+    fn end(&self, plan: &Plan, journal: &Path, status: Result<RunStatus, run::RunError>) -> Result<u8, Failure> {
+        self.watching.finish();
+        let status = status?;
+        let verdict = Verdict::of(plan, &status, &journal_option(journal));
+        match self.format {
+            Format::Json => files::write(None, &format!("{}\n", json!({"verdict": verdict})))?,
+            Format::Human => {
+                // Evidence was told when it happened.
+                for line in verdict.lines(Paint::of(&std::io::stderr()), false) {
+                    say(line);
+                }
+            }
+        }
+        Ok(verdict.exit_code)
+    }
+}
+
+/// The option that makes a suggested command find the same journal.
+pub fn journal_option(journal: &Path) -> String {
+    if journal == Path::new(".belay") {
+        return String::new();
+    }
+    let name = journal.display().to_string();
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c));
+    if plain { format!(" --journal {name}") } else { format!(" --journal '{}'", name.replace('\'', r"'\''")) }
+}
+
+fn watcher(place: &Place, format: Format, story: Story) -> Box<dyn Watcher> {
+    use std::io::IsTerminal;
+    let stderr = std::io::stderr();
+    let paint = Paint::of(&stderr);
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match format {
+        Format::Json => Box::new(Json::new(std::io::stdout())),
+        Format::Human if stderr.is_terminal() && !dumb => {
+            let clock = Arc::clone(&place.clock);
+            Box::new(Live::new(story, paint, Arc::new(move || clock.now())))
+        }
+        Format::Human => Box::new(Plain::new(stderr, paint, story)),
+    }
+}
+
+/// Hands Ctrl-C and requests to terminate to the run, each time they come.
+fn listen(interrupt: Interrupt) {
+    tokio::spawn(async move {
+        loop {
+            if interrupted().await.is_err() {
+                // Without a handler the system's own applies: the process dies, and the run is resumed later.
+                return;
+            }
+            interrupt.send();
+        }
+    });
+}
+
+#[cfg(unix)]
+async fn interrupted() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

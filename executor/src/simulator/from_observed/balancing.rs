@@ -1,0 +1,183 @@
+//! Load balancers and target groups as they were observed. What observing does not read (listeners and rules of
+//! application load balancers) is filled in so that every target group that was attached is attached again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use belay_schemas::observed::Observed;
+use serde_json::{Value, json};
+
+use super::{items, number, text, texts};
+use crate::simulator::time::Time;
+use crate::simulator::world::{
+    ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
+    World,
+};
+
+pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
+    let services = observed.outputs("ecs", "DescribeServices").flat_map(|(_, output)| items(output, "services"));
+    let used: BTreeSet<&str> =
+        services.flat_map(|s| items(s, "loadBalancers")).filter_map(|b| b["targetGroupArn"].as_str()).collect();
+    for (_, output) in observed.outputs("elbv2", "DescribeTargetGroups") {
+        for group in items(output, "TargetGroups") {
+            let (name, arn) = (text(group, "TargetGroupName"), text(group, "TargetGroupArn"));
+            let mut made = target_group(group, observed);
+            if used.contains(arn.as_str()) {
+                // Its services register their tasks anew.
+                made.targets.clear();
+            }
+            world.target_groups.insert(name, made);
+            for balancer in texts(group, "LoadBalancerArns") {
+                attach(world, &balancer, &arn, &text(group, "VpcId"), since);
+            }
+        }
+    }
+    for (_, output) in observed.outputs("elb", "DescribeLoadBalancers") {
+        for balancer in items(output, "LoadBalancerDescriptions") {
+            world.classic_load_balancers.insert(text(balancer, "LoadBalancerName"), classic(balancer, observed, since));
+        }
+    }
+}
+
+fn target_group(group: &Value, observed: &Observed) -> TargetGroup {
+    let arn = text(group, "TargetGroupArn");
+    let of_group = |operation| {
+        let mut outputs = observed.outputs("elbv2", operation);
+        outputs.find(|(input, _)| input["TargetGroupArn"] == *arn).map(|(_, output)| output)
+    };
+    let attributes = of_group("DescribeTargetGroupAttributes").into_iter().flat_map(|o| items(o, "Attributes"));
+    let targets = of_group("DescribeTargetHealth").into_iter().flat_map(|o| items(o, "TargetHealthDescriptions"));
+    let optional = |name: &str| group[name].as_str().map(str::to_owned);
+    TargetGroup {
+        protocol: text(group, "Protocol"),
+        port: number(group, "Port", 80),
+        vpc_id: text(group, "VpcId"),
+        target_type: optional("TargetType").unwrap_or_else(|| "instance".to_owned()),
+        health_check: HealthCheck {
+            protocol: text(group, "HealthCheckProtocol"),
+            port: optional("HealthCheckPort").unwrap_or_else(|| "traffic-port".to_owned()),
+            path: optional("HealthCheckPath"),
+            interval_seconds: number(group, "HealthCheckIntervalSeconds", 30),
+            timeout_seconds: number(group, "HealthCheckTimeoutSeconds", 5),
+            healthy_threshold: number(group, "HealthyThresholdCount", 5),
+            unhealthy_threshold: number(group, "UnhealthyThresholdCount", 2),
+            matcher: group["Matcher"]["HttpCode"].as_str().map(str::to_owned),
+        },
+        attributes: attributes.map(|a| (text(a, "Key"), text(a, "Value"))).collect(),
+        tags: BTreeMap::new(),
+        targets: targets.filter_map(|t| target(&t["Target"], text(&t["TargetHealth"], "State").as_str())).collect(),
+        arn,
+    }
+}
+
+/// A registered target as it was.
+fn target(target: &Value, state: &str) -> Option<Target> {
+    let state = match state {
+        "healthy" => TargetState::Healthy,
+        "unhealthy" => TargetState::Unhealthy,
+        "initial" => TargetState::Initial,
+        // Draining ones are gone soon, unused ones get no traffic.
+        _ => return None,
+    };
+    Some(Target {
+        id: text(target, "Id"),
+        port: number(target, "Port", 80),
+        availability_zone: target["AvailabilityZone"].as_str().map(str::to_owned),
+        task: None,
+        state,
+        due: None,
+    })
+}
+
+/// Puts a target group behind the load balancer of that ARN: behind its listener, or a rule of it if that has one.
+fn attach(world: &mut World, balancer: &str, group: &str, vpc: &str, since: Time) {
+    // arn:…:loadbalancer/app/NAME/ID
+    let path = balancer.split_once(":loadbalancer/").map_or("", |(_, path)| path);
+    let mut parts = path.split('/');
+    let kind = if parts.next() == Some("net") { "network" } else { "application" };
+    let name = parts.next().unwrap_or("unnamed").to_owned();
+    let part = |what: &str| balancer.replacen(":loadbalancer/", &format!(":{what}/"), 1);
+    let region = world.region.clone();
+    let entry = world.load_balancers.entry(name.clone()).or_insert_with(|| LoadBalancer {
+        arn: balancer.to_owned(),
+        kind: kind.to_owned(),
+        scheme: "internet-facing".to_owned(),
+        vpc_id: vpc.to_owned(),
+        subnets: Vec::new(),
+        security_groups: Vec::new(),
+        dns_name: format!("{name}-0000000000.{region}.elb.amazonaws.com"),
+        created_at: since,
+        attributes: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        listeners: Vec::new(),
+    });
+    let forward = json!({"Type": "forward", "TargetGroupArn": group, "Order": 1});
+    match entry.listeners.first_mut() {
+        None => entry.listeners.push(Listener {
+            arn: format!("{}/{:016x}", part("listener"), 1),
+            port: 80,
+            protocol: if kind == "network" { "TCP" } else { "HTTP" }.to_owned(),
+            default_actions: vec![forward],
+            certificates: Vec::new(),
+            rules: Vec::new(),
+            tags: BTreeMap::new(),
+        }),
+        Some(listener) => {
+            let number = listener.rules.len() as u64 + 1;
+            listener.rules.push(Rule {
+                arn: format!("{}/{:016x}/{number:016x}", part("listener-rule"), 1),
+                priority: number * 10,
+                conditions: vec![json!({"Field": "path-pattern", "Values": [format!("/{number}/*")]})],
+                actions: vec![forward],
+                tags: BTreeMap::new(),
+            });
+        }
+    }
+}
+
+fn classic(balancer: &Value, observed: &Observed, since: Time) -> ClassicLoadBalancer {
+    let name = &balancer["LoadBalancerName"];
+    let attributes = observed
+        .outputs("elb", "DescribeLoadBalancerAttributes")
+        .find(|(input, _)| input["LoadBalancerName"] == *name)
+        .map_or(&Value::Null, |(_, output)| &output["LoadBalancerAttributes"]);
+    let draining = &attributes["ConnectionDraining"];
+    let check = &balancer["HealthCheck"];
+    let target = check["Target"].as_str().unwrap_or("TCP:80");
+    let (protocol, rest) = target.split_once(':').unwrap_or(("TCP", "80"));
+    let (port, path) = rest.split_once('/').map_or((rest, None), |(port, path)| (port, Some(format!("/{path}"))));
+    let listeners = items(balancer, "ListenerDescriptions").map(|l| &l["Listener"]);
+    let optional = |value: &Value| value.as_str().map(str::to_owned);
+    ClassicLoadBalancer {
+        dns_name: text(balancer, "DNSName"),
+        scheme: text(balancer, "Scheme"),
+        vpc_id: text(balancer, "VPCId"),
+        subnets: texts(balancer, "Subnets"),
+        availability_zones: texts(balancer, "AvailabilityZones"),
+        security_groups: texts(balancer, "SecurityGroups"),
+        listeners: listeners
+            .map(|listener| ClassicListener {
+                protocol: text(listener, "Protocol"),
+                load_balancer_port: number(listener, "LoadBalancerPort", 80),
+                instance_protocol: optional(&listener["InstanceProtocol"])
+                    .unwrap_or_else(|| text(listener, "Protocol")),
+                instance_port: number(listener, "InstancePort", 80),
+            })
+            .collect(),
+        health_check: HealthCheck {
+            protocol: protocol.to_owned(),
+            port: port.to_owned(),
+            path,
+            interval_seconds: number(check, "Interval", 30),
+            timeout_seconds: number(check, "Timeout", 5),
+            healthy_threshold: number(check, "HealthyThreshold", 10),
+            unhealthy_threshold: number(check, "UnhealthyThreshold", 2),
+            matcher: None,
+        },
+        connection_draining_seconds: (draining["Enabled"] == true).then(|| number(draining, "Timeout", 300)),
+        idle_timeout_seconds: number(&attributes["ConnectionSettings"], "IdleTimeout", 60),
+        cross_zone: attributes["CrossZoneLoadBalancing"]["Enabled"] == true,
+        created_at: since,
+        tags: BTreeMap::new(),
+        targets: Vec::new(),
+    }
+}

@@ -1,0 +1,95 @@
+//! Runs the binary in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A directory to work in.
+pub struct Desk {
+    dir: TempDir,
+}
+
+/// What a command did.
+pub struct Answer {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> &Self {
+        std::fs::write(self.path(name), text).unwrap();
+        self
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_belay"));
+        command.args(args).current_dir(self.dir.path()).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `belay ARGS` to its end.
+    pub fn belay(&self, args: &[&str]) -> Answer {
+        self.belay_with(args, "")
+    }
+
+    /// Runs `belay ARGS` with something on standard input.
+    pub fn belay_with(&self, args: &[&str], input: &str) -> Answer {
+        use std::io::Write;
+        let mut child = self.command(args).spawn().unwrap();
+        // A command that ends before it reads is tested too.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        self.finish(child)
+    }
+
+    /// Starts `belay ARGS`.
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args).spawn().unwrap()
+    }
+
+    /// Waits for a started command.
+    pub fn finish(&self, child: Child) -> Answer {
+        let output = child.wait_with_output().unwrap();
+        Answer {
+            code: output.status.code().unwrap_or(-1),
+            out: self.stable(&String::from_utf8(output.stdout).unwrap()),
+            err: self.stable(&String::from_utf8(output.stderr).unwrap()),
+        }
+    }
+
+    /// Text without what differs from one run of the tests to the next.
+    fn stable(&self, text: &str) -> String {
+        let dir = self.dir.path();
+        let dir = dir.canonicalize().unwrap_or_else(|_| Path::new(dir).to_owned());
+        let text = text.replace(&*dir.to_string_lossy(), "DIR").replace(&*self.dir.path().to_string_lossy(), "DIR");
+        let run = regex::Regex::new(r"\d{8}T\d{6}Z-[0-9a-f]{6}").unwrap();
+        let digest = regex::Regex::new(r"sha256:[0-9a-f]{12,64}").unwrap();
+        digest.replace_all(&run.replace_all(&text, "RUN"), "sha256:DIGEST").into_owned()
+    }
+}
+
+impl Answer {
+    /// Everything that a person sees, and the code.
+    pub fn said(&self) -> String {
+        format!("{}{}exit {}", self.out, self.err, self.code)
+    }
+
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.said());
+        self
+    }
+}

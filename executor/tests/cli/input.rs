@@ -1,0 +1,128 @@
+//! Help, usage, and documents that are not what they should be.
+
+use insta::assert_snapshot;
+
+use crate::belay::Desk;
+use crate::plans;
+
+#[test]
+fn help_of_every_command() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.belay(&["--help"]).expect(0).out);
+    for command in ["observe", "verify", "apply", "resume", "rollback", "status", "world", "completions"] {
+        assert_snapshot!(format!("help_{command}"), desk.belay(&[command, "--help"]).expect(0).out);
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let desk = Desk::new();
+    desk.write("plan.json", &plans::create("nginx:1"));
+    assert_snapshot!(desk.belay(&["aply"]).said(), @r#"
+    error: unrecognized subcommand 'aply'
+
+      tip: a similar subcommand exists: 'apply'
+
+    Usage: belay [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    exit 2
+    "#);
+    assert_snapshot!(desk.belay(&["apply", "plan.json", "--simulated", "w.json", "--pace=-1"]).said(), @r#"
+    error: invalid value '-1' for '--pace <FACTOR>': a number of 0 or more, such as 0.1
+
+    For more information, try '--help'.
+    exit 2
+    "#);
+    assert_snapshot!(desk.belay(&["status"]).said(), @r#"
+    error: no run in .belay yet
+    help: `--journal DIR` names another journal directory
+    exit 2
+    "#);
+    assert_snapshot!(desk.belay(&["resume", "nonesuch"]).said(), @r#"
+    error: no run nonesuch
+    help: `belay status --list` lists the runs
+    exit 2
+    "#);
+    assert_snapshot!(desk.belay(&["status", "--list"]).said(), @r#"
+    no runs in .belay yet
+    exit 0
+    "#);
+}
+
+#[test]
+fn without_a_simulated_world_there_is_no_aws_yet() {
+    let desk = Desk::new();
+    desk.write("plan.json", &plans::create("nginx:1"));
+    desk.write("scope.json", r#"{"format": 1, "project": "shop"}"#);
+    assert_snapshot!(desk.belay(&["apply", "plan.json"]).said(), @r#"
+    error: this build of belay knows only the simulated AWS
+    help: give `--simulated WORLD.json` to work on a simulated world (a missing file starts from the default account); a build with the feature `aws`, which connects to AWS, comes with the next version
+    exit 6
+    "#);
+    assert_eq!(desk.belay(&["verify", "plan.json"]).code, 6);
+    assert_eq!(desk.belay(&["observe", "scope.json"]).code, 6);
+}
+
+#[test]
+fn plans_that_are_none() {
+    let desk = Desk::new();
+    let apply = |name: &str| desk.belay(&["apply", name, "--simulated", "w.json"]).said();
+    assert_snapshot!(apply("missing.json"), @r#"
+    error: cannot read missing.json: No such file or directory (os error 2)
+    exit 1
+    "#);
+    desk.write("torn.json", "{\"format\": 1,");
+    assert_snapshot!(apply("torn.json"), @r#"
+    error: torn.json: not JSON, at line 1, column 13: EOF while parsing a value
+    exit 1
+    "#);
+    desk.write("later.json", r#"{"format": 2}"#);
+    assert_snapshot!(apply("later.json"), @r#"
+    error: later.json: the plan has format 2, which is newer than this program's 1: use the belay that belongs to its belayc
+    exit 1
+    "#);
+    desk.write("foreign.json", r#"{"resources": []}"#);
+    assert_snapshot!(apply("foreign.json"), @r#"
+    error: foreign.json: this is not a plan: it has no `format`
+    exit 1
+    "#);
+    desk.write("edited.json", &plans::create("nginx:1").replace("nginx:1", "nginx:2"));
+    assert_snapshot!(apply("edited.json"), @r#"
+    error: edited.json: the plan was changed after it was compiled: its digest says sha256:DIGEST, its content has sha256:DIGEST
+    help: a plan runs only as it was reviewed: compile it again instead of editing it
+    exit 1
+    "#);
+    let mut unguarded = plans::create_json("nginx:1");
+    unguarded["nodes"][2]["guards"] = serde_json::json!([]);
+    desk.write("unguarded.json", &plans::sealed(unguarded));
+    assert_snapshot!(apply("unguarded.json"), @r#"
+    error: unguarded.json: the plan breaks 1 of the rules for plans:
+      P601 web.service.create: a mutation has at least one guard, or says in `unguarded` why it needs none
+    help: compile it again with the belayc of this version
+    exit 1
+    "#);
+    assert!(!desk.path("w.json").exists(), "a refused plan must not make a world");
+}
+
+#[test]
+fn scopes_and_observed_state_that_are_none() {
+    let desk = Desk::new();
+    desk.write("typo.json", r#"{"format": 1, "project": "shop", "loadBalancer": []}"#);
+    assert_snapshot!(desk.belay(&["observe", "typo.json", "--simulated", "w.json"]).said(), @r#"
+    error: typo.json: not a scope as `belayc scope` writes it: unknown field `loadBalancer`, expected one of `format`, `project`, `region`, `ecs`, `loadBalancers`, `targetGroups`, `balancers`, `images` at line 1 column 47
+    exit 1
+    "#);
+    let later = desk.belay_with(&["observe", "-", "--simulated", "w.json"], r#"{"format": 7}"#);
+    assert_snapshot!(later.said(), @r#"
+    error: standard input: a scope of format 7; this version reads format 1
+    help: write it again with the `belayc scope` of this version
+    exit 1
+    "#);
+    desk.write("observed.json", "[]");
+    assert_snapshot!(desk.belay(&["world", "--observed", "observed.json", "-o", "w.json"]).said(), @r#"
+    error: observed.json: this is not observed state: it has no `format`
+    help: `belay observe` writes one
+    exit 1
+    "#);
+}
