@@ -19,7 +19,7 @@ use crate::journal::JournalError;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another executor works on the same project and target.
-    #[error("another belay (process {pid}, since {since}, run {run}) works on this project and target; lock {path}")]
+    #[error("another belay (process {pid}, since {}, run {run}) works on this project and target; lock {path}", crate::time::rfc3339(.since.saturating_mul(1000)))]
     Held {
         /// Its process id.
         pid: u32,

@@ -126,3 +126,41 @@ fn scopes_and_observed_state_that_are_none() {
     exit 1
     "#);
 }
+
+#[test]
+fn worlds_that_are_none() {
+    let desk = Desk::new();
+    desk.write("plan.json", &plans::create("nginx:1"));
+    let verify = || desk.belay(&["verify", "plan.json", "--simulated", "w.json"]).said();
+    desk.write("w.json", "{\"format\": 1,\n \"acount\": 1}");
+    assert_snapshot!(verify(), @r#"
+    error: DIR/w.json:2:9: this is no simulated world: unknown field `acount`, expected one of `format`, `account`, `partition`, `region`, `now`, `counters`, `timings`, `throttling`, `images`, `vpcs`, `subnets`, `securityGroups`, `clusters`, `capacityProviders`, `containerInstances`, `taskDefinitions`, `services`, `tasks`, `classicLoadBalancers`, `loadBalancers`, `targetGroups`, `log`
+    exit 1
+    "#);
+    desk.write("w.json", "{\"format\": 2}");
+    assert_snapshot!(verify(), @r#"
+    error: DIR/w.json: this simulated world has format 2; this program reads format 1
+    exit 1
+    "#);
+    let nowhere = desk.belay(&["world", "-o", "no/such/folder/w.json"]);
+    assert_snapshot!(nowhere.said(), @r#"
+    error: cannot write no/such/folder/w.json: No such file or directory (os error 2)
+    exit 6
+    "#);
+    assert_eq!(desk.belay(&["apply", "plan.json", "--simulated", "no/w.json"]).code, 6);
+}
+
+#[test]
+fn colour_only_when_asked_for() {
+    let desk = Desk::new();
+    assert!(!desk.belay(&["apply", "missing.json"]).err.contains('\u{1b}'));
+    assert!(desk.belay(&["apply", "missing.json", "--color", "always"]).err.contains('\u{1b}'));
+}
+
+#[test]
+fn completions_name_every_command() {
+    let script = Desk::new().belay(&["completions", "bash"]).expect(0).out;
+    for command in ["observe", "verify", "apply", "resume", "rollback", "status", "world"] {
+        assert!(script.contains(&format!("belay__{command}")) || script.contains(&format!("belay__subcmd__{command}")));
+    }
+}

@@ -104,6 +104,28 @@ fn a_missing_cluster_is_no_failure() {
     "#);
 }
 
+#[test]
+fn throttling_only_takes_time() {
+    let desk = Desk::new();
+    scope(&desk);
+    desk.belay(&["world", "-o", "w.json"]).expect(0);
+    let mut world: Value = serde_json::from_str(&desk.read("w.json")).unwrap();
+    let empty = json!({"milliTokens": 0, "at": "2026-01-01T00:00:00Z"});
+    world["throttling"] = json!({"enabled": true});
+    desk.write("w.json", &world.to_string());
+    let free = observe(&desk, "w.json");
+    let names =
+        ["ecs service read", "ecs task read", "ecs task definition read", "ecs cluster", "elb describe", "other"];
+    world["throttling"]["buckets"] = names.map(|name| (name.to_owned(), empty.clone())).into_iter().collect();
+    desk.write("w.json", &world.to_string());
+    let answer = desk.belay(&["observe", "scope.json", "--simulated", "w.json"]).expect(0);
+    let calls = |text: &str| text.split(' ').filter_map(|word| word.parse::<u32>().ok()).next_back().unwrap();
+    assert!(calls(&answer.err) > 16, "{}", answer.err);
+    let throttled: Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!(free["reads"], throttled["reads"]);
+    assert_eq!(free["observedAt"], throttled["observedAt"]);
+}
+
 /// What may differ between a world and one made from observing it.
 fn without_noise(observed: &mut Value) {
     observed["observedAt"] = Value::Null;

@@ -61,6 +61,8 @@ pub fn write(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     };
     let wrong = |source| Failure::Write { path: path.display().to_string(), source };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Asked first, because the error of a temporary file names that file.
+    std::fs::metadata(dir).map_err(wrong)?;
     // A temporary file of this crate is made for its owner only.
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(wrong)?;
     file.write_all(text.as_bytes()).map_err(wrong)?;

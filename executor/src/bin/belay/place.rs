@@ -62,6 +62,12 @@ impl Place {
 
     fn simulated(path: &Path, pace: f64) -> Result<Self, Failure> {
         let fresh = !path.exists();
+        if let Some(folder) = path.parent()
+            && let Err(source) = std::fs::metadata(folder)
+        {
+            // Better now than at the first mutation.
+            return Err(Failure::Write { path: path.display().to_string(), source });
+        }
         let cloud = SimulatedCloud::open(path, pace)?;
         let cloud = Arc::new(cloud);
         let world = cloud.world();
