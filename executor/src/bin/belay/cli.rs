@@ -46,6 +46,9 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read what a scope names, for the compiler
+    ///
+    /// Nothing is changed. Environment values of task definitions that do not carry the project's ownership tag are
+    /// replaced by their SHA-256, so that other people's secrets do not get into the file.
     Observe(Observe),
     /// Look, without changing anything, whether a plan's assumptions still hold
     Verify(Verify),

@@ -163,12 +163,20 @@ fn watcher(place: &Place, format: Format, story: Story) -> Box<dyn Watcher> {
     }
 }
 
-/// Hands Ctrl-C and requests to terminate to the run, each time they come.
+/// Hands Ctrl-C and requests to terminate to the run, each time they come. Where they cannot be caught the process dies
+/// of them, and the run is resumed later.
+#[cfg(unix)]
 fn listen(interrupt: Interrupt) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let streams = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut ctrl_c), Ok(mut terminate)) = streams else { return };
     tokio::spawn(async move {
         loop {
-            if interrupted().await.is_err() {
-                // Without a handler the system's own applies: the process dies, and the run is resumed later.
+            let came = tokio::select! {
+                came = ctrl_c.recv() => came,
+                came = terminate.recv() => came,
+            };
+            if came.is_none() {
                 return;
             }
             interrupt.send();
@@ -176,17 +184,12 @@ fn listen(interrupt: Interrupt) {
     });
 }
 
-#[cfg(unix)]
-async fn interrupted() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
+/// Hands Ctrl-C to the run, each time it comes.
 #[cfg(not(unix))]
-async fn interrupted() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+fn listen(interrupt: Interrupt) {
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            interrupt.send();
+        }
+    });
 }
