@@ -13,6 +13,7 @@ import sys
 
 import botocore.config
 import botocore.exceptions
+import botocore.parsers
 import botocore.session
 
 
@@ -42,7 +43,7 @@ def answer(clients, request, endpoint, region):
         told = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return {"error": {"code": told.get("Code", ""), "message": told.get("Message", ""), "status": status}}
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError) as error:
         return {"error": {"code": type(error).__name__, "message": str(error), "status": 0}}
     output.pop("ResponseMetadata", None)
     return {"output": output}

@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod agreement;
+mod conformance;
 mod referee;
+mod servers;
 mod shapes;
 
 use belay_tests::python::{Python, Requirements};
