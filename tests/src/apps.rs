@@ -125,6 +125,11 @@ impl App {
         out
     }
 
+    /// The images of the main containers.
+    pub fn images(&self) -> Vec<String> {
+        self.0.iter().map(|(name, c)| format!("acme/{name}:{}", c.version)).collect()
+    }
+
     /// What compiling it starts from.
     pub fn inputs(&self) -> Inputs {
         let mut environment = String::from(

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use belay_executor::cloud::Clock;
 use belay_executor::run::{self, Outcome, RunError, RunStatus, Setup};
 use belay_executor::simulator::faults::{At, Fault, Faulty, Kind, access_denied};
+use belay_executor::simulator::world::{Behaviour, Image};
 use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::Plan;
 use belay_tests::apps::{App, app, two_states};
+use belay_tests::compare::assert_same;
 use belay_tests::pipeline::{apply, block_on, resume};
 use proptest::prelude::*;
 
@@ -56,6 +58,25 @@ fn disturbance() -> impl Strategy<Value = Kind> {
         Just(Kind::LoseRequest),
         Just(Kind::KillBefore),
         Just(Kind::KillAfter),
+    ]
+}
+
+/// The essence of a world a little later: AWS calls a task without health checks healthy some time after it runs, and
+/// shows nobody that it waits.
+fn settled(world: World) -> serde_json::Value {
+    let cloud = SimulatedCloud::new(world);
+    block_on(cloud.wait_until(cloud.now() + 60_000));
+    essence(&cloud.world())
+}
+
+/// What is wrong with an image.
+fn behaviour() -> impl Strategy<Value = Behaviour> {
+    prop_oneof![
+        (0..90_u64).prop_map(|after_seconds| Behaviour::Crash { after_seconds, exit_code: 1, reason: None }),
+        Just(Behaviour::NeverHealthy),
+        Just(Behaviour::CannotPull { reason: None }),
+        (0..400_u64, 0..400_u64)
+            .prop_map(|(start_seconds, healthy_seconds)| Behaviour::Slow { start_seconds, healthy_seconds }),
     ]
 }
 
@@ -138,7 +159,32 @@ proptest! {
                 let again = inputs.plan(&cloud).unwrap();
                 prop_assert!(again.nodes.is_empty(), "still to do: {:?}", again.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
             }
-            Some(Outcome::RolledBack { .. }) => prop_assert_eq!(essence(&last), before),
+            Some(Outcome::RolledBack { .. }) => assert_same(&second.model(), &settled(last), &before),
+            _ => prop_assert!(false, "{}", problems(&status)),
+        }
+    }
+
+    #[test]
+    fn images_that_do_not_work_take_everything_back((first, second) in two_states(), behaviour in behaviour(), which in any::<prop::sample::Index>()) {
+        let journal = tempfile::tempdir().unwrap();
+        let mut world = deployed(&first, World::default_account(), journal.path(), "first");
+        let old = first.images();
+        let new: Vec<String> = second.images().into_iter().filter(|i| !old.contains(i)).collect();
+        prop_assume!(!new.is_empty());
+        let image = Image { behaviour, ..Image::default() };
+        world.images.insert(which.get(&new).clone(), image);
+        let before = essence(&world);
+        let cloud = Arc::new(SimulatedCloud::new(world));
+        let inputs = second.inputs();
+        let plan = inputs.plan(&cloud).unwrap();
+        let status = apply(&cloud, &plan, journal.path(), "failing").unwrap();
+        match status.outcome {
+            // Slow, but in time; or the component has no replicas.
+            Some(Outcome::Done) => prop_assert!(inputs.plan(&cloud).unwrap().nodes.is_empty()),
+            Some(Outcome::RolledBack { .. }) => {
+                assert_same(&second.model(), &settled(cloud.world()), &before);
+                prop_assert!(status.failures().next().is_some());
+            }
             _ => prop_assert!(false, "{}", problems(&status)),
         }
     }

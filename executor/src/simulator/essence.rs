@@ -55,6 +55,15 @@ fn task_definitions(world: &World) -> BTreeMap<&str, BTreeSet<String>> {
 
 fn with_content(world: &World, settings: &Map<String, Value>) -> Value {
     let mut shown = settings.clone();
+    // AWS puts its own role in as soon as a load balancer is attached, and nobody can take it out again.
+    let own = |role: &Value| role.as_str().is_some_and(|role| role.ends_with("/AWSServiceRoleForECS"));
+    if shown.get("role").is_some_and(own) {
+        shown.remove("role");
+    }
+    // Without a load balancer there is no grace period, with one it is 0 unless somebody says otherwise.
+    if shown.get("healthCheckGracePeriodSeconds") == Some(&json!(0)) {
+        shown.remove("healthCheckGracePeriodSeconds");
+    }
     if let Some(definition) = shown.get_mut("taskDefinition") {
         *definition = content(world, definition.as_str().unwrap_or_default());
     }
