@@ -228,11 +228,12 @@ impl<'a> Listing<'a> {
         if let (Phase::Deploy, Some(reason)) = (node.phase, &node.irreversible) {
             self.line(5, &format!("no way back: {reason}"));
         }
-        for case in &node.undo {
-            let when = case
-                .when
-                .as_ref()
-                .map_or(String::new(), |when| format!("if {}: ", when.summary.as_ref().unwrap_or(&when.is)));
+        for (index, case) in node.undo.iter().enumerate() {
+            let when = match &case.when {
+                Some(when) => format!("if {}: ", when.summary.as_ref().unwrap_or(&when.is)),
+                None if index > 0 => "otherwise: ".to_owned(),
+                None => String::new(),
+            };
             let steps: Vec<String> = case.nodes.iter().map(|id| self.compensation(id)).collect();
             let steps = if steps.is_empty() { "nothing to do".to_owned() } else { steps.join(", then ") };
             self.line(5, &format!("way back: {when}{steps}"));
@@ -257,13 +258,14 @@ fn limits(wait: &Wait) -> String {
     }
     let progress =
         if wait.progress.is_some() { format!("{} s without progress or ", wait.no_progress) } else { String::new() };
-    parts.push(format!("gives up after {progress}{} s", wait.overall));
+    parts.push(format!("gives up after {progress}{} s in all", wait.overall));
     parts.join(", ")
 }
 
 /// `image: nginx:1.12 → nginx:1.13  (model.yaml:4:12)`.
 fn reason(component: &str, why: &Why) -> String {
-    let path = why.path.strip_prefix(&format!("/components/{component}/")).unwrap_or(&why.path);
+    let own = format!("/components/{component}");
+    let path = why.path.strip_prefix(&own).filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(&why.path);
     let path = path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
     let at = why.at.as_ref().map_or(String::new(), |at| format!("  ({at})"));
     let change = match (&why.from, &why.to) {
@@ -272,7 +274,8 @@ fn reason(component: &str, why: &Why) -> String {
         (from, Value::Null) => format!(": {} → nothing", short(from)),
         (from, to) => between(from, to),
     };
-    format!("{path}{change}{at}")
+    let line = format!("{path}{change}{at}");
+    line.trim_start_matches(": ").to_owned()
 }
 
 /// Of two mappings or lists, what differs; of anything else, both.

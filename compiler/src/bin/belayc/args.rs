@@ -39,8 +39,8 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json -o plan.json
-  belayc compile -p shop -m model.yaml -e base.yaml -e prod.yaml --var tag=1.4.2 --observed observed.json
-  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json --mode teardown -o plan.json")]
+  belayc compile -p shop -m model.yaml -e base.yaml -e prod.yaml --var tag=1.4.2
+  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json --mode teardown")]
     Compile(Compile),
     /// Check the inputs and tell what is wrong with them
     #[command(after_help = "\

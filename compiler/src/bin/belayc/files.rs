@@ -30,12 +30,7 @@ pub fn read(path: &Path, limit: usize, report: &mut Report) -> Option<SourceFile
     let bytes = match read_bytes(path, limit) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let why = match error.kind() {
-                ErrorKind::NotFound => "there is no such file".into(),
-                ErrorKind::PermissionDenied => "permission denied".into(),
-                ErrorKind::IsADirectory => "it is a directory".into(),
-                _ => error.to_string(),
-            };
+            let why = why(&error, "there is no such file");
             report.push(Diagnostic::error("B001", format!("{name} cannot be read: {why}")));
             return None;
         }
@@ -51,6 +46,19 @@ pub fn read(path: &Path, limit: usize, report: &mut Report) -> Option<SourceFile
             report.push(not_text(&error));
             None
         }
+    }
+}
+
+/// An error in words that do not depend on the machine, nor on the name of a temporary file.
+fn why(error: &io::Error, not_found: &str) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => not_found.into(),
+        ErrorKind::PermissionDenied => "permission denied".into(),
+        ErrorKind::IsADirectory => "it is a directory".into(),
+        ErrorKind::NotADirectory => "its folder is no folder".into(),
+        ErrorKind::StorageFull => "the disk is full".into(),
+        ErrorKind::ReadOnlyFilesystem => "the file system can only be read".into(),
+        _ => error.to_string(),
     }
 }
 
@@ -101,8 +109,10 @@ pub fn check_stdin<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(
 /// Writes to a file, or to standard output.
 pub fn write(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     match path {
-        Some(path) if !is_dash(path) => replace(path, text)
-            .map_err(|error| Failure::environment(format!("{} cannot be written: {error}", path.display()))),
+        Some(path) if !is_dash(path) => replace(path, text).map_err(|error| {
+            let why = why(&error, "its folder does not exist");
+            Failure::environment(format!("{} cannot be written: {why}", path.display()))
+        }),
         _ => print(text),
     }
 }

@@ -1,0 +1,328 @@
+//! The program as a user meets it: in a folder of its own, in an empty environment.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests run the program on files")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const MODEL: &str = "\
+components:
+  web:
+    image: nginx:${tag-1.13}
+    replicas: 2
+    uses: {back: {}}
+    plugin: {ec2-ecs: {mem: 256}}
+  back:
+    image: back:1.0
+    plugin: {ec2-ecs: {mem: 128}}
+";
+
+const ENVIRONMENT: &str = "\
+plugin_config:
+  ec2-ecs: {region: us-east-1, cluster: default}
+";
+
+/// A folder with files in it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn good() -> Self {
+        Self::new(&[("model.yaml", MODEL), ("prod.yaml", ENVIRONMENT)])
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_belayc"));
+        command.env_clear().current_dir(self.0.path()).args(arguments.split_whitespace());
+        command
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn run_with(&self, arguments: &str, input: &str) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Exit code, standard output and standard error in one text.
+fn all(output: &Output) -> String {
+    let mut text = format!("exit {}\n", output.status.code().unwrap());
+    for (name, part) in [("stdout", out(output)), ("stderr", err(output))] {
+        if !part.is_empty() {
+            text.push_str(&format!("--- {name}\n{part}"));
+        }
+    }
+    text
+}
+
+const INPUTS: &str = "-p shop -m model.yaml -e prod.yaml";
+
+#[test]
+fn compile_writes_the_plan_to_stdout_and_nothing_else_there() {
+    let output = Folder::good().run(&format!("compile {INPUTS}"));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let plan = belay_schemas::checker::load(&out(&output)).unwrap();
+    assert_eq!(plan.project, "shop");
+}
+
+#[test]
+fn a_plan_is_a_file_or_nothing() {
+    let folder = Folder::good();
+    let output = folder.run(&format!("compile {INPUTS} -o plan.json"));
+    insta::assert_snapshot!(all(&output));
+    assert_eq!(folder.names(), ["model.yaml", "plan.json", "prod.yaml"]);
+    let first = fs::read_to_string(folder.path("plan.json")).unwrap();
+
+    fs::write(folder.path("model.yaml"), "components: {web: {image: 1}}\n").unwrap();
+    let output = folder.run(&format!("compile {INPUTS} -o plan.json"));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(folder.path("plan.json")).unwrap(), first);
+    assert_eq!(folder.names(), ["model.yaml", "plan.json", "prod.yaml"]);
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes_wherever_they_lie() {
+    let folder = Folder::good();
+    let relative = out(&folder.run(&format!("compile {INPUTS}")));
+    let dotted = out(&folder.run("compile -p shop -m ./model.yaml -e ./prod.yaml"));
+    let absolute =
+        format!("compile -p shop -m {} -e prod.yaml", fs::canonicalize(folder.path("model.yaml")).unwrap().display());
+    assert_eq!(relative, dotted);
+    assert_eq!(relative, out(&folder.run(&absolute)));
+    assert_eq!(relative, out(&Folder::good().run(&format!("compile {INPUTS}"))));
+}
+
+#[test]
+fn changes_have_an_exit_code_of_their_own() {
+    let folder = Folder::good();
+    assert_eq!(folder.run(&format!("compile {INPUTS} --exit-code")).status.code(), Some(9));
+    assert_eq!(folder.run(&format!("compile {INPUTS}")).status.code(), Some(0));
+}
+
+#[test]
+fn check_tells_all_errors_of_all_files() {
+    let folder = Folder::new(&[
+        (
+            "model.yaml",
+            "components:\n  web:\n    imagee: nginx\n    replicas: two\n    env: {A: \"${nope}\"}\n    replicas: 3\n",
+        ),
+        ("prod.yaml", "plugin_config:\n  ec2-ecs: {clustre: default}\n"),
+    ]);
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS}"))));
+}
+
+#[test]
+fn check_says_nothing_about_good_inputs() {
+    insta::assert_snapshot!(all(&Folder::good().run(&format!("check {INPUTS}"))));
+}
+
+#[test]
+fn check_for_programs_and_github_writes_to_stdout() {
+    let folder =
+        Folder::new(&[("model.yaml", "components: {web: {image: nginx, replica: 2}}\n"), ("prod.yaml", "{}\n")]);
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --format json"))));
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --format github"))));
+}
+
+#[test]
+fn files_that_cannot_be_read_are_all_named() {
+    let folder = Folder::new(&[("prod.yaml", "vars: {a: 1}\n")]);
+    fs::create_dir(folder.path("folder")).unwrap();
+    fs::write(folder.path("latin.yaml"), b"vars: {a: \xe9}\n").unwrap();
+    fs::write(folder.path("wide.yaml"), b"\xff\xfea\0").unwrap();
+    let output = folder.run("check -p shop -m model.yaml -e prod.yaml -e folder -e latin.yaml -e wide.yaml");
+    insta::assert_snapshot!(all(&output));
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let bomb = (1..10).fold("a0: &a0 [x]\n".to_owned(), |text, n| {
+        format!("{text}a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))
+    });
+    let folder = Folder::new(&[
+        ("bomb.yaml", &bomb),
+        ("empty.yaml", ""),
+        ("deep.yaml", &"[".repeat(100_000)),
+        ("nul.yaml", "a: \0\n"),
+        ("prod.yaml", ENVIRONMENT),
+    ]);
+    for (name, code) in [("bomb", "B010"), ("empty", "B005"), ("deep", "B011"), ("nul", "B003")] {
+        let output = folder.run(&format!("check -p shop -m {name}.yaml -e prod.yaml"));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains(&format!("error[{code}]")), "{}", err(&output));
+    }
+}
+
+#[test]
+fn standard_input_is_a_file_like_any_other_but_only_once() {
+    let folder = Folder::good();
+    let output = folder.run_with("compile -p shop -m - -e prod.yaml", MODEL);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("<stdin>:2:3"));
+    let output = folder.run_with("check -p shop -m - -e prod.yaml", "components: {web: 1}\n");
+    insta::assert_snapshot!(all(&output));
+    insta::assert_snapshot!(all(&folder.run("check -p shop -m - -e -")));
+}
+
+#[test]
+fn variables_come_from_the_command_line() {
+    let folder = Folder::good();
+    let output = folder.run(&format!("compile {INPUTS} --var tag=1.27"));
+    assert!(out(&output).contains("\"nginx:1.27\""));
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --var tga=1"))));
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --var tga=1 --deny-warnings"))));
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --var tag"))));
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --var a-b=1"))));
+}
+
+#[test]
+fn colour_is_for_terminals_or_on_request() {
+    let folder = Folder::new(&[("model.yaml", "components: {web: 1}\n"), ("prod.yaml", "{}\n")]);
+    let coloured = |arguments: &str, no_color: Option<&str>| {
+        let mut command = folder.command(&format!("check {INPUTS} {arguments}"));
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
+        err(&command.output().unwrap()).contains('\u{1b}')
+    };
+    assert!(!coloured("", None));
+    assert!(coloured("--color always", None));
+    assert!(!coloured("", Some("1")));
+    assert!(!coloured("--color never", None));
+}
+
+#[test]
+fn scope_is_json() {
+    let output = Folder::good().run(&format!("scope {INPUTS}"));
+    let scope: belay_schemas::scope::Scope = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(scope.project, "shop");
+    assert_eq!(scope.region.as_deref(), Some("us-east-1"));
+}
+
+#[test]
+fn observed_state_that_is_none_is_located() {
+    let folder = Folder::good();
+    for (name, text) in [
+        ("truncated.json", "{\n  \"format\": 1,\n  \"account\": \"1"),
+        ("version.json", "{\n  \"format\": 2,\n  \"accounts\": []\n}\n"),
+        ("unversioned.json", "{}\n"),
+        ("scope.json", "{\n  \"format\": 1,\n  \"project\": \"shop\"\n}\n"),
+        ("list.json", "[]\n"),
+    ] {
+        fs::write(folder.path(name), text).unwrap();
+        let output = folder.run(&format!("check {INPUTS} --observed {name}"));
+        insta::assert_snapshot!(name, all(&output));
+    }
+    insta::assert_snapshot!(all(&folder.run(&format!("check {INPUTS} --observed none.json"))));
+}
+
+#[test]
+fn show_lists_a_plan_for_people() {
+    let folder = Folder::good();
+    folder.run(&format!("compile {INPUTS} -o plan.json"));
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter("sha256:[0-9a-f]{64}", "sha256:…");
+    settings.bind(|| {
+        insta::assert_snapshot!("show_text", all(&folder.run("show plan.json")));
+        insta::assert_snapshot!("show_node", all(&folder.run("show plan.json --node web.service.create")));
+    });
+    let plan = fs::read_to_string(folder.path("plan.json")).unwrap();
+    assert_eq!(out(&folder.run("show plan.json --format json")), plan);
+    assert_eq!(out(&folder.run_with("show - --format json", &plan)), plan);
+    insta::assert_snapshot!(all(&folder.run("show plan.json --node web.service.creat")));
+}
+
+#[test]
+fn show_refuses_what_is_no_plan_and_formats_of_later_versions() {
+    let folder = Folder::good();
+    folder.run(&format!("compile {INPUTS} -o plan.json"));
+    insta::assert_snapshot!(all(&folder.run("show none.json")));
+    insta::assert_snapshot!(all(&folder.run("show model.yaml")));
+    insta::assert_snapshot!(all(&folder.run("show plan.json --format html")));
+    insta::assert_snapshot!(all(&folder.run("show plan.json --format tree")));
+    let plan = fs::read_to_string(folder.path("plan.json")).unwrap();
+    fs::write(folder.path("changed.json"), plan.replace("nginx:1.13", "nginx:1.14")).unwrap();
+    let output = folder.run("show changed.json");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("changed after it was compiled"), "{}", err(&output));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_the_environments_fault() {
+    let folder = Folder::good();
+    insta::assert_snapshot!(all(&folder.run(&format!("compile {INPUTS} -o none/plan.json"))));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = Folder::good();
+    let mut child = folder.command("schema plan").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn schemas_are_the_committed_ones() {
+    let folder = Folder::new(&[]);
+    for kind in belay_schemas::json_schema::Kind::ALL {
+        let committed =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../schemas/{}.schema.json", kind.name()));
+        let output = folder.run(&format!("schema {}", kind.name()));
+        assert_eq!(out(&output), fs::read_to_string(committed).unwrap());
+    }
+    insta::assert_snapshot!(all(&folder.run("schema modle")));
+}
+
+#[test]
+fn completions_and_help_are_there() {
+    let folder = Folder::new(&[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let output = folder.run(&format!("completions {shell}"));
+        assert!(output.status.success() && out(&output).contains("belayc"), "{shell}");
+    }
+    insta::assert_snapshot!("help", all(&folder.run("--help")));
+    insta::assert_snapshot!("help_compile", all(&folder.run("compile --help")));
+    assert_eq!(folder.run("").status.code(), Some(2));
+    assert_eq!(folder.run("compile -p shop").status.code(), Some(2));
+}
