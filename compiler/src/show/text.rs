@@ -11,7 +11,10 @@ use super::order;
 use super::verdict::{count, join, operation, verdict};
 
 /// Characters of a value before it is cut.
-const VALUE: usize = 60;
+const VALUE: usize = 80;
+
+/// Differences inside of one value before they are only counted.
+const LEAVES: usize = 3;
 
 /// Unchanged components that are named before they are only counted.
 const UNCHANGED: usize = 12;
@@ -280,28 +283,52 @@ fn reason(component: &str, why: &Why) -> String {
 
 /// Of two mappings or lists, what differs; of anything else, both.
 fn between(from: &Value, to: &Value) -> String {
-    if let (Value::Object(old), Value::Object(new)) = (from, to) {
-        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        let differing: Vec<String> = keys
-            .into_iter()
-            .filter(|key| old.get(*key) != new.get(*key))
-            .map(|key| match (old.get(key), new.get(key)) {
-                (None, Some(value)) => format!("{key}: {} added", short(value)),
-                (Some(_), None) => format!("{key} removed"),
-                (Some(old), Some(new)) => format!("{key}: {} → {}", short(old), short(new)),
-                (None, None) => String::new(),
-            })
-            .collect();
-        if differing.len() <= 3 {
-            return format!(": {}", differing.join(", "));
+    let mut leaves = Vec::new();
+    differences(String::new(), from, to, &mut leaves);
+    let more = leaves.len().saturating_sub(LEAVES);
+    leaves.truncate(LEAVES);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(": {}{tail}", leaves.join(", "))
+}
+
+/// `path: old → new` for each value that differs.
+fn differences(path: String, from: &Value, to: &Value, out: &mut Vec<String>) {
+    let below = |step: &str| if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };
+    let at = |path: &str| if path.is_empty() { String::new() } else { format!("{path}: ") };
+    match (from, to) {
+        (Value::Object(old), Value::Object(new)) => {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                match (old.get(key), new.get(key)) {
+                    (Some(old), Some(new)) => differences(below(key), old, new, out),
+                    (None, Some(new)) => out.push(format!("{}{} added", at(&below(key)), short(new))),
+                    (Some(_), None) => out.push(format!("{} removed", below(key))),
+                    (None, None) => {}
+                }
+            }
         }
+        (Value::Array(old), Value::Array(new)) if old.iter().chain(new).any(Value::is_object) => {
+            // Items have no names: those at the same place are compared, the rest came or went.
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                differences(below(&index.to_string()), old, new, out);
+            }
+            out.extend(old.iter().skip(new.len()).map(|item| format!("{}{} removed", at(&path), short(item))));
+            out.extend(new.iter().skip(old.len()).map(|item| format!("{}{} added", at(&path), short(item))));
+        }
+        (from, to) if from == to => {}
+        (from, to) => out.push(format!("{}{} → {}", at(&path), short(from), short(to))),
     }
-    format!(": {} → {}", short(from), short(to))
 }
 
 fn short(value: &Value) -> String {
     let text = match value {
+        // Of an ARN what tells it from others: partition, service, region and account are the plan's.
+        Value::String(text) if text.starts_with("arn:") => text.splitn(6, ':').last().unwrap_or(text).to_owned(),
         Value::String(text) if !text.is_empty() && !text.contains('\n') => text.clone(),
+        Value::Object(map) => {
+            let members = map.iter().map(|(key, value)| format!("{key}: {}", short(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     };
     match text.char_indices().nth(VALUE) {
