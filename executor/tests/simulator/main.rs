@@ -2,5 +2,15 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod balancing;
+mod calls;
 mod deployments;
+mod essence;
+mod faults;
+mod file;
+mod placement;
+mod scale;
+mod services;
 mod support;
+mod task_definitions;
+mod tasks;

@@ -3,6 +3,7 @@
 use belay_executor::cloud::{Clock, Cloud, CloudError};
 use belay_executor::simulator::world::{Behaviour, Image};
 use belay_executor::simulator::{SimulatedCloud, World};
+use belay_schemas::aws::{FaultKind, validate_output};
 use serde_json::{Value, json};
 
 pub fn cloud() -> SimulatedCloud {
@@ -22,11 +23,30 @@ pub async fn call(cloud: &SimulatedCloud, operation: &str, input: Value) -> Valu
 }
 
 pub async fn try_call(cloud: &SimulatedCloud, operation: &str, input: Value) -> Result<Value, CloudError> {
-    cloud.call("ecs", operation, &input).await
+    try_any(cloud, "ecs", operation, input).await
+}
+
+/// Makes a call, and holds that the answer is of the operation's shape.
+pub async fn try_any(
+    cloud: &SimulatedCloud,
+    service: &str,
+    operation: &str,
+    input: Value,
+) -> Result<Value, CloudError> {
+    let output = cloud.call(service, operation, &input).await?;
+    let mut faults = validate_output(service, operation, &output);
+    // Bounds are for what is sent: AWS itself answers with fewer tags than anybody may set.
+    faults.retain(|fault| fault.kind != FaultKind::OutOfRange);
+    assert!(faults.is_empty(), "{service} {operation}: {faults:?}\n{output:#}");
+    Ok(output)
 }
 
 pub async fn elbv2(cloud: &SimulatedCloud, operation: &str, input: Value) -> Value {
-    cloud.call("elbv2", operation, &input).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    any(cloud, "elbv2", operation, input).await
+}
+
+pub async fn any(cloud: &SimulatedCloud, service: &str, operation: &str, input: Value) -> Value {
+    try_any(cloud, service, operation, input).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
 }
 
 pub async fn pass(cloud: &SimulatedCloud, seconds: u64) {
@@ -112,4 +132,19 @@ pub fn tasks(cloud: &SimulatedCloud, service: &str) -> Vec<(String, String, bool
 
 pub fn healthy(cloud: &SimulatedCloud, service: &str) -> usize {
     tasks(cloud, service).iter().filter(|(_, _, healthy)| *healthy).count()
+}
+
+/// A load balancer for the container of [`definition`].
+pub fn behind(target_group: &str) -> Value {
+    json!([{"targetGroupArn": target_group, "containerName": "main", "containerPort": 80}])
+}
+
+pub fn behind_classic(name: &str) -> Value {
+    json!([{"loadBalancerName": name, "containerName": "main", "containerPort": 80}])
+}
+
+pub async fn health(cloud: &SimulatedCloud, target_group: &str) -> Vec<String> {
+    let output = elbv2(cloud, "DescribeTargetHealth", json!({"TargetGroupArn": target_group})).await;
+    let states = output["TargetHealthDescriptions"].as_array().unwrap().iter();
+    states.map(|target| target["TargetHealth"]["State"].as_str().unwrap().to_owned()).collect()
 }

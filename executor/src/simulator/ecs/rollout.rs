@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::super::time::Time;
 use super::super::world::{
     Deployment, DeploymentStatus, ImageUse, Revision, Rollback, RolloutState, Service, ServiceDeployment,
     ServiceDeploymentStatus as Status, TaskStatus, World,
@@ -233,14 +234,18 @@ pub(super) fn give_up(world: &World, service: &mut Service, id: &str, status: St
             deployment.stopped_at = Some(now);
         }
     }
+    let tripped = service.service_deployments.iter().any(|d| d.id == id && d.breaker_triggered);
     if let Some(primary) = service.deployments.first_mut().filter(|d| d.service_deployment == id) {
-        fail(primary, now);
+        fail(primary, now, tripped);
     }
 }
 
-fn fail(deployment: &mut Deployment, now: super::super::time::Time) {
+fn fail(deployment: &mut Deployment, now: Time, tripped: bool) {
     deployment.rollout_state = RolloutState::Failed;
-    deployment.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start.".to_owned();
+    deployment.rollout_state_reason = match tripped {
+        true => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+        false => format!("ECS deployment {} was stopped.", deployment.id),
+    };
     deployment.updated_at = now;
 }
 
@@ -269,11 +274,13 @@ fn go_back(world: &mut World, service: &mut Service, id: &str, reason: &str) {
             None => service.wanted.remove(name),
         };
     }
+    let tripped = service.service_deployments.iter().any(|d| d.id == id && d.breaker_triggered);
     if let Some(primary) = service.deployments.first_mut() {
-        fail(primary, now);
+        fail(primary, now, tripped);
     }
     // The tasks of the revision that are still there belong to its deployment: it simply leads again.
-    let words = |id: &str| format!("ECS deployment circuit breaker: rolling back to deploymentId {id}.");
+    let cause = if tripped { "ECS deployment circuit breaker" } else { "ECS deployment" };
+    let words = |id: &str| format!("{cause}: rolling back to deploymentId {id}.");
     match service.deployments.iter().position(|d| d.revision == candidate.id) {
         Some(position) => {
             let mut earlier = service.deployments.remove(position);
