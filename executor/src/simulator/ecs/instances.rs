@@ -57,7 +57,7 @@ fn show(world: &World, id: &str, instance: &ContainerInstance) -> Value {
     let used = Used::of(world, id);
     let ports = |protocol: &str, taken: bool| -> Vec<String> {
         let reserved = if protocol == "tcp" { instance.reserved_ports.as_slice() } else { &[] };
-        let taken = used.ports.iter().filter(|(_, p)| taken && p == protocol).map(|(port, _)| port);
+        let taken = used.ports.iter().filter(|(_, p)| taken && *p == protocol).map(|(port, _)| port);
         let mut all: Vec<u64> = reserved.iter().chain(taken).copied().collect();
         all.sort_unstable();
         all.dedup();

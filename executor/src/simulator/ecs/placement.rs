@@ -96,33 +96,54 @@ impl Unplaced {
 }
 
 /// What tasks use of an instance.
-pub(super) struct Used {
+#[derive(Default)]
+pub(super) struct Used<'w> {
     pub(super) cpu: u64,
     pub(super) memory: u64,
-    pub(super) ports: BTreeSet<(u64, String)>,
+    pub(super) ports: BTreeSet<(u64, &'w str)>,
     interfaces: u64,
+    /// Tasks that spreading and distinct instances look at.
+    peers: u64,
 }
 
-impl Used {
-    pub(super) fn of(world: &World, id: &str) -> Self {
-        let mut used = Self { cpu: 0, memory: 0, ports: BTreeSet::new(), interfaces: 0 };
-        for (_, task) in world.tasks.on_instance(id).filter(|(_, t)| t.last_status != TaskStatus::Stopped) {
-            used.cpu += task.cpu;
-            used.memory += task.memory;
-            if task.private_ip.is_some() {
-                used.interfaces += 1;
-            } else {
-                let bindings = task.containers.iter().flat_map(|c| &c.ports);
-                used.ports.extend(bindings.map(|p| (p.host_port, p.protocol.clone())));
-            }
-        }
+impl<'w> Used<'w> {
+    /// What the tasks of one instance use.
+    pub(super) fn of(world: &'w World, id: &str) -> Self {
+        let mut used = Self::default();
+        world.tasks.on_instance(id).for_each(|(_, task)| used.add(task));
         used
     }
 
-    fn binds(&self, instance: &ContainerInstance, port: u64, protocol: &str) -> bool {
-        (protocol == "tcp" && instance.reserved_ports.contains(&port))
-            || self.ports.contains(&(port, protocol.to_owned()))
+    fn add(&mut self, task: &'w Task) {
+        if task.last_status == TaskStatus::Stopped {
+            return;
+        }
+        self.cpu += task.cpu;
+        self.memory += task.memory;
+        if task.private_ip.is_some() {
+            self.interfaces += 1;
+        } else {
+            let bindings = task.containers.iter().flat_map(|c| &c.ports);
+            self.ports.extend(bindings.map(|p| (p.host_port, p.protocol.as_str())));
+        }
     }
+
+    fn binds(&self, instance: &ContainerInstance, port: u64, protocol: &str) -> bool {
+        (protocol == "tcp" && instance.reserved_ports.contains(&port)) || self.ports.contains(&(port, protocol))
+    }
+}
+
+/// What the tasks of every instance use, in one pass.
+fn survey<'w>(world: &'w World, wanted: &Wanted<'_>) -> BTreeMap<&'w str, Used<'w>> {
+    let mut all: BTreeMap<&str, Used<'_>> = BTreeMap::new();
+    for (_, task) in world.tasks.iter() {
+        if let Some(instance) = &task.container_instance {
+            let used = all.entry(instance).or_default();
+            used.add(task);
+            used.peers += u64::from(stays(task, wanted));
+        }
+    }
+    all
 }
 
 /// Whether a task counts for spreading and for distinct instances.
@@ -136,11 +157,17 @@ fn stays(task: &Task, wanted: &Wanted<'_>) -> bool {
 /// Chooses a place.
 pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplaced> {
     let mut lacks: Vec<(String, Lack)> = Vec::new();
-    let mut fits: Vec<(&String, &ContainerInstance, Used)> = Vec::new();
+    let mut fits: Vec<(&String, &ContainerInstance, Used<'_>)> = Vec::new();
+    let mut all = survey(world, wanted);
+    let peers: Vec<(&ContainerInstance, u64)> = all
+        .iter()
+        .filter(|(_, used)| used.peers > 0)
+        .filter_map(|(id, used)| Some((world.container_instances.get(*id)?, used.peers)))
+        .collect();
     let active = |i: &ContainerInstance| i.cluster == wanted.cluster && i.status == InstanceStatus::Active;
     for (id, instance) in world.container_instances.iter().filter(|(_, i)| active(i)) {
-        let used = Used::of(world, id);
-        match lack(world, id, instance, &used, wanted) {
+        let used = all.remove(id.as_str()).unwrap_or_default();
+        match lack(instance, &used, wanted) {
             Some(lack) => lacks.push((id.clone(), lack)),
             None => fits.push((id, instance, used)),
         }
@@ -150,11 +177,6 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
         let closest = lacks.iter().max_by_key(|(_, lack)| *lack).cloned();
         return Err(closest.map_or(Unplaced::NoInstances, |closest| Unplaced::Lacking { closest, all: lacks }));
     }
-    let peers: Vec<&ContainerInstance> = world
-        .container_instances
-        .iter()
-        .flat_map(|(id, i)| world.tasks.on_instance(id).filter(|(_, t)| stays(t, wanted)).map(move |_| i))
-        .collect();
     let best = fits.iter().min_by_key(|(id, instance, used)| rank(instance, used, wanted, &peers, id));
     let Some((id, instance, used)) = best else { return Err(Unplaced::NoInstances) };
     Ok(Place {
@@ -165,10 +187,10 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
 }
 
 /// What an instance lacks first.
-fn lack(world: &World, id: &str, instance: &ContainerInstance, used: &Used, wanted: &Wanted<'_>) -> Option<Lack> {
+fn lack(instance: &ContainerInstance, used: &Used<'_>, wanted: &Wanted<'_>) -> Option<Lack> {
     let shape = wanted.shape;
     let met = |constraint: &Value| match text(constraint, "type") {
-        Some("distinctInstance") => !world.tasks.on_instance(id).any(|(_, task)| stays(task, wanted)),
+        Some("distinctInstance") => used.peers == 0,
         _ => text(constraint, "expression").and_then(Expression::parse).is_some_and(|e| e.holds(instance)),
     };
     if !wanted.constraints.iter().chain(&shape.constraints).all(met) {
@@ -190,14 +212,14 @@ fn lack(world: &World, id: &str, instance: &ContainerInstance, used: &Used, want
 /// Smaller is better: the strategies in their order (by default spread over zones), then the emptiest instance.
 fn rank(
     instance: &ContainerInstance,
-    used: &Used,
+    used: &Used<'_>,
     wanted: &Wanted<'_>,
-    peers: &[&ContainerInstance],
+    peers: &[(&ContainerInstance, u64)],
     id: &str,
 ) -> (Vec<u64>, String) {
     let alike = |field: &str| {
         let value = attribute(instance, field);
-        peers.iter().filter(|peer| attribute(peer, field) == value).count() as u64
+        peers.iter().filter(|(peer, _)| attribute(peer, field) == value).map(|(_, count)| count).sum::<u64>()
     };
     let mut ranks: Vec<u64> = wanted
         .strategy
@@ -227,7 +249,7 @@ fn attribute<'i>(instance: &'i ContainerInstance, field: &str) -> Option<&'i str
 }
 
 /// Ports on the host: fixed ones as they are, others the lowest free ones.
-fn bind(instance: &ContainerInstance, used: &Used, shape: &TaskShape) -> Ports {
+fn bind(instance: &ContainerInstance, used: &Used<'_>, shape: &TaskShape) -> Ports {
     let mut taken = BTreeSet::new();
     let mut bind_one = |port: &PortShape| {
         let own = matches!(shape.network_mode.as_str(), "awsvpc" | "host");
