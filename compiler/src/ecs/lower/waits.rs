@@ -24,6 +24,12 @@ pub struct Subject<'a> {
 /// The deployment that an answer of CreateService or UpdateService names as PRIMARY.
 pub const PRIMARY: &str = "service.deployments[?status=='PRIMARY'].id | [0]";
 
+/// What people see of a service's deployments, and whose change counts as progress.
+const DEPLOYMENTS: &str = "[0].services[0].deployments[].join(' ', [status, to_string(runningCount), 'of', to_string(desiredCount), 'running'])";
+/// The same for its tasks as a whole.
+const TASKS: &str =
+    "[0].services[0].join(' ', [to_string(runningCount), 'running,', to_string(pendingCount), 'pending'])";
+
 /// Waits for the deployment that `source` started (its PRIMARY deployment), not for just any steady state.
 pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits) -> Action {
     let behind_classic = !subject.classic.is_empty();
@@ -63,7 +69,7 @@ pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits)
             reads,
             until,
             fail,
-            progress: Some("[0].services[0].deployments[].[id, runningCount]".to_owned()),
+            progress: Some(DEPLOYMENTS.to_owned()),
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
@@ -119,7 +125,7 @@ fn counted(subject: &Subject<'_>, count: u64, until: String, limits: Limits) -> 
                 when: "length([0].services[?status=='ACTIVE']) == `0`".to_owned(),
                 reason: "the service is not active any more".to_owned(),
             }],
-            progress: Some("[0].services[0].[runningCount, pendingCount]".to_owned()),
+            progress: Some(TASKS.to_owned()),
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
@@ -137,7 +143,7 @@ pub fn gone(subject: &Subject<'_>, limits: Limits) -> Action {
             reads: vec![describe_service(subject.cluster, subject.service)],
             until: "length([0].services[?status!='INACTIVE']) == `0`".to_owned(),
             fail: Vec::new(),
-            progress: Some("[0].services[0].[status, runningCount]".to_owned()),
+            progress: Some(format!("[{TASKS}, [0].services[0].status]")),
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
@@ -164,9 +170,7 @@ pub fn rolled_back(subject: &Subject<'_>, limits: Limits) -> Action {
                 when: "[0].serviceDeployments[0].status == 'ROLLBACK_FAILED'".to_owned(),
                 reason: "AWS could not roll the deployment back".to_owned(),
             }],
-            progress: Some(
-                "[[0].serviceDeployments[0].status, [1].services[0].deployments[].[id, runningCount]]".to_owned(),
-            ),
+            progress: Some("[[0].serviceDeployments[0].status, [1].services[0].to_string(runningCount)]".to_owned()),
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
