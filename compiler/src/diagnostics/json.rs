@@ -24,7 +24,7 @@ pub struct JsonReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JsonDiagnostic {
-    /// Stable code; `belayc explain CODE` tells more.
+    /// Stable code of the kind of diagnostic.
     pub code: String,
     /// `error` or `warning`.
     pub severity: Severity,

