@@ -1,6 +1,8 @@
 //! How long compiling takes, stage by stage, against only parsing the same YAML: `cargo bench -p belay-tests --bench
 //! compile`. All numbers come from one run on one machine, so the ratios are what counts.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

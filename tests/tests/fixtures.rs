@@ -1,5 +1,7 @@
 //! The fixtures are what the programs print, and every one of their plans ends as it says.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 

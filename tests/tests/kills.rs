@@ -4,6 +4,8 @@
 //! Moments are fractions of the time that an undisturbed run takes, out of a recorded seed. `BELAY_KILLS=N` makes N of
 //! them (default 20).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -3,6 +3,8 @@
 //!
 //! proptest records failing seeds beside this file. The slow matrices run more cases with `PROPTEST_CASES`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 
