@@ -97,7 +97,11 @@ fn killed_and_resumed_a_run_reaches_the_target_and_does_nothing_twice() {
         child.kill().unwrap();
         let ended_before = child.wait().unwrap().success();
         // Killed before the run began, there is nothing to resume: begin it.
-        let began = dir.path().join(".belay/runs").read_dir().is_ok_and(|mut d| d.next().is_some());
+        let began = dir
+            .path()
+            .join(".belay/runs")
+            .read_dir()
+            .is_ok_and(|d| d.filter_map(Result::ok).any(|run| !run.file_name().to_string_lossy().starts_with('.')));
         if !ended_before {
             interrupted += 1;
             let mut command = if began {

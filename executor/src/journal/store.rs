@@ -39,23 +39,36 @@ impl Runs {
         Self::new(run_dir.parent().and_then(Path::parent).unwrap_or(Path::new(".")))
     }
 
-    /// Makes the directory of a new run, with its plan, and opens its journal.
+    /// Makes the directory of a new run, with its plan, and lets `begin` begin its journal. The run is there as a whole
+    /// or not at all: it gets its name when its journal has begun.
     ///
     /// # Errors
     /// When the run exists already or something cannot be written.
-    pub fn create(&self, run: &str, plan: &Plan) -> Result<(PathBuf, FileSink), JournalError> {
+    pub fn create<J>(
+        &self,
+        run: &str,
+        plan: &Plan,
+        begin: impl FnOnce(FileSink) -> Result<J, JournalError>,
+    ) -> Result<(PathBuf, J), JournalError> {
         if run.is_empty() || !run.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
             return Err(JournalError::NoRun(run.to_owned()));
         }
         let parent = self.dir.join("runs");
         make_private_dir(&parent)?;
         let dir = parent.join(run);
-        std::fs::create_dir(&dir).map_err(JournalError::io(&dir))?;
-        make_private_dir(&dir)?;
-        write_whole(&dir.join("plan.json"), &plan.to_json())?;
-        let sink = FileSink::create(&dir.join("journal.jsonl"))?;
+        let unborn = parent.join(format!(".{run}"));
+        for taken in [&dir, &unborn] {
+            if taken.exists() {
+                let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+                return Err(JournalError::io(taken)(error));
+            }
+        }
+        make_private_dir(&unborn)?;
+        write_whole(&unborn.join("plan.json"), &plan.to_json())?;
+        let journal = begin(FileSink::create(&unborn.join("journal.jsonl"))?)?;
         write_whole(&self.dir.join("latest"), &format!("{run}\n"))?;
-        Ok((dir, sink))
+        std::fs::rename(&unborn, &dir).map_err(JournalError::io(&dir))?;
+        Ok((dir, journal))
     }
 
     /// The directory of a run by id, or of the latest.
@@ -73,6 +86,7 @@ impl Runs {
 
     fn latest(&self) -> Result<String, JournalError> {
         if let Ok(text) = std::fs::read_to_string(self.dir.join("latest"))
+            && self.run_dir(text.trim()).is_dir()
             && !text.trim().is_empty()
         {
             return Ok(text.trim().to_owned());
@@ -81,6 +95,7 @@ impl Runs {
         let entries = std::fs::read_dir(self.dir.join("runs")).map_err(|_| JournalError::NoRuns(self.dir.clone()))?;
         let mut names: Vec<String> =
             entries.filter_map(|e| e.ok().and_then(|e| e.file_name().into_string().ok())).collect();
+        names.retain(|name| !name.starts_with('.'));
         names.sort();
         names.pop().ok_or_else(|| JournalError::NoRuns(self.dir.clone()))
     }

@@ -116,8 +116,7 @@ pub async fn apply(plan: &Plan, options: &Options, setup: Setup<'_>) -> Result<R
     let runs = Runs::new(&options.journal);
     crate::journal::make_private_dir(runs.dir())?;
     let _lock = lock(&runs, &header)?;
-    let (_, sink) = runs.create(&header.run, plan)?;
-    let journal = Journal::begin(Box::new(sink), &header)?;
+    let (_, journal) = runs.create(&header.run, plan, |sink| Journal::begin(Box::new(sink), &header))?;
     go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await
 }
 

@@ -15,7 +15,7 @@ use crate::{block, events, options, outcome, run, setup};
 
 /// A run in a directory, as `apply` makes it.
 fn on_disk(dir: &std::path::Path, plan: &Plan, world: &World, options: &Options) -> PathBuf {
-    let (run_dir, sink) = Runs::new(dir).create(options.run_id.as_deref().unwrap(), plan).unwrap();
+    let (run_dir, sink) = Runs::new(dir).create(options.run_id.as_deref().unwrap(), plan, Ok).unwrap();
     block(begin(plan, options, Box::new(sink), setup(world))).unwrap();
     run_dir
 }
@@ -156,7 +156,7 @@ fn a_large_journal_is_read_and_replayed_in_no_time() {
     let dir = tempfile::tempdir().unwrap();
     let (status_after, sink) = run(&plan, &world);
     assert_eq!(outcome(&status_after), Outcome::Done);
-    let (run_dir, _) = Runs::new(dir.path()).create("big", &plan).unwrap();
+    let (run_dir, _) = Runs::new(dir.path()).create("big", &plan, Ok).unwrap();
     std::fs::write(run_dir.join("journal.jsonl"), sink.text()).unwrap();
     let records = events(&sink).len();
     let began = Instant::now();
