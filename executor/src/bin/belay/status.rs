@@ -101,6 +101,8 @@ fn list(runs: &Runs, format: Format) -> Result<u8, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(Failure::Read { path: dir.display().to_string(), source }),
     };
+    // A hidden directory is one of a run that never began.
+    names.retain(|name| !name.starts_with('.'));
     names.sort();
     names.reverse();
     let mut rows = Vec::new();
