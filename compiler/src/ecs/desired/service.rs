@@ -7,7 +7,7 @@ use crate::ecs::json::{items, number, text};
 use crate::ecs::origin::Origins;
 
 use super::Part;
-use super::balancing::Attachment;
+use super::balancing::{Attachment, Balancer};
 use super::raw;
 use super::task::{refuse_keys, refuse_owned_tags};
 
@@ -25,13 +25,15 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
     // A singleton's old task stops before its new one starts; everything else keeps its capacity. AWS's own defaults
     // are written out so that a field dropped from the model goes back to them.
     let (maximum, minimum) = if singleton { (100, 0) } else { (200, 100) };
+    // AWS watches a rolling deployment for failing tasks only where no classic load balancer is attached.
+    let watched = !attachments.iter().any(|a| matches!(a.balancer, Balancer::Classic { .. }));
     origins.set("/deploymentConfiguration", if singleton { place.child("singleton") } else { place.clone().key() });
     service.insert(
         "deploymentConfiguration".to_owned(),
         json!({
             "maximumPercent": maximum,
             "minimumHealthyPercent": minimum,
-            "deploymentCircuitBreaker": {"enable": true, "rollback": true},
+            "deploymentCircuitBreaker": {"enable": watched, "rollback": watched},
         }),
     );
     balancers(name, attachments, &mut service, &mut origins);
