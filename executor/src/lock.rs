@@ -1,4 +1,4 @@
-//! One executor per project and target in one journal directory.
+//! One executor per project and target in one journal directory, and one per simulated world.
 //!
 //! Invariant: the operating system holds the lock, so that a dead process's lock is free at once; what is written in
 //! the file only tells people who holds it.
@@ -19,13 +19,15 @@ use crate::journal::JournalError;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another executor works on the same project and target.
-    #[error("another belay (process {pid}, since {}, run {run}) works on this project and target; lock {path}", crate::time::rfc3339(.since.saturating_mul(1000)))]
+    #[error("another belay (process {pid}, since {}{}) works on this {what}; lock {path}", crate::time::rfc3339(.since.saturating_mul(1000)), of(run))]
     Held {
+        /// What both want to work on.
+        what: &'static str,
         /// Its process id.
         pid: u32,
         /// Seconds since the Unix epoch at which it took the lock.
         since: u64,
-        /// Its run.
+        /// Its run; empty if it has none yet.
         run: String,
         /// The lock file.
         path: PathBuf,
@@ -33,6 +35,10 @@ pub enum LockError {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] JournalError),
+}
+
+fn of(run: &str) -> String {
+    if run.is_empty() { String::new() } else { format!(", run {run}") }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -65,7 +71,21 @@ impl Lock {
         crate::journal::make_private_dir(&locks)?;
         let what = serde_json::json!([project, target.partition, account, target.region, target.cluster, world]);
         let key = crate::hex(&Sha256::digest(what.to_string().as_bytes())[..8]);
-        let path = locks.join(format!("{project}-{key}.lock"));
+        Self::hold(locks.join(format!("{project}-{key}.lock")), "project and target", run)
+    }
+
+    /// Takes the lock of a simulated world, whose runs in any journal directory would overwrite each other's changes.
+    /// It lies beside the world's file, under its name with `.lock`.
+    ///
+    /// # Errors
+    /// When somebody else holds it.
+    pub fn world(world: &Path) -> Result<Self, LockError> {
+        let mut path = world.as_os_str().to_owned();
+        path.push(".lock");
+        Self::hold(path.into(), "simulated world", "")
+    }
+
+    fn hold(path: PathBuf, what: &'static str, run: &str) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
@@ -77,7 +97,7 @@ impl Lock {
                 let mut text = String::new();
                 let _ = file.read_to_string(&mut text);
                 let holder: Holder = serde_json::from_str(&text).unwrap_or_default();
-                return Err(LockError::Held { pid: holder.pid, since: holder.since, run: holder.run, path });
+                return Err(LockError::Held { what, pid: holder.pid, since: holder.since, run: holder.run, path });
             }
             Err(fs4::TryLockError::Error(source)) => return Err(JournalError::Io { path, source }.into()),
         }
@@ -121,5 +141,16 @@ mod tests {
         Lock::take(dir.path(), "shop", "2", &target(), None, "r4").unwrap();
         drop(held);
         Lock::take(dir.path(), "shop", "1", &target(), None, "r5").unwrap();
+    }
+
+    #[test]
+    fn a_simulated_world_has_one_executor_whatever_the_project() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = dir.path().join("world.json");
+        let held = Lock::world(&world).unwrap();
+        let refused = Lock::world(&world).unwrap_err().to_string();
+        assert!(refused.contains(") works on this simulated world; lock "), "{refused}");
+        drop(held);
+        Lock::world(&world).unwrap();
     }
 }

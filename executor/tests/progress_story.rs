@@ -219,10 +219,12 @@ fn a_stale_plan_names_the_field_that_moved() {
         error: None,
     };
     let mut story = Story::new(plan());
-    let lines = story.apply(&event(0, "", What::Checked { guards: 2, failures: vec![moved] }));
+    let status = GuardFailure { field: "services[0].status".into(), expected: json!("ACTIVE"), ..moved.clone() };
+    let lines = story.apply(&event(0, "", What::Checked { guards: 2, failures: vec![moved, status] }));
     insta::assert_snapshot!(format!("{}\n{}", lines[0].text, lines[0].details.join("\n")), @r#"
-    1 of the plan's 2 assumptions do not hold
+    1 of the plan's 2 assumptions does not hold
     web.service.update: ecs DescribeServices: `services[0].taskDefinition` is "…:42", the plan relies on "…:41"
+    web.service.update: ecs DescribeServices: `services[0].status` is "…:42", the plan relies on "ACTIVE"
     "#);
 }
 

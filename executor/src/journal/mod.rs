@@ -26,6 +26,14 @@ pub enum JournalError {
         /// Its words.
         source: std::io::Error,
     },
+    /// What is wrong with a journal's file.
+    #[error("{path}: {source}")]
+    In {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<JournalError>,
+    },
     /// The first line is not a journal's header.
     #[error("not a journal of belay: {0}")]
     Foreign(String),

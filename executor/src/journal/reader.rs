@@ -31,7 +31,7 @@ pub struct Contents {
 /// See [`parse`].
 pub fn read(path: &Path) -> Result<Contents, JournalError> {
     let bytes = std::fs::read(path).map_err(JournalError::io(path))?;
-    parse(&bytes)
+    parse(&bytes).map_err(|source| JournalError::In { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// Reads a journal's bytes.

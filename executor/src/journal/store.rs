@@ -66,9 +66,35 @@ impl Runs {
         make_private_dir(&unborn)?;
         write_whole(&unborn.join("plan.json"), &plan.to_json())?;
         let journal = begin(FileSink::create(&unborn.join("journal.jsonl"))?)?;
-        write_whole(&self.dir.join("latest"), &format!("{run}\n"))?;
+        self.point_to(run)?;
         std::fs::rename(&unborn, &dir).map_err(JournalError::io(&dir))?;
         Ok((dir, journal))
+    }
+
+    /// The run that counts as the latest now, if there is one.
+    pub fn pointer(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.dir.join("latest")).ok()?;
+        let run = text.trim();
+        (!run.is_empty() && self.run_dir(run).is_dir()).then(|| run.to_owned())
+    }
+
+    /// Lets another run count as the latest: the one before a run that changed nothing, so that what is still to be
+    /// resumed or rolled back stays at hand.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn point_to(&self, run: &str) -> Result<(), JournalError> {
+        write_whole(&self.dir.join("latest"), &format!("{run}\n"))
+    }
+
+    /// The ids of all runs, those that sort first having begun first.
+    pub fn ids(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.join("runs")).into_iter().flatten();
+        let mut ids: Vec<String> = entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+        // One that has no name yet is not there yet.
+        ids.retain(|name| !name.starts_with('.'));
+        ids.sort();
+        ids
     }
 
     /// The directory of a run by id, or of the latest.
@@ -85,19 +111,8 @@ impl Runs {
     }
 
     fn latest(&self) -> Result<String, JournalError> {
-        if let Ok(text) = std::fs::read_to_string(self.dir.join("latest"))
-            && self.run_dir(text.trim()).is_dir()
-            && !text.trim().is_empty()
-        {
-            return Ok(text.trim().to_owned());
-        }
         // Without the pointer, ids that begin with a time sort by it.
-        let entries = std::fs::read_dir(self.dir.join("runs")).map_err(|_| JournalError::NoRuns(self.dir.clone()))?;
-        let mut names: Vec<String> =
-            entries.filter_map(|e| e.ok().and_then(|e| e.file_name().into_string().ok())).collect();
-        names.retain(|name| !name.starts_with('.'));
-        names.sort();
-        names.pop().ok_or_else(|| JournalError::NoRuns(self.dir.clone()))
+        self.pointer().or_else(|| self.ids().pop()).ok_or_else(|| JournalError::NoRuns(self.dir.clone()))
     }
 
     /// Reads a run's journal and plan back.
@@ -136,7 +151,13 @@ pub fn fresh_run_id(now: u64) -> String {
 }
 
 pub(crate) fn make_private_dir(path: &Path) -> Result<(), JournalError> {
-    std::fs::create_dir_all(path).map_err(JournalError::io(path))?;
+    std::fs::create_dir_all(path).map_err(|error| {
+        let error = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => std::io::ErrorKind::NotADirectory.into(),
+            _ => error,
+        };
+        JournalError::io(path)(error)
+    })?;
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);

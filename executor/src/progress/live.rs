@@ -44,7 +44,10 @@ impl Live {
     pub fn new(story: Story, paint: Paint, now: Now) -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(12));
         let height = usize::from(console::Term::stderr().size().0);
-        let head = screen.add(spinner("{spinner} {msg}"));
+        let head = screen.add(ProgressBar::new_spinner());
+        head.set_style(style("{spinner} {msg}"));
+        // Only now: a bar that ticks before it is on the screen draws itself once and leaves that behind.
+        head.enable_steady_tick(Duration::from_millis(120));
         let width = node_width(&story);
         Self { story, paint, width, now, screen, head, bars: Vec::new(), height: height.max(6) }
     }
@@ -176,13 +179,6 @@ impl Watcher for Live {
         self.head.finish_and_clear();
         let _ = self.screen.clear();
     }
-}
-
-fn spinner(template: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(style(template));
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: pure; the same plan and events give the same lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::journal::{CallOutcome, Failure, RunPhase, SessionMode};
 use belay_schemas::plan::{Action, Phase, Plan};
@@ -125,9 +125,12 @@ impl Story {
                 if failures.is_empty() {
                     return line(Tone::Quiet, assumptions_hold(*guards));
                 }
-                let text = match guards {
-                    1 => "the plan's one assumption does not hold".to_owned(),
-                    _ => format!("{} of the plan's {guards} assumptions do not hold", failures.len()),
+                // One assumption may fail in several fields.
+                let broken: BTreeSet<_> = failures.iter().map(|f| (&f.node, &f.read)).collect();
+                let text = match (guards, broken.len()) {
+                    (1, _) => "the plan's one assumption does not hold".to_owned(),
+                    (_, 1) => format!("1 of the plan's {guards} assumptions does not hold"),
+                    (_, broken) => format!("{broken} of the plan's {guards} assumptions do not hold"),
                 };
                 let mut lines = line(Tone::Bad, text);
                 lines[0].details = failures.iter().map(ToString::to_string).collect();

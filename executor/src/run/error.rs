@@ -65,6 +65,16 @@ pub enum RunError {
         /// Why.
         why: String,
     },
+    /// A later run stands on what this one made.
+    #[error(
+        "run {run} cannot be rolled back: run {later} came after it and stands on it; take that one back first (`belay rollback {later}`), or compile the earlier model against what runs now and apply that plan"
+    )]
+    Superseded {
+        /// The run.
+        run: String,
+        /// The later one.
+        later: String,
+    },
     /// What the way back needs is gone.
     #[error(
         "run {run} cannot be rolled back any more: {destroyed} destroyed what {needed} needs ({what}); compile the earlier model against what runs now and apply that plan instead"
@@ -104,6 +114,7 @@ impl RunError {
         match self {
             Self::Plan(_) | Self::Rules(_) | Self::Format(_) | Self::Digest { .. } | Self::Replay { .. } => 1,
             Self::NoGate(_) | Self::NothingToRollBack { .. } | Self::Destroyed { .. } => 1,
+            Self::Superseded { .. } => 1,
             Self::Account { .. } | Self::Region { .. } | Self::Identity(_) | Self::Lock(_) | Self::Settle(_) => 6,
             Self::Journal(JournalError::Io { .. }) => 6,
             Self::Journal(JournalError::Encode(_)) | Self::Internal(_) => 70,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use belay_schemas::FORMAT;
 use belay_schemas::checker::LoadError;
-use belay_schemas::journal::{Event, GuardFailure, Header, KIND, OnFailure, SessionMode};
+use belay_schemas::journal::{Ending, Event, GuardFailure, Header, KIND, OnFailure, SessionMode};
 use belay_schemas::plan::{Action, Plan};
 
 use super::driver::Driver;
@@ -116,8 +116,13 @@ pub async fn apply(plan: &Plan, options: &Options, setup: Setup<'_>) -> Result<R
     let runs = Runs::new(&options.journal);
     crate::journal::make_private_dir(runs.dir())?;
     let _lock = lock(&runs, &header)?;
+    let before = runs.pointer();
     let (_, journal) = runs.create(&header.run, plan, |sink| Journal::begin(Box::new(sink), &header))?;
-    go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await
+    let status = go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await?;
+    if let (Some(before), Some(Outcome::Stale | Outcome::Environment)) = (before, &status.outcome) {
+        runs.point_to(&before)?;
+    }
+    Ok(status)
 }
 
 /// Begins a run whose journal goes to a sink of the caller's, without lock and directory: for rehearsals. The plan is
@@ -196,8 +201,31 @@ async fn again(
     let (contents, plan) = Runs::open(run_dir)?;
     let pinned = Plan { target: pinned(&plan, &contents.header), ..plan.clone() };
     identify(&pinned, region, &setup).await?;
+    if mode == SessionMode::Rollback {
+        let state = replay(&plan, &contents)?;
+        way_back::check(&contents.header.run, &state)?;
+        superseded(&Runs::of_run(run_dir), &contents.header)?;
+    }
     let sink = Runs::append(run_dir, &contents)?;
     take_up(&plan, &contents, mode, approve, Box::new(sink), setup).await
+}
+
+/// Refuses to take a run back while a later one stands on it: its way back would take away what the later one made.
+fn superseded(runs: &Runs, header: &Header) -> Result<(), RunError> {
+    let place =
+        |h: &Header| (h.project.clone(), h.account.clone(), h.region.clone(), h.target.clone(), h.world.clone());
+    for id in runs.ids().into_iter().filter(|id| *id != header.run) {
+        // A journal that cannot be read says nothing against this one.
+        let Ok((contents, plan)) = Runs::open(&runs.run_dir(&id)) else { continue };
+        if contents.header.started_at <= header.started_at || place(&contents.header) != place(header) {
+            continue;
+        }
+        let Ok(state) = replay(&plan, &contents) else { continue };
+        if !matches!(state.stage, Stage::Ended(Ending::RolledBack)) && state.mutated() {
+            return Err(RunError::Superseded { run: header.run.clone(), later: id });
+        }
+    }
+    Ok(())
 }
 
 /// The plan's target with what the run's header pinned.
@@ -307,7 +335,6 @@ fn replay(plan: &Plan, contents: &Contents) -> Result<State, RunError> {
 
 /// A run that is over for good has nothing to go on with.
 fn over(header: &Header, state: &State) -> Option<RunStatus> {
-    use belay_schemas::journal::Ending;
     let over =
         matches!(state.stage, Stage::Ended(Ending::Done | Ending::RolledBack | Ending::Stale | Ending::Environment));
     over.then(|| RunStatus::of(header, state))

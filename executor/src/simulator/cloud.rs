@@ -55,6 +55,14 @@ impl SimulatedCloud {
         Ok(Self { state: Mutex::new(State { world, dirty }), file: Some(path.to_owned()), pace })
     }
 
+    /// Writes the world's file if it differs, so that one that cannot be written is told before anything depends on it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self) -> Result<(), FileError> {
+        self.save(&mut self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,12 +92,15 @@ impl SimulatedCloud {
 
     fn answer(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
         let mut state = self.lock();
+        let before = self.file.as_ref().map(|_| state.world.clone());
         let (answer, mutating) = state.world.answer(service, operation, input);
         if mutating {
             state.dirty = true;
-            // Nobody may learn of a change that a crash could take back. Whether it is on disk is not known.
-            self.save(&mut state)
-                .map_err(|error| CloudError::new(ErrorKind::Unknown, "WorldFileNotWritten", error.to_string()))?;
+            // Nobody may learn of a change that a crash could take back: what is not on disk did not happen.
+            if let (Err(error), Some(before)) = (self.save(&mut state), before) {
+                state.world = before;
+                return Err(unwritten(&error));
+            }
         }
         answer
     }
@@ -118,8 +129,7 @@ impl Cloud for SimulatedCloud {
 
     async fn settle(&self) -> Result<(), CloudError> {
         let mut state = self.lock();
-        self.save(&mut state)
-            .map_err(|error| CloudError::new(ErrorKind::Environment, "WorldFileNotWritten", error.to_string()))
+        self.save(&mut state).map_err(|error| unwritten(&error))
     }
 }
 
@@ -194,6 +204,10 @@ impl World {
             _ => Err(unknown_operation(format!("The simulated AWS does not model the service {service}."))),
         }
     }
+}
+
+fn unwritten(error: &FileError) -> CloudError {
+    CloudError::new(ErrorKind::Environment, "WorldFileNotWritten", error.to_string())
 }
 
 /// What a call concerns, in short: what its input names first, of these.

@@ -348,7 +348,63 @@ fn another_account_is_refused() {
     run RUN: plan sha256:DIGEST, shop in default (account 123456789012, us-east-1, simulated world w.json)
     journal and lock: .belay (who uses another directory is not locked out)
     error: the plan is for account 999999999999, these credentials belong to account 123456789012
+    help: use credentials of the plan's account, or observe and compile for this one
     exit 6
     "#);
     assert!(!desk.path(".belay/runs").exists());
+}
+
+#[test]
+fn a_stale_attempt_does_not_hide_the_run_that_is_to_be_taken_up() {
+    let desk = desk(&plans::create("broken:1"));
+    world(&desk, json!({"broken:1": {"behaviour": {"kind": "cannot-pull"}}}));
+    desk.belay(&[&APPLY[..], &["--on-failure", "pause"]].concat()).expect(8);
+    desk.belay(&APPLY).expect(5);
+    let status = desk.belay(&["status"]).expect(0);
+    assert!(status.out.contains("Paused after a failure"), "{}", status.out);
+    desk.belay(&["rollback"]).expect(0);
+}
+
+#[test]
+fn a_run_that_a_later_one_stands_on_is_not_taken_back() {
+    let desk = desk(&plans::create("nginx:1"));
+    desk.belay(&APPLY).expect(0);
+    let first = only_run(&desk).file_name().unwrap().to_str().unwrap().to_owned();
+    // Somebody takes the service away, so that the same plan can be applied once more.
+    let mut world: Value = serde_json::from_str(&desk.read("w.json")).unwrap();
+    world["services"] = json!({});
+    world["tasks"] = json!({});
+    desk.write("w.json", &world.to_string());
+    desk.belay(&APPLY).expect(0);
+    let refused = desk.belay(&["rollback", &first]).expect(1);
+    assert!(refused.err.contains("came after it and stands on it; take that one back first"), "{}", refused.err);
+    desk.belay(&["rollback"]).expect(0);
+    desk.belay(&["rollback", &first]).expect(0);
+}
+
+#[test]
+fn a_simulated_world_has_one_belay_even_with_two_journals() {
+    let desk = desk(&plans::create("nginx:1"));
+    let mut child = desk.start(&[&APPLY[..], &["--pace", "0.2"]].concat());
+    until_journalled(&desk, r#"{"is":"start","node":"web.service.deployed"}"#);
+    let second = desk.belay(&[&APPLY[..], &["--journal", "other"]].concat()).expect(6);
+    assert!(second.err.contains("works on this simulated world"), "{}", second.err);
+    // Looking is free.
+    desk.belay(&["verify", "plan.json", "--simulated", "w.json"]).expect(5);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_damaged_journal_is_named() {
+    let desk = desk(&plans::create("nginx:1"));
+    desk.belay(&APPLY).expect(0);
+    let journal = only_run(&desk).join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("\"seq\":2", "\"seq\":9", 1)).unwrap();
+    assert_snapshot!(desk.belay(&["resume"]).said(), @r#"
+    error: .belay/runs/RUN/journal.jsonl: the journal is damaged at record 2: its checksum does not match; it is left as it is, nothing was done
+    help: take the journal from a backup if there is one; else observe, compile and apply again: what runs is compared with what is wanted
+    exit 1
+    "#);
 }

@@ -49,8 +49,9 @@ async fn a_change_that_cannot_be_written_is_not_called_done() {
     let path = folder.path().join("gone").join("world.json");
     let cloud = SimulatedCloud::open(&path, 0.0).unwrap();
     let error = try_call(&cloud, "RegisterTaskDefinition", definition("web", "nginx:1")).await.unwrap_err();
-    assert_eq!(error.kind, belay_executor::cloud::ErrorKind::Unknown);
+    assert_eq!(error.kind, belay_executor::cloud::ErrorKind::Environment);
     assert!(error.message.contains("world.json"), "{error}");
+    assert!(cloud.world().task_definitions.is_empty(), "what is not on disk did not happen");
     assert!(cloud.settle().await.is_err());
 }
 

@@ -21,6 +21,46 @@ Exit codes:
    8  paused or interrupted, can be resumed
   70  a bug of belay";
 
+const OBSERVE: &str = "\
+Example:
+  belayc scope -p shop -m model.yaml -e prod.yaml | belay observe - -o observed.json";
+
+const VERIFY: &str = "\
+Examples:
+  belay verify plan.json
+  belay verify plan.json --simulated world.json --format json";
+
+const APPLY: &str = "\
+Examples:
+  belay apply plan.json
+  belay apply plan.json --on-failure pause
+  belay apply plan.json --simulated world.json --pace 0.05";
+
+const RESUME: &str = "\
+Examples:
+  belay resume
+  belay resume 20260101T000230Z-a03351 --approve web.gate";
+
+const ROLLBACK: &str = "\
+Examples:
+  belay rollback
+  belay rollback 20260101T000230Z-a03351";
+
+const STATUS: &str = "\
+Examples:
+  belay status
+  belay status --list
+  belay status 20260101T000230Z-a03351 --format json";
+
+const WORLD: &str = "\
+Examples:
+  belay world -o world.json
+  belay world --observed observed.json -o world.json";
+
+const COMPLETIONS: &str = "\
+Example:
+  belay completions bash > ~/.local/share/bash-completion/completions/belay";
+
 /// Replays an approved plan exactly, and brings the old state back when a step fails.
 #[derive(Debug, Parser)]
 #[command(name = "belay", version, after_help = AFTER_HELP, max_term_width = 110)]
@@ -49,20 +89,28 @@ pub enum Command {
     ///
     /// Nothing is changed. Environment values of task definitions that do not carry the project's ownership tag are
     /// replaced by their SHA-256, so that other people's secrets do not get into the file.
+    #[command(after_help = OBSERVE)]
     Observe(Observe),
     /// Look, without changing anything, whether a plan's assumptions still hold
+    #[command(after_help = VERIFY)]
     Verify(Verify),
     /// Run a plan
+    #[command(after_help = APPLY)]
     Apply(Apply),
     /// Go on with a run that was paused, interrupted or killed
+    #[command(after_help = RESUME)]
     Resume(Resume),
     /// Take back what a run did
+    #[command(after_help = ROLLBACK)]
     Rollback(Rollback),
     /// Tell how a run stands
+    #[command(after_help = STATUS)]
     Status(Status),
     /// Write a simulated world: the default account, or one that looks like what was observed
+    #[command(after_help = WORLD)]
     World(World),
     /// Write a completion script for a shell
+    #[command(after_help = COMPLETIONS)]
     Completions(Completions),
 }
 
@@ -149,7 +197,7 @@ pub struct Apply {
 
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// The run [default: the latest]
+    /// The run [default: the latest that was not stale]
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
     /// Answer the question of this gate with yes; may be given several times
@@ -166,7 +214,7 @@ pub struct Resume {
 
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The run [default: the latest]
+    /// The run [default: the latest that was not stale]
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
     #[command(flatten)]
@@ -180,7 +228,7 @@ pub struct Rollback {
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// The run [default: the latest]
+    /// The run [default: the latest that was not stale]
     #[arg(value_name = "RUN", conflicts_with = "list")]
     pub run: Option<String>,
     /// List all runs, the newest first

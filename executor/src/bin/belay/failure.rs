@@ -72,6 +72,14 @@ impl Failure {
             Self::Observe(ObserveError::Region { .. }) => {
                 "name the same region in the environment file and in the AWS configuration (AWS_REGION, profile)"
             }
+            Self::Journal(JournalError::In { .. }) | Self::Run(RunError::Journal(JournalError::In { .. })) => {
+                "take the journal from a backup if there is one; else observe, compile and apply again: what runs is \
+                 compared with what is wanted"
+            }
+            Self::Run(RunError::Account { .. }) => {
+                "use credentials of the plan's account, or observe and compile for this one"
+            }
+            Self::Run(RunError::Region { .. }) => "work in the plan's region, or observe and compile for this one",
             Self::Journal(JournalError::NoRuns(_)) => "`--journal DIR` names another journal directory",
             Self::Journal(JournalError::NoRun(_)) => "`belay status --list` lists the runs",
             _ => return None,

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use belay_executor::cloud::{Clock, Cloud};
+use belay_executor::lock::Lock;
+use belay_executor::run::RunError;
 use belay_executor::simulator::SimulatedCloud;
 
 use crate::cli::Where;
@@ -23,15 +25,26 @@ pub struct Place {
     account: String,
     /// The simulated world's file, as an absolute path.
     pub world: Option<String>,
+    /// Keeps others from changing the same simulated world; only who changes it holds it.
+    _alone: Option<Arc<Lock>>,
+}
+
+/// What a command does there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It reads.
+    Look,
+    /// It changes things: nobody else may at the same time.
+    Change,
 }
 
 impl Place {
     /// The place that the command line names.
-    pub fn open(place: &Where) -> Result<Self, Failure> {
+    pub fn open(place: &Where, purpose: Use) -> Result<Self, Failure> {
         let Some(path) = &place.simulated else { return Err(Failure::NoAws) };
         let path =
             std::path::absolute(path).map_err(|source| Failure::Read { path: path.display().to_string(), source })?;
-        Self::simulated(&path, place.pace)
+        Self::simulated(&path, place.pace, purpose)
     }
 
     /// The place where a run began. Naming it again is allowed, naming another one is not.
@@ -57,10 +70,10 @@ impl Place {
             let reason = format!("the simulated world of this run, {}, is gone", world.display());
             return Err(Failure::Environment { reason });
         }
-        Self::simulated(&world, place.pace)
+        Self::simulated(&world, place.pace, Use::Change)
     }
 
-    fn simulated(path: &Path, pace: f64) -> Result<Self, Failure> {
+    fn simulated(path: &Path, pace: f64, purpose: Use) -> Result<Self, Failure> {
         let fresh = !path.exists();
         if let Some(folder) = path.parent()
             && let Err(source) = std::fs::metadata(folder)
@@ -68,8 +81,11 @@ impl Place {
             // Better now than at the first mutation.
             return Err(Failure::Write { path: path.display().to_string(), source });
         }
-        let cloud = SimulatedCloud::open(path, pace)?;
-        let cloud = Arc::new(cloud);
+        let alone = match purpose {
+            Use::Look => None,
+            Use::Change => Some(Arc::new(Lock::world(path).map_err(RunError::Lock)?)),
+        };
+        let cloud = Arc::new(SimulatedCloud::open(path, pace)?);
         let world = cloud.world();
         if fresh {
             say(format_args!(
@@ -79,7 +95,11 @@ impl Place {
                 world.region
             ));
         }
+        if purpose == Use::Change {
+            cloud.keep()?;
+        }
         Ok(Self {
+            _alone: alone,
             region: world.region,
             account: world.account,
             world: Some(path.display().to_string()),

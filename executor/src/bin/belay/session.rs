@@ -13,13 +13,13 @@ use serde_json::json;
 use crate::cli::{self, Format};
 use crate::failure::Failure;
 use crate::files;
-use crate::place::Place;
+use crate::place::{Place, Use};
 use crate::say::say;
 
 /// `belay apply`
 pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
     let plan = files::plan(&args.plan)?;
-    let place = Place::open(&args.place)?;
+    let place = Place::open(&args.place, Use::Change)?;
     let run = fresh_run_id(place.clock.now());
     if args.format == Format::Human && !plan.nodes.is_empty() {
         announce("run", &run, &plan, &place, &args.journal.journal);

@@ -95,18 +95,8 @@ fn word(state: NodeWord) -> (&'static str, Tone) {
 
 /// All runs of a journal directory, the newest first. One that cannot be read is listed with the reason.
 fn list(runs: &Runs, format: Format) -> Result<u8, Failure> {
-    let dir = runs.dir().join("runs");
-    let mut names: Vec<String> = match std::fs::read_dir(&dir) {
-        Ok(entries) => entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(source) => return Err(Failure::Read { path: dir.display().to_string(), source }),
-    };
-    // A hidden directory is one of a run that never began.
-    names.retain(|name| !name.starts_with('.'));
-    names.sort();
-    names.reverse();
     let mut rows = Vec::new();
-    for name in names {
+    for name in runs.ids().into_iter().rev() {
         rows.push(match read(&runs.run_dir(&name)) {
             Ok((status, plan)) => {
                 let verdict = Verdict::of(&plan, &status, "");
