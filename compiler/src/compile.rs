@@ -134,7 +134,8 @@ fn check_options(loaded: &Loaded, observed: Option<&Observed>, options: &Options
         if let Some(near) = crate::nearest(name, loaded.model.components.keys().map(String::as_str)) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
-        report.push(diagnostic);
+        let known: Vec<&str> = loaded.model.components.keys().map(String::as_str).collect();
+        report.push(diagnostic.help(format!("the components are: {}", known.join(", "))));
     }
 }
 

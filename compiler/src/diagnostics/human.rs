@@ -6,6 +6,8 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::meaning::secrets::hidden;
+
 use super::{File, Report, Resolved, Severity, Span};
 
 /// Of lines longer than this only a part is shown.
@@ -105,7 +107,7 @@ impl<'a> Excerpt<'a> {
             annotation.label(*label)
         });
         let snippet =
-            Snippet::source(text).path(self.file.name.as_str()).line_start(self.first).annotations(annotations);
+            Snippet::source(hidden(text)).path(self.file.name.as_str()).line_start(self.first).annotations(annotations);
         group.element(snippet)
     }
 
@@ -118,9 +120,13 @@ impl<'a> Excerpt<'a> {
         let from = self.file.clamp(start.saturating_sub(AROUND)).max(whole.start);
         let to = self.file.clamp(start + AROUND).clamp(start, whole.end);
         let text = &self.file.text;
-        let group = group
-            .element(Origin::path(self.file.name.as_str()).line(line).char_column(column))
-            .element(Level::NOTE.message(format!("behind `…{}` stands `{}`", &text[from..start], &text[start..to])));
+        let group = group.element(Origin::path(self.file.name.as_str()).line(line).char_column(column)).element(
+            Level::NOTE.message(format!(
+                "behind `…{}` stands `{}`",
+                hidden(&text[from..start]),
+                hidden(&text[start..to])
+            )),
+        );
         match self.annotations.first().and_then(|(_, _, label)| *label) {
             Some(label) => group.element(Level::NOTE.message(label)),
             None => group,

@@ -1,6 +1,7 @@
 //! Literal values that look like secrets: plans are read by many people, so they are refused unless the model says that
 //! they are none.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -36,6 +37,33 @@ pub fn looks_secret(name: &str, value: &str) -> bool {
     !says_nothing && (matches(&NAME, name) || matches(&VALUE, value))
 }
 
+/// A name in a text with its value, where the name says that the value is a secret.
+static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?i)[\w.-]*(?:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential)[\w.-]*["']?\s*[:=]\s*["']?([^\s"',\[\]{}$]+)"#).ok()
+});
+
+/// Whether a key's name says that its value is a secret.
+pub fn names_secret(name: &str) -> bool {
+    let aws = matches!(name, "access_key_id" | "aws_access_key_id" | "secret_acces_key");
+    aws || NAME.as_ref().is_some_and(|r| r.is_match(name))
+}
+
+/// A text to show, with asterisks for what looks like a secret: diagnostics are read in the logs of builds. Every byte
+/// keeps its place.
+pub fn hidden(text: &str) -> Cow<'_, str> {
+    let named = NAMED.iter().flat_map(|r| r.captures_iter(text)).filter_map(|c| c.get(1));
+    let bare = VALUE.iter().flat_map(|r| r.find_iter(text));
+    let mut ranges = named.chain(bare).map(|found| found.range()).peekable();
+    if ranges.peek().is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = text.to_owned();
+    for range in ranges {
+        shown.replace_range(range.clone(), &"*".repeat(range.len()));
+    }
+    Cow::Owned(shown)
+}
+
 /// The refusal of a literal value that looks like a secret.
 pub fn refusal(name: &str, at: Place) -> Diagnostic {
     Diagnostic::error("B311", format!("the literal value of `{name}` looks like a secret"))
@@ -62,5 +90,31 @@ fn variables(env: &BTreeMap<String, Text>, allowed: &BTreeSet<String>, at: &Plac
         if looks_secret(name, &value.0) {
             report.push(refusal(name, at.child("env").child(name).key()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown_and_nothing_moves() {
+        let text = "aws: {access_key: AKIAIOSFODNN7EXAMPLE, secret_key: 'wJal/rX=', region: eu} # token=äö ${TOKEN}";
+        let shown = hidden(text);
+        assert_eq!(
+            shown,
+            "aws: {access_key: ********************, secret_key: '********', region: eu} # token=**** ${TOKEN}"
+        );
+        assert_eq!(shown.len(), text.len());
+        assert!(matches!(hidden("DB_PASSWORD: ${password}, secrets: [{name: x}]"), Cow::Borrowed(_)));
+        assert_eq!(hidden("key: AKIAIOSFODNN7EXAMPLE"), "key: ********************");
+    }
+
+    #[test]
+    fn names_of_secrets_are_known() {
+        for name in ["access_key_id", "secret_access_key", "secret_key", "aws_access_key", "db-password"] {
+            assert!(names_secret(name), "{name}");
+        }
+        assert!(!names_secret("tag_prefix"));
     }
 }

@@ -255,7 +255,8 @@ impl Reader<'_> {
                         )
                         .at(again.key_span)
                         .label("given again")
-                        .related(first.key_span, "first given here"),
+                        .related(first.key_span, "first given here")
+                        .help("keep one of them, or give one another name"),
                     );
                 });
                 for merge in merges {

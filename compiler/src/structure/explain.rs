@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::Form;
 use crate::diagnostics::{Diagnostic, Files, Span, push_step};
+use crate::meaning::secrets;
 use crate::nearest::nearest;
 use crate::source::tree::Node;
 
@@ -94,12 +95,17 @@ fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node) -> D
         .flatten()
         .map(|(k, _)| k.as_str())
         .collect();
+    // Keys that exist to be refused are nobody's suggestion.
+    known.retain(|known| !secrets::names_secret(known));
     known.sort_unstable();
     let owner = owner(parent);
     let mut diagnostic = Diagnostic::error("B201", format!("unknown key `{key}`{owner}"))
         .at(tree.find(&pointer, true))
         .label("not known here");
     let near = nearest(key, known.iter().copied());
+    if secrets::names_secret(key) {
+        return diagnostic.help("secrets do not belong into files that are committed: `belay` finds AWS credentials as the AWS CLI does, containers get theirs from SSM or Secrets Manager");
+    }
     if let Some(near) = near {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
@@ -186,7 +192,11 @@ fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span, file
         }
         _ => {}
     }
-    diagnostic
+    let description = schema.and_then(|s| s.get("description")).and_then(Json::as_str);
+    match description {
+        Some(description) if diagnostic.help.is_empty() => diagnostic.help(first_sentence(description)),
+        _ => diagnostic,
+    }
 }
 
 fn range(value: &Json, named: &str, words: &str, limit: &Json, span: Span) -> Diagnostic {

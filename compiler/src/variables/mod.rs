@@ -309,7 +309,13 @@ impl Variables {
                 Err(Failed)
             }
             Err(Failure::Fails(why)) => {
-                self.errors.push(fails(why));
+                let help = match unknown.first() {
+                    Some(name) => format!(
+                        "define `{name}` under the environment's `vars`, pass `--var {name}=…`, or write `{name} | default(…)`"
+                    ),
+                    None => "check the values of the variables that it uses: a quoted number is a text".to_owned(),
+                };
+                self.errors.push(fails(why).help(help));
                 Err(Failed)
             }
         }

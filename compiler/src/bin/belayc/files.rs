@@ -95,6 +95,9 @@ fn display_name(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let relative = relative.strip_prefix(".").unwrap_or(relative);
+    if relative.as_os_str().is_empty() {
+        return ".".into();
+    }
     relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
 }
 
