@@ -3,6 +3,7 @@
 //! Invariants: a pure function of loaded inputs, observed state and options; a plan comes out only when nothing is wrong
 //! with them and the independent checker finds nothing wrong with it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use belay_schemas::FORMAT;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired};
 use crate::ecs::facts::Facts;
-use crate::ecs::lower::{self, Work};
+use crate::ecs::lower::{Lowerer, Work};
 use crate::ecs::ownership::{self, Orphan, Standing};
 use crate::ecs::settings::{self, Settings};
 use crate::ecs::{Context, diff, rules};
@@ -40,6 +41,9 @@ pub struct Options {
 /// Compiles a plan; absent when the report holds an error.
 pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, report: &mut Report) -> Option<Plan> {
     check_options(loaded, observed, options, report);
+    if !meaning::fits_a_cluster(loaded, report) {
+        return None;
+    }
     meaning::check(loaded, report);
     let settings = settings::resolve(&loaded.environment, report);
     let facts = observed.map(Facts::new);
@@ -49,15 +53,18 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     }
     let only: BTreeSet<&str> = options.only.iter().map(String::as_str).collect();
     let included = |name: &str| only.is_empty() || only.contains(name);
-    let mut work = Vec::new();
+    let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
+    let mut lowerer = Lowerer::new(context);
     if options.mode == Mode::Deploy {
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| included(name)) {
             let desired = desired::build(context, name, component, report);
             rules::check(context, &desired, report);
             refuse_reserved(&desired, report);
-            if let Some(work_on_it) = work_on(context, &desired, report) {
-                rules::check_capacity(context, &desired, &work_on_it, report);
-                work.push((desired, work_on_it));
+            if let Some(work) = work_on(context, &desired, report) {
+                rules::check_capacity(context, &desired, &work, report);
+                if !report.has_errors() {
+                    lowerer.component(desired, &work);
+                }
             }
         }
     }
@@ -66,7 +73,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     if report.has_errors() {
         return None;
     }
-    let lowering = lower::lower(context, &work, &orphans, &leftovers, report);
+    let lowering = lowerer.finish(&orphans, &leftovers, report);
     if report.has_errors() {
         return None;
     }
@@ -76,11 +83,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         project: options.project.clone(),
         mode: options.mode,
         target: target(&settings, facts.as_ref()),
-        inputs: Inputs {
-            model: loaded.model_digest(),
-            environment: loaded.environment_digest(),
-            observed: facts.as_ref().map(|f| canonical_digest(&f.used(), &[])),
-        },
+        inputs: Inputs { observed: facts.as_ref().map(|f| canonical_digest(&f.used(), &[])), ..inputs },
         components: lowering.components,
         notices: notices(report),
         nodes: lowering.nodes,
@@ -88,7 +91,8 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         digest: String::new(),
     }
     .seal();
-    let violations = checker::check(&plan);
+    // The digest was put in a moment ago.
+    let violations = checker::check_contents(&plan);
     for violation in &violations {
         report.push(
             Diagnostic::error(
@@ -104,6 +108,9 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
 /// The scope of these inputs; absent when the report holds an error.
 pub fn scope(loaded: &Loaded, options: &Options, report: &mut Report) -> Option<Scope> {
     check_project(options, report);
+    if !meaning::fits_a_cluster(loaded, report) {
+        return None;
+    }
     meaning::check(loaded, report);
     let settings = settings::resolve(&loaded.environment, report);
     let context = Context { loaded, options, settings: &settings, facts: None };
@@ -284,27 +291,40 @@ fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>], included: &dy
 /// Keys that only late values may have would let an input pass for one.
 fn refuse_reserved(desired: &Desired, report: &mut Report) {
     for (document, origins) in [(&desired.task, &desired.task_origins), (&desired.service, &desired.service_origins)] {
-        let mut open = vec![(String::new(), document)];
-        while let Some((path, value)) = open.pop() {
-            match value {
-                Value::Object(map) => {
-                    if is_reserved(map) {
-                        report.push(
-                            Diagnostic::error("B364", "keys `$output` and `$run` are reserved for values that are known only when a plan runs")
-                                .at(origins.of(&crate::ecs::pointer::keyed(document, &path)))
-                                .help("use another key"),
-                        );
-                    }
-                    open.extend(map.iter().map(|(k, v)| (crate::ecs::pointer::join(&path, k), v)));
-                }
-                Value::Array(items) => {
-                    open.extend(
-                        items.iter().enumerate().map(|(i, v)| (crate::ecs::pointer::join(&path, &i.to_string()), v)),
-                    );
-                }
-                _ => {}
+        each_reserved(document, &mut Vec::new(), &mut |path| {
+            let path = crate::ecs::pointer::pointer(path);
+            report.push(
+                Diagnostic::error(
+                    "B364",
+                    "keys `$output` and `$run` are reserved for values that are known only when a plan runs",
+                )
+                .at(origins.of(&crate::ecs::pointer::keyed(document, &path)))
+                .help("use another key"),
+            );
+        });
+    }
+}
+
+/// Calls `visit` with the path of every mapping that has a reserved key.
+fn each_reserved<'v>(value: &'v Value, path: &mut Vec<Cow<'v, str>>, visit: &mut dyn FnMut(&[Cow<'v, str>])) {
+    let mut below = |step: Cow<'v, str>, value: &'v Value, path: &mut Vec<Cow<'v, str>>| {
+        if matches!(value, Value::Object(_) | Value::Array(_)) {
+            path.push(step);
+            each_reserved(value, path, visit);
+            path.pop();
+        }
+    };
+    match value {
+        Value::Object(map) => {
+            map.iter().for_each(|(key, value)| below(Cow::from(key), value, path));
+            if is_reserved(map) {
+                visit(path);
             }
         }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, value)| below(Cow::from(at.to_string()), value, path));
+        }
+        _ => {}
     }
 }
 

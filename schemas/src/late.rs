@@ -42,7 +42,8 @@ pub enum LateError {
 
 /// Whether a map has a key that only late values may have.
 pub fn is_reserved(map: &Map<String, Value>) -> bool {
-    map.contains_key("$output") || map.contains_key("$run")
+    // Maps are small, and hardly any key has one of these lengths: that is faster than two look-ups.
+    map.keys().any(|key| key == "$output" || key == "$run")
 }
 
 impl<'a> Late<'a> {

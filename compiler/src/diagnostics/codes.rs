@@ -45,6 +45,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("B306", "illegal project name"),
     ("B307", "observed state is needed"),
     ("B308", "unknown component on the command line"),
+    ("B309", "more components than a cluster takes"),
     ("B310", "AWS credentials in a file"),
     ("B311", "literal value looks like a secret"),
     ("B320", "two things expand to one name"),

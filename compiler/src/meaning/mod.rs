@@ -22,6 +22,25 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
     unsupported::check(loaded, report);
 }
 
+/// Services that AWS allows in one cluster (ECS service quotas, "Services per cluster").
+pub const SERVICES: usize = 5_000;
+
+/// Refuses a model that no cluster takes. Nothing else is worth saying of it then, and there would be a lot to say.
+pub fn fits_a_cluster(loaded: &Loaded, report: &mut Report) -> bool {
+    let count = loaded.model.components.len();
+    if count > SERVICES {
+        report.push(
+            Diagnostic::error(
+                "B309",
+                format!("the model has {count} components, but a cluster has at most {SERVICES} services"),
+            )
+            .at(Place::model(["components"]).key())
+            .help("split the model into several projects, each with an environment that names a cluster of its own"),
+        );
+    }
+    count <= SERVICES
+}
+
 /// Whether a project may have this name: it becomes part of ECS names, which allow no dots.
 pub fn is_project_name(name: &str) -> bool {
     (1..=100).contains(&name.len())

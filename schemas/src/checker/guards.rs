@@ -12,7 +12,7 @@ use super::view::{View, forward};
 use crate::plan::{EdgeKind, Guard, Node};
 
 pub(super) fn check(view: &View<'_>, found: &mut Findings) {
-    let mut writers: HashMap<Subject, Vec<usize>> = HashMap::new();
+    let mut writers: HashMap<Subject<'_>, Vec<usize>> = HashMap::new();
     for (at, node) in view.nodes() {
         let Some(call) = node.action.mutation() else { continue };
         for subject in subjects(call, view.over(at)) {

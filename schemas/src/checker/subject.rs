@@ -6,6 +6,8 @@
 //! ARN of a service, a target group or a task definition counts as its name. A late value counts as its own text, so that
 //! two calls about the answer of the same node meet; a chunk of `each` counts as the whole list that it is a part of.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::late::Late;
@@ -13,16 +15,16 @@ use crate::plan::Call;
 
 /// One object that a call is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Subject {
+pub struct Subject<'p> {
     /// What kind of object: `ECS service`, `Auto Scaling group`.
     pub kind: &'static str,
     /// What its name is unique in; empty where that is the account.
-    pub scope: String,
+    pub scope: Cow<'p, str>,
     /// Its short name, or the text of the late value that names it.
-    pub name: String,
+    pub name: Cow<'p, str>,
 }
 
-impl std::fmt::Display for Subject {
+impl std::fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} `{}`", self.kind, self.name)
     }
@@ -95,19 +97,19 @@ const MEMBERS: &[Member] = &[
 ];
 
 /// The objects that a call is about, sorted. `over` is the list that `@each` is a chunk of, where there is one.
-pub fn subjects(call: &Call, over: Option<&Value>) -> Vec<Subject> {
+pub fn subjects<'p>(call: &'p Call, over: Option<&Value>) -> Vec<Subject<'p>> {
     let Value::Object(input) = &call.input else { return Vec::new() };
     let mut found = Vec::new();
     for row in MEMBERS {
-        if row.service != call.service || !row.names.iter().any(|name| input.contains_key(*name)) {
+        if row.service != call.service || !call.operation.contains(row.within) {
             continue;
         }
-        if !call.operation.contains(row.within) {
+        if !row.names.iter().any(|name| input.contains_key(*name)) {
             continue;
         }
         let scope = scope(row, input);
         for value in row.names.iter().filter_map(|name| input.get(*name)) {
-            let mut add = |value: &Value| {
+            let mut add = |value: &'p Value| {
                 if let Some(name) = name(value, over) {
                     found.push(Subject { kind: row.kind, scope: scope.clone(), name });
                 }
@@ -123,25 +125,25 @@ pub fn subjects(call: &Call, over: Option<&Value>) -> Vec<Subject> {
     found
 }
 
-fn scope(row: &Member, input: &Map<String, Value>) -> String {
-    let Some(scope) = row.scope else { return String::new() };
+fn scope<'p>(row: &Member, input: &'p Map<String, Value>) -> Cow<'p, str> {
+    let Some(scope) = row.scope else { return Cow::default() };
     match input.get(scope).and_then(|value| name(value, None)) {
         Some(name) => name,
         // ECS takes the cluster `default` where a call names none.
-        None if scope == "cluster" => "default".to_owned(),
-        None => String::new(),
+        None if scope == "cluster" => Cow::Borrowed("default"),
+        None => Cow::default(),
     }
 }
 
-fn name(value: &Value, over: Option<&Value>) -> Option<String> {
+fn name<'p>(value: &'p Value, over: Option<&Value>) -> Option<Cow<'p, str>> {
     if let Value::String(text) = value {
-        return Some(short(text).to_owned());
+        return Some(short(text).into());
     }
     match Late::recognise(value) {
-        Ok(Some(Late::Output { node: "@each", .. })) => over.map(Value::to_string),
+        Ok(Some(Late::Output { node: "@each", .. })) => over.map(|list| list.to_string().into()),
         // What another read of the same poll answers is known nowhere else.
         Ok(Some(Late::Output { node, .. })) if node.starts_with('@') => None,
-        Ok(Some(_)) => Some(value.to_string()),
+        Ok(Some(_)) => Some(value.to_string().into()),
         Ok(None) | Err(_) => None,
     }
 }

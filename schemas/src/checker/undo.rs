@@ -1,5 +1,6 @@
 //! The way back: every effect before the commit point has one or says why not, and it can be walked.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -117,7 +118,8 @@ fn belonging(view: &View<'_>, at: usize, found: &mut Findings) {
 fn destroyed(view: &View<'_>, destroyer: usize, found: &mut Findings) {
     let node = view.node(destroyer);
     let Some(call) = node.action.mutation() else { return };
-    let gone: HashSet<String> = subjects(call, view.over(destroyer)).into_iter().map(|subject| subject.name).collect();
+    let gone: HashSet<Cow<'_, str>> =
+        subjects(call, view.over(destroyer)).into_iter().map(|subject| subject.name).collect();
     let restored = node.undo.iter().any(|case| !case.nodes.is_empty());
     for (at, compensation) in view.nodes() {
         let Some(owner) = view.owner(at) else { continue };
@@ -139,12 +141,12 @@ fn destroyed(view: &View<'_>, destroyer: usize, found: &mut Findings) {
 }
 
 /// Whether a value holds one of the names: as a string, as the name in an ARN, or as the text of a late value.
-fn names(value: &Value, wanted: &HashSet<String>) -> bool {
+fn names(value: &Value, wanted: &HashSet<Cow<'_, str>>) -> bool {
     match value {
-        Value::String(text) => wanted.contains(text) || wanted.contains(short(text)),
+        Value::String(text) => wanted.contains(text.as_str()) || wanted.contains(short(text)),
         Value::Array(list) => list.iter().any(|item| names(item, wanted)),
         Value::Object(map) => {
-            (crate::late::is_reserved(map) && wanted.contains(&value.to_string()))
+            (crate::late::is_reserved(map) && wanted.contains(value.to_string().as_str()))
                 || map.values().any(|item| names(item, wanted))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,

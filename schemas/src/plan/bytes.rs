@@ -14,8 +14,13 @@ pub fn canonical_digest<T: Serialize>(value: &T, without: &[&str]) -> String {
             map.remove(*name);
         }
     }
+    digest_of_json(&value)
+}
+
+/// `sha256:` and the hex digest of the canonical JSON (RFC 8785) of a JSON value.
+pub fn digest_of_json(value: &Value) -> String {
     let mut canonical = Vec::new();
-    write(&value, &mut canonical);
+    write(value, &mut canonical);
     let mut hash = HashWriter::default();
     hash.take(&canonical);
     hash.digest()
@@ -31,11 +36,10 @@ pub(super) fn digest_of_sorted<T: Serialize>(value: &T) -> Option<String> {
     (!hash.beyond).then(|| hash.digest())
 }
 
-/// Pretty JSON of a value that serialises its members in the order of their names.
-pub(super) fn pretty_sorted<T: Serialize>(value: &T) -> String {
-    let mut out = serde_json::to_string_pretty(value).unwrap_or_default();
-    out.push('\n');
-    out
+/// Writes the pretty JSON of a value that serialises its members in the order of their names.
+pub(super) fn write_pretty_sorted<T: Serialize>(value: &T, mut out: impl std::io::Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")
 }
 
 /// Takes bytes in parts on their way into a hash.

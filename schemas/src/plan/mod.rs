@@ -9,8 +9,8 @@ mod bytes;
 mod node;
 
 pub use action::{Action, Call, Each, Evidence, Exec, Fail, Gate, Http, Wait};
-pub use bytes::{canonical_digest, pretty};
-use bytes::{digest_of_sorted, pretty_sorted};
+pub use bytes::{canonical_digest, digest_of_json, pretty};
+use bytes::{digest_of_sorted, write_pretty_sorted};
 pub use node::{Accepted, Guard, Moment, Node, Obligation, Phase, Probe, UndoCase, When, Why};
 
 use std::cmp::Ordering;
@@ -185,8 +185,9 @@ impl Plan {
 
     /// Sorts nodes and edges and puts the true digest in.
     pub fn seal(mut self) -> Self {
+        // Stable: a plan with an id twice is wrong, but it is always the same wrong plan.
         self.nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        self.edges.sort();
+        self.edges.sort_unstable();
         self.edges.dedup();
         self.digest = self.computed_digest();
         self
@@ -199,7 +200,19 @@ impl Plan {
 
     /// The bytes of a plan file: pretty-printed, keys sorted, one newline at the end.
     pub fn to_json(&self) -> String {
-        pretty_sorted(self)
+        let mut out = Vec::new();
+        // Memory takes everything, and a plan has string keys only.
+        let written = self.write_json(&mut out).is_ok();
+        debug_assert!(written, "a plan is JSON");
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Writes the same bytes in many small parts, so that the text of a large plan is never in memory as a whole.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_json(&self, out: impl std::io::Write) -> std::io::Result<()> {
+        write_pretty_sorted(self, out)
     }
 }
 

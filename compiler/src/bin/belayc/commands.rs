@@ -73,7 +73,7 @@ fn compile(command: &args::Compile, color: Color) -> Result<Exit, Failure> {
     let plan = plan(&command.inputs, &mut report)?;
     tell(&report, CheckFormat::Human, color)?;
     let plan = accepted(plan, &report, &command.inputs)?;
-    files::write(command.output.as_deref(), &plan.to_json())?;
+    files::write_parts(command.output.as_deref(), &|out| plan.write_json(out))?;
     if let Some(path) = command.output.as_deref().filter(|path| !files::is_dash(path)) {
         terminal::say(&format!("{}: {}\n", path.display(), show::verdict(&plan)));
     }

@@ -109,21 +109,29 @@ pub fn check_stdin<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(
     Ok(())
 }
 
-/// Writes to a file, or to standard output.
+/// Bytes that are collected before they are written.
+const PART: usize = 1 << 18;
+
+/// Writes a text to a file, or to standard output.
 pub fn write(path: Option<&Path>, text: &str) -> Result<(), Failure> {
-    match path {
-        Some(path) if !is_dash(path) => replace(path, text).map_err(|error| {
-            let why = why(&error, "its folder does not exist");
-            Failure::environment(format!("{} cannot be written: {why}", path.display()))
-        }),
-        _ => print(text),
-    }
+    write_parts(path, &|out| out.write_all(text.as_bytes()))
 }
 
-/// Writes to standard output. A reader that has seen enough is no error.
+/// Writes to standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    write(None, text)
+}
+
+/// Writes what `parts` writes to a file, or to standard output. A reader of that who has seen enough is no error.
+pub fn write_parts(path: Option<&Path>, parts: &dyn Fn(&mut dyn io::Write) -> io::Result<()>) -> Result<(), Failure> {
+    if let Some(path) = path.filter(|path| !is_dash(path)) {
+        return replace(path, parts).map_err(|error| {
+            let why = why(&error, "its folder does not exist");
+            Failure::environment(format!("{} cannot be written: {why}", path.display()))
+        });
+    }
+    let mut out = io::BufWriter::with_capacity(PART, io::stdout().lock());
+    match parts(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::environment(format!("standard output cannot be written: {error}")))
         }
@@ -131,7 +139,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(path: &Path, parts: &dyn Fn(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -141,8 +149,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     if let Some(permissions) = permissions() {
         builder.permissions(permissions);
     }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    let file = builder.tempfile_in(folder)?;
+    let mut out = io::BufWriter::with_capacity(PART, file);
+    parts(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())

@@ -14,7 +14,19 @@ pub fn merge(
     place: &Place,
     origins: &mut Origins,
 ) {
-    for (name, value) in raw {
+    merge_except(target, raw, &[], path, place, origins);
+}
+
+/// The same without the members of `raw` that are called like one of `except`.
+pub fn merge_except(
+    target: &mut Map<String, Value>,
+    raw: &Map<String, Value>,
+    except: &[&str],
+    path: &str,
+    place: &Place,
+    origins: &mut Origins,
+) {
+    for (name, value) in raw.iter().filter(|(name, _)| !except.contains(&name.as_str())) {
         let here = pointer::join(path, name);
         let mut from = place.clone();
         pointer::push(&mut from.pointer, name);

@@ -50,18 +50,15 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
                     .help("to replace all tasks once, compile with `--replace-all`"),
             );
         }
-        let rest: Map<String, Value> = block
-            .iter()
-            .filter(|(k, _)| !names.contains(&k.as_str()) && *k != "forceNewDeployment")
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        raw::merge(&mut service, &rest, "", &at, &mut origins);
+        let except: Vec<&str> = names.into_iter().chain(["forceNewDeployment"]).collect();
+        raw::merge_except(&mut service, block, &except, "", &at, &mut origins);
     }
     settle_defaults(&mut service, &mut origins, &place, settings.raw.as_ref().and_then(|r| r.service.as_ref()));
+    let service = Value::Object(service);
     if singleton {
-        judge_singleton(name, &Value::Object(service.clone()), &origins, &place, report);
+        judge_singleton(name, &service, &origins, &place, report);
     }
-    (Value::Object(service), origins)
+    (service, origins)
 }
 
 /// Two tasks of a singleton never run at once, whatever a raw block says.
@@ -131,8 +128,12 @@ fn settle_defaults(
     place: &Place,
     raw: Option<&Map<String, Value>>,
 ) {
-    let view = Value::Object(service.clone());
+    let view = Value::Object(std::mem::take(service));
     let daemon = text(&view, "schedulingStrategy") == Some("DAEMON");
+    let rebalances = !daemon && can_rebalance(&view);
+    if let Value::Object(members) = view {
+        *service = members;
+    }
     if daemon {
         if !raw.is_some_and(|r| r.contains_key("desiredCount")) {
             service.remove("desiredCount");
@@ -149,20 +150,25 @@ fn settle_defaults(
     if !service.contains_key("availabilityZoneRebalancing") {
         // CreateService switches it on where it can work and an omitted field of UpdateService stays as it is: said
         // explicitly, the same model always means the same service.
-        let maximum = view.pointer("/deploymentConfiguration/maximumPercent").and_then(Value::as_u64).unwrap_or(200);
-        let classic = items(&view, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some());
-        let external = text(&view, "launchType") == Some("EXTERNAL");
-        let first = items(&view, "placementStrategy").first();
-        let spread = first.is_none_or(|s| {
-            text(s, "type") == Some("spread") && text(s, "field") == Some("attribute:ecs.availability-zone")
-        });
-        let zoned = items(&view, "placementConstraints")
-            .iter()
-            .any(|c| text(c, "expression").is_some_and(|e| e.contains("availability-zone")));
-        let can = !daemon && !external && !classic && maximum > 100 && spread && !zoned;
         origins.set("/availabilityZoneRebalancing", place.clone().key());
-        service.insert("availabilityZoneRebalancing".to_owned(), json!(if can { "ENABLED" } else { "DISABLED" }));
+        let rebalancing = if rebalances { "ENABLED" } else { "DISABLED" };
+        service.insert("availabilityZoneRebalancing".to_owned(), json!(rebalancing));
     }
+}
+
+/// Whether AWS can move tasks of a service with replicas between zones.
+fn can_rebalance(service: &Value) -> bool {
+    let maximum = service.pointer("/deploymentConfiguration/maximumPercent").and_then(Value::as_u64).unwrap_or(200);
+    let classic = items(service, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some());
+    let external = text(service, "launchType") == Some("EXTERNAL");
+    let first = items(service, "placementStrategy").first();
+    let spread = first.is_none_or(|s| {
+        text(s, "type") == Some("spread") && text(s, "field") == Some("attribute:ecs.availability-zone")
+    });
+    let zoned = items(service, "placementConstraints")
+        .iter()
+        .any(|c| text(c, "expression").is_some_and(|e| e.contains("availability-zone")));
+    !external && !classic && maximum > 100 && spread && !zoned
 }
 
 /// Whether tasks of this service run on Fargate.

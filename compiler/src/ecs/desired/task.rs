@@ -260,17 +260,15 @@ fn merge_raw(
 ) {
     refuse_keys(block, &["family"], place, report);
     refuse_owned_tags(context, block, place, report);
-    let mut rest = block.clone();
-    rest.remove("family");
-    match rest.remove("containerDefinitions") {
+    match block.get("containerDefinitions") {
         None => {}
         Some(Value::Object(each)) => {
             let at = place.child("containerDefinitions");
-            refuse_keys(&each, &["name"], &at, report);
-            refuse_image(&each, &at, report);
+            refuse_keys(each, &["name"], &at, report);
+            refuse_image(each, &at, report);
             for container in containers {
                 let Some(name) = container.get("name").and_then(Value::as_str).map(str::to_owned) else { continue };
-                raw::merge(container, &each, &container_path(&name), &at, origins);
+                raw::merge(container, each, &container_path(&name), &at, origins);
             }
         }
         Some(_) => report.push(
@@ -279,7 +277,7 @@ fn merge_raw(
                 .help("it is merged into every container of the task; to add a container, use the component's `containers`"),
         ),
     }
-    raw::merge(task, &rest, "", place, origins);
+    raw::merge_except(task, block, &["family", "containerDefinitions"], "", place, origins);
 }
 
 /// Names are Belay's to give: they carry the ownership.

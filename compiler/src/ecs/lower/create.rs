@@ -19,10 +19,12 @@ use super::timing::{self, Limits};
 use super::waits;
 
 /// A component that does not run yet.
-pub fn create(context: Context<'_>, desired: &Desired, limits: Limits, draft: &mut Draft) -> Lowered {
+pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft: &mut Draft) -> Lowered {
+    let draining = timing::draining(context, timing::pace(context, &desired));
+    let content = desired.task.take();
+    let (register, register_back) = register(context, &desired, content, None, draft);
     let component = desired.component.as_str();
     let (cluster, service) = (context.settings.cluster.as_str(), desired.service_name.as_str());
-    let (register, register_back) = register(context, desired, None, draft);
     let id = format!("{component}.service.create");
     let mut input = match &desired.service {
         Value::Object(map) => map.clone(),
@@ -91,13 +93,13 @@ pub fn create(context: Context<'_>, desired: &Desired, limits: Limits, draft: &m
         Some(component),
         Phase::Undo,
         format!("wait until service {service} is gone"),
-        waits::gone(&subject, timing::draining(context, timing::pace(context, desired))),
+        waits::gone(&subject, draining),
     );
     let absent: When = when("the service is gone already", describe_service(cluster, service), SERVICE_ABSENT, []);
     let back = draft.with_undo(forward, vec![(Some(absent), Vec::new()), (None, vec![undo, undone])]);
     draft.after(&register, &id);
     draft.back_before(&back, &register_back);
-    let ready = wait_deployed(context, desired, &id, limits, draft);
+    let ready = wait_deployed(context, &desired, &id, limits, draft);
     Lowered { entries: vec![register], starts: id, ready, back }
 }
 

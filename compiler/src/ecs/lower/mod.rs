@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::diagnostics::{Place, Report};
 
 use super::Context;
-use super::desired::Desired;
+use super::desired::{Attachment, Desired};
 use super::diff::Difference;
 use super::json::number;
 use super::ownership::Orphan;
@@ -63,96 +63,112 @@ pub struct Lowering {
     pub components: BTreeMap<String, ComponentSummary>,
 }
 
-/// Lowers the work on components of the model and the orphans.
-pub fn lower(
-    context: Context<'_>,
-    work: &[(Desired, Work<'_>)],
-    orphans: &[Orphan<'_>],
-    leftover_families: &[String],
-    report: &mut Report,
-) -> Lowering {
-    let mut draft = Draft::default();
-    let mut components = BTreeMap::new();
-    let mut raises = Vec::new();
-    let mut lowered: BTreeMap<&str, Lowered> = BTreeMap::new();
-    for (desired, work) in work {
-        let (change, floor, result) = component_work(context, desired, work, &mut draft, &mut raises);
-        components.insert(desired.component.clone(), ComponentSummary { change, floor });
+/// A lowering in progress. Components are handed over one by one: what is known of one moves into the plan before the
+/// next is looked at, so that a large model is never in memory twice.
+pub struct Lowerer<'a> {
+    context: Context<'a>,
+    draft: Draft,
+    components: BTreeMap<String, ComponentSummary>,
+    raises: Vec<timing::Raise>,
+    lowered: BTreeMap<String, Lowered>,
+    attachments: Vec<(String, Attachment)>,
+}
+
+impl<'a> Lowerer<'a> {
+    /// Nothing lowered yet.
+    pub fn new(context: Context<'a>) -> Self {
+        Self {
+            context,
+            draft: Draft::default(),
+            components: BTreeMap::new(),
+            raises: Vec::new(),
+            lowered: BTreeMap::new(),
+            attachments: Vec::new(),
+        }
+    }
+
+    /// Lowers the work on a component of the model.
+    pub fn component(&mut self, desired: Desired, work: &Work<'_>) {
+        let component = desired.component.clone();
+        let attachments = desired.attachments.clone();
+        let (change, floor, result) = self.work(desired, work);
+        self.components.insert(component.clone(), ComponentSummary { change, floor });
         if let Some(result) = result {
-            lowered.insert(&desired.component, result);
+            self.attachments.extend(attachments.into_iter().map(|a| (component.clone(), a)));
+            self.lowered.insert(component, result);
         }
     }
-    timing::warn(&raises, report);
-    order_by_uses(context, &lowered, &mut draft);
-    let gone = remove_orphans(context, orphans, &lowered, &mut components, &mut draft);
-    if let Some(facts) = context.facts {
-        for component in leftover_families {
-            if remove::tidy_all(context, facts, component, &mut draft) {
-                components.insert(component.clone(), ComponentSummary { change: Change::Tidy, floor: 0 });
+
+    /// Lowers what is to be taken away, and puts everything in order.
+    pub fn finish(mut self, orphans: &[Orphan<'_>], leftover_families: &[String], report: &mut Report) -> Lowering {
+        let context = self.context;
+        timing::warn(&self.raises, report);
+        order_by_uses(context, &self.lowered, &mut self.draft);
+        let gone = remove_orphans(context, orphans, &self.lowered, &mut self.components, &mut self.draft);
+        if let Some(facts) = context.facts {
+            for component in leftover_families {
+                if remove::tidy_all(context, facts, component, &mut self.draft) {
+                    self.components.insert(component.clone(), ComponentSummary { change: Change::Tidy, floor: 0 });
+                }
+            }
+        }
+        if !self.draft.nodes.is_empty() {
+            let cluster = preflight::cluster(context, &mut self.draft);
+            for entry in self.lowered.values().chain(gone.values()).flat_map(|l| &l.entries) {
+                self.draft.after(&cluster, entry);
+            }
+            let used = self.attachments.iter().filter_map(|(name, a)| self.lowered.get(name).map(|l| (a, l)));
+            preflight::balancers(used, &mut self.draft);
+            commit(&cluster, &mut self.draft);
+        }
+        Lowering { nodes: self.draft.nodes, edges: self.draft.edges, components: self.components }
+    }
+
+    fn work(&mut self, desired: Desired, work: &Work<'_>) -> (Change, u32, Option<Lowered>) {
+        let Self { context, draft, raises, .. } = self;
+        let context = *context;
+        let component = desired.component.clone();
+        let wanted = desired.desired_count().unwrap_or_default();
+        match work {
+            Work::Create => {
+                let (limits, raise) = timing::deployment(context, &desired, false);
+                raises.extend(raise);
+                let lowered = create::create(context, desired, limits, draft);
+                if let Some(facts) = context.facts {
+                    remove::tidy(context, facts, &component, 1, draft);
+                }
+                (Change::Create, 0, Some(lowered))
+            }
+            Work::Update { service, difference, replace } => {
+                let running = number(service, "desiredCount").unwrap_or_default();
+                let floor = floor(wanted.min(running), desired.percents().0);
+                let deploys = difference.deploys() || *replace;
+                let (limits, raise) = timing::deployment(context, &desired, deploys || wanted < running);
+                raises.extend(raise);
+                let Some(facts) = context.facts else { return (Change::None, floor, None) };
+                let before = draft.nodes.len();
+                let lowered = update::update(
+                    context,
+                    facts,
+                    &desired,
+                    update::Task { service, difference, replace: *replace, limits },
+                    draft,
+                );
+                let registered = draft.nodes[before..].iter().filter(|n| is_registration(n)).count();
+                remove::tidy(context, facts, &component, registered, draft);
+                let scale_only = !deploys && difference.settings.is_empty();
+                (if scale_only { Change::Scale } else { Change::Update }, floor, Some(lowered))
+            }
+            Work::None => {
+                let tidied = context.facts.is_some_and(|facts| remove::tidy(context, facts, &component, 0, draft));
+                (if tidied { Change::Tidy } else { Change::None }, floor(wanted, desired.percents().0), None)
             }
         }
     }
-    if !draft.nodes.is_empty() {
-        let cluster = preflight::cluster(context, &mut draft);
-        for entry in lowered.values().chain(gone.values()).flat_map(|l| l.entries.clone()).collect::<Vec<_>>() {
-            draft.after(&cluster, &entry);
-        }
-        let used = work.iter().filter_map(|(d, _)| lowered.get(d.component.as_str()).map(|l| (d, l)));
-        preflight::balancers(used.flat_map(|(d, l)| d.attachments.iter().map(move |a| (a, l))), &mut draft);
-        commit(&cluster, &mut draft);
-    }
-    Lowering { nodes: draft.nodes, edges: draft.edges, components }
 }
 
-fn component_work(
-    context: Context<'_>,
-    desired: &Desired,
-    work: &Work<'_>,
-    draft: &mut Draft,
-    raises: &mut Vec<timing::Raise>,
-) -> (Change, u32, Option<Lowered>) {
-    let component = desired.component.as_str();
-    let wanted = desired.desired_count().unwrap_or_default();
-    match work {
-        Work::Create => {
-            let (limits, raise) = timing::deployment(context, desired, false);
-            raises.extend(raise);
-            let lowered = create::create(context, desired, limits, draft);
-            if let Some(facts) = context.facts {
-                remove::tidy(context, facts, component, 1, draft);
-            }
-            (Change::Create, 0, Some(lowered))
-        }
-        Work::Update { service, difference, replace } => {
-            let running = number(service, "desiredCount").unwrap_or_default();
-            let floor = floor(wanted.min(running), desired.percents().0);
-            let deploys = difference.deploys() || *replace;
-            let (limits, raise) = timing::deployment(context, desired, deploys || wanted < running);
-            raises.extend(raise);
-            let Some(facts) = context.facts else { return (Change::None, floor, None) };
-            let lowered = update::update(
-                context,
-                facts,
-                desired,
-                update::Task { service, difference, replace: *replace, limits },
-                draft,
-            );
-            let registered = draft.nodes.iter().filter(|n| is_registration(n, component)).count();
-            remove::tidy(context, facts, component, registered, draft);
-            let scale_only = !deploys && difference.settings.is_empty();
-            (if scale_only { Change::Scale } else { Change::Update }, floor, Some(lowered))
-        }
-        Work::None => {
-            let tidied = context.facts.is_some_and(|facts| remove::tidy(context, facts, component, 0, draft));
-            (if tidied { Change::Tidy } else { Change::None }, floor(wanted, desired.percents().0), None)
-        }
-    }
-}
-
-fn is_registration(node: &Node, component: &str) -> bool {
-    node.component.as_deref() == Some(component)
-        && node.phase == Phase::Deploy
-        && node.action.mutation().is_some_and(|c| c.operation == "RegisterTaskDefinition")
+fn is_registration(node: &Node) -> bool {
+    node.phase == Phase::Deploy && node.action.mutation().is_some_and(|c| c.operation == "RegisterTaskDefinition")
 }
 
 /// Healthy tasks that a rolling deployment keeps: ⌈count · minimumHealthyPercent / 100⌉.
@@ -161,7 +177,7 @@ fn floor(count: u64, minimum_percent: u64) -> u32 {
 }
 
 /// A component starts when those that it uses are ready, and goes back before they do.
-fn order_by_uses(context: Context<'_>, lowered: &BTreeMap<&str, Lowered>, draft: &mut Draft) {
+fn order_by_uses(context: Context<'_>, lowered: &BTreeMap<String, Lowered>, draft: &mut Draft) {
     for (name, this) in lowered {
         for used in nearest(context, name, &|other| lowered.contains_key(other)) {
             if let Some(used) = lowered.get(used) {
@@ -195,7 +211,7 @@ fn nearest<'m>(context: Context<'m>, name: &str, changes: &dyn Fn(&str) -> bool)
 fn remove_orphans<'a>(
     context: Context<'_>,
     orphans: &'a [Orphan<'_>],
-    lowered: &BTreeMap<&str, Lowered>,
+    lowered: &BTreeMap<String, Lowered>,
     components: &mut BTreeMap<String, ComponentSummary>,
     draft: &mut Draft,
 ) -> BTreeMap<&'a str, Lowered> {

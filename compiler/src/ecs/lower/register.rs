@@ -3,7 +3,7 @@
 //! Invariant: every revision carries the tags that prove whose it is, which run made it, and what is in it.
 
 use belay_schemas::late::{output, run_id};
-use belay_schemas::plan::{Action, Node, Phase, Probe, canonical_digest};
+use belay_schemas::plan::{Action, Node, Phase, Probe, digest_of_json};
 use serde_json::{Value, json};
 
 use crate::ecs::Context;
@@ -18,20 +18,21 @@ use super::draft::{Back, Draft, describe_service, ecs, node, probe, when};
 /// The path of the ARN in RegisterTaskDefinition's answer.
 pub const ARN: &str = "taskDefinition.taskDefinitionArn";
 
-/// Registers the task definition; returns the node's id and its way back.
+/// Registers the task definition, of which `content` is what `desired` holds; returns the node's id and its way back.
 pub fn register(
     context: Context<'_>,
     desired: &Desired,
+    content: Value,
     difference: Option<&Difference>,
     draft: &mut Draft,
 ) -> (String, Back) {
     let id = format!("{}.task-definition.register", desired.component);
-    let mut tags: Vec<Value> = items(&desired.task, "tags").to_vec();
+    let mut tags: Vec<Value> = items(&content, "tags").to_vec();
     tags.extend(owner_tags(context, &desired.component));
     for (container, image) in desired.images.iter().filter(|(_, image)| image.len() <= 256) {
         tags.push(tag_entry(context.tag(&format!("image:{container}")), image.clone()));
     }
-    let (forward, back) = registration(context, &id, desired, &desired.family, &desired.task, tags);
+    let (forward, back) = registration(context, &id, desired, &desired.family, content, tags);
     let mut forward = forward;
     forward.summary = format!("register a revision of task definition {}", desired.family);
     forward.why = match difference {
@@ -48,19 +49,24 @@ fn registration(
     id: &str,
     desired: &Desired,
     family: &str,
-    content: &Value,
+    mut content: Value,
     mut tags: Vec<Value>,
 ) -> (Node, Node) {
-    let hash = canonical_digest(content, &["tags"]).trim_start_matches("sha256:").to_owned();
+    if let Value::Object(members) = &mut content {
+        members.remove("tags");
+    }
+    let hash = digest_of_json(&content).trim_start_matches("sha256:").to_owned();
     tags.push(tag_entry(context.tag("content"), hash.clone()));
-    let input = with_tags(content, tags);
+    if let Value::Object(members) = &mut content {
+        members.insert("tags".to_owned(), Value::Array(tags));
+    }
     let component = Some(desired.component.as_str());
     let mut forward = node(
         id.to_owned(),
         component,
         Phase::Deploy,
         String::new(),
-        Action::Call { call: ecs("RegisterTaskDefinition", input), expect: None },
+        Action::Call { call: ecs("RegisterTaskDefinition", content), expect: None },
     );
     forward.unguarded = Some("a new revision changes nothing that runs".to_owned());
     forward.probe = Some(probe(
@@ -103,14 +109,6 @@ pub fn owner_tags(context: Context<'_>, component: &str) -> Vec<Value> {
         tag_entry(context.tag("component"), component),
         tag_entry(context.tag("run"), run_id()),
     ]
-}
-
-fn with_tags(input: &Value, tags: Vec<Value>) -> Value {
-    let mut input = input.clone();
-    if let Value::Object(map) = &mut input {
-        map.insert("tags".to_owned(), Value::Array(tags));
-    }
-    input
 }
 
 /// Where the running task definition names a tag, a twin that names the running digests: going back to it is exact.
@@ -164,7 +162,7 @@ pub fn pin(
         }
     }
     let family = text(running.task, "family").unwrap_or(&desired.family).to_owned();
-    let (mut forward, undo) = registration(context, &id, desired, &family, &input, tags);
+    let (mut forward, undo) = registration(context, &id, desired, &family, input, tags);
     forward.summary =
         format!("register a twin of the running revision of {family}, pinned to the digests that run now");
     // Two registrations of one family would hide each other from the probe, which sees the newest revision only.

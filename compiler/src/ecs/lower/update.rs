@@ -108,7 +108,7 @@ pub fn update(
     let mut restore_to = old.clone();
     let mut new = Value::Null;
     if deploys {
-        let (register, back) = register(context, desired, Some(difference), draft);
+        let (register, back) = register(context, desired, desired.task.clone(), Some(difference), draft);
         new = output(&register, ARN);
         sent.insert("taskDefinition".to_owned(), new.clone());
         entries.push(register);

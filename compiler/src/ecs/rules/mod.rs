@@ -24,7 +24,7 @@ use super::pointer;
 /// Judges one component's inputs.
 pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
     // What does not have the API's shape makes no sense to the rules below.
-    if !shape::check(context, desired, report) {
+    if !shape::check(desired, report) {
         return;
     }
     let subject = Subject { context, desired };

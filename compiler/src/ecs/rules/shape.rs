@@ -1,34 +1,35 @@
 //! Inputs have the shape that the API documents: members, types, enumerations, ranges, patterns.
 
 use belay_schemas::aws::{Fault, FaultKind, Strictness, validate_input};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Report};
-use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 
 /// Checks both inputs; false when one has a fault.
-pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) -> bool {
-    let mut service = desired.service.clone();
-    if let Value::Object(map) = &mut service {
-        map.insert("serviceName".to_owned(), json!(desired.service_name));
-        map.insert("cluster".to_owned(), json!(context.settings.cluster));
-        map.insert("taskDefinition".to_owned(), json!(desired.family));
-    }
+pub fn check(desired: &Desired, report: &mut Report) -> bool {
     let inputs = [
         ("RegisterTaskDefinition", &desired.task, &desired.task_origins),
-        ("CreateService", &service, &desired.service_origins),
+        ("CreateService", &desired.service, &desired.service_origins),
     ];
     let mut good = true;
     for (operation, input, origins) in inputs {
         for fault in validate_input("ecs", operation, input, Strictness::Exact) {
+            if added_later(&fault) {
+                continue;
+            }
             good = false;
             report.push(diagnostic(operation, input, origins, &fault));
         }
     }
     good
+}
+
+/// Whether a fault is that a service has no name yet: the lowering gives it one.
+fn added_later(fault: &Fault) -> bool {
+    fault.path.is_empty() && matches!(&fault.kind, FaultKind::MissingMember { name } if name == "serviceName")
 }
 
 fn diagnostic(operation: &str, input: &Value, origins: &Origins, fault: &Fault) -> Diagnostic {
