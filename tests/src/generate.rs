@@ -4,12 +4,24 @@ use std::fmt::Write as _;
 
 /// A model of `count` components of about 40 lines each, in chains of ten that use each other.
 pub fn model(count: usize) -> String {
-    let mut out = String::with_capacity(count * 1150);
+    sized_model(count, 0)
+}
+
+/// The same with as many more environment variables as it takes to make at least `bytes` bytes of it.
+pub fn sized_model(count: usize, bytes: usize) -> String {
+    let mut out = String::with_capacity(bytes.max(count * 1350));
     out.push_str("components:\n");
     for i in 0..count {
-        let _ = write!(
-            out,
-            "  component-{i:05}:
+        component(i, bytes / count, &mut out);
+    }
+    out
+}
+
+fn component(i: usize, bytes: usize, out: &mut String) {
+    let end = out.len() + bytes;
+    let _ = write!(
+        out,
+        "  component-{i:05}:
     image: registry.example.com/team-{team}/component-{i:05}:1.{minor}.0
     replicas: {replicas}
     provides:
@@ -25,7 +37,20 @@ pub fn model(count: usize) -> String {
       TIMEOUT_SECONDS: 30
       QUEUE_NAME: queue-{i:05}
       METRICS_PREFIX: team_{team}.component_{i:05}
-    args: [--port, \"8080\", --workers, \"4\"]
+",
+        team = i % 17,
+        minor = i % 9,
+        replicas = 1 + i % 3,
+    );
+    for variable in 0.. {
+        if out.len() + 500 >= end {
+            break;
+        }
+        let _ = writeln!(out, "      VARIABLE_{variable:06}: value {variable} of component {i} in words");
+    }
+    let _ = write!(
+        out,
+        "    args: [--port, \"8080\", --workers, \"4\"]
     labels:
       team: team-{team}
       tier: backend
@@ -51,16 +76,12 @@ pub fn model(count: usize) -> String {
           service:
             deploymentConfiguration: {{minimumHealthyPercent: 50, maximumPercent: 200}}
 ",
-            team = i % 17,
-            minor = i % 9,
-            replicas = 1 + i % 3,
-            cost = 1000 + i % 40,
-        );
-        if i % 10 != 0 {
-            let _ = write!(out, "    uses:\n      component-{:05}: {{}}\n", i - 1);
-        }
+        team = i % 17,
+        cost = 1000 + i % 40,
+    );
+    if !i.is_multiple_of(10) {
+        let _ = write!(out, "    uses:\n      component-{:05}: {{}}\n", i - 1);
     }
-    out
 }
 
 /// The environment of that model.
