@@ -157,6 +157,19 @@ fn check_says_nothing_about_good_inputs() {
 }
 
 #[test]
+fn check_without_observed_state_leaves_look_ups_open_and_checks_the_rest() {
+    let gateway = "gateways:\n  site: {type: load_balancer, exposes: {port: 80}, target: [web]}\n";
+    let environment = "plugin_config:\n  ec2-ecs: {region: us-east-1, lb: {site: by-name}}\n";
+    let folder = Folder::new(&[("model.yaml", &format!("{MODEL}{gateway}")), ("prod.yaml", environment)]);
+    let checked = folder.run(&format!("check {INPUTS}"));
+    assert_eq!(checked.status.code(), Some(0), "{}", all(&checked));
+    assert!(all(&checked).contains("warning[B345]"), "{}", all(&checked));
+    let compiled = folder.run(&format!("compile {INPUTS} -o plan.json"));
+    assert_eq!(compiled.status.code(), Some(1), "{}", all(&compiled));
+    assert!(!folder.path("plan.json").exists());
+}
+
+#[test]
 fn check_for_programs_and_github_writes_to_stdout() {
     let folder =
         Folder::new(&[("model.yaml", "components: {web: {image: nginx, replica: 2}}\n"), ("prod.yaml", "{}\n")]);

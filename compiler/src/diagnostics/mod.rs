@@ -226,6 +226,16 @@ impl Report {
         self.errors
     }
 
+    /// Makes warnings of all errors with a code: they say what could not be looked at, not what is wrong.
+    pub fn demote(&mut self, code: &str) {
+        for diagnostic in &mut self.diagnostics {
+            if diagnostic.code == code && diagnostic.severity == Severity::Error {
+                diagnostic.severity = Severity::Warning;
+                self.errors -= 1;
+            }
+        }
+    }
+
     /// Whether there is any error.
     pub fn has_errors(&self) -> bool {
         self.errors > 0

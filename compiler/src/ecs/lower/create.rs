@@ -84,7 +84,11 @@ pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft:
     undo.guards = vec![guard_after(
         &id,
         describe_service_tags(cluster, service),
-        [(format!("services[0].tags[?key=='{}'].value | [0]", context.tag("run")).as_str(), run_id())],
+        [
+            (format!("services[0].tags[?key=='{}'].value | [0]", context.tag("run")).as_str(), run_id()),
+            // Whoever has deployed to it since relies on it.
+            ("services[0].taskDefinition", output(&register, ARN)),
+        ],
     )];
     undo.probe = Some(service_deleted(cluster, service));
     let subject = waits::subject(cluster, service, items(&desired.service, "loadBalancers"));
