@@ -41,7 +41,7 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
 fn presence(node: &Node, found: &mut Findings) {
     let id = node.id.as_str();
     let mutation = node.action.mutation().is_some();
-    if mutation && forward(node) && node.guards.is_empty() && said(node.unguarded.as_ref()).is_none() {
+    if mutation && node.guards.is_empty() && said(node.unguarded.as_ref()).is_none() {
         found.add("P601", [id], "a mutation has at least one guard, or says in `unguarded` why it needs none");
     }
     if !node.guards.is_empty() && node.unguarded.is_some() {

@@ -132,6 +132,7 @@ breaks! {
         input(p, "web.service.update")["then"] = json!({"service": "ecs", "operation": "UpdateService", "input": {}});
     };
     neither_guarded_nor_unguarded: "P601" => |p| node(p, "api.service.create").guards.clear();
+    a_compensation_neither_guarded_nor_unguarded: "P601" => |p| node(p, "web.service.update.undo.stop").unguarded = None;
     unguarded_without_a_reason: "P601" => |p| node(p, "web.task-definition.register").unguarded = Some(" ".into());
     guarded_and_unguarded: "P601" => |p| node(p, "api.service.create").unguarded = Some("why not".into());
     a_guard_at_no_time: "P602" => |p| node(p, "api.service.create").guards[0].at = None;

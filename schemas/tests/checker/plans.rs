@@ -97,6 +97,7 @@ impl Builder {
         self.node(json!({
             "id": undo, "component": name, "phase": "undo", "summary": "deregister the revision",
             "action": {"call": call("ecs", "DeregisterTaskDefinition", json!({"taskDefinition": arn}))},
+            "unguarded": "this run registered it",
             "probe": {
                 "read": call("ecs", "DescribeTaskDefinition", json!({"taskDefinition": arn})),
                 "applied": "taskDefinition.status == 'INACTIVE'", "answer": "{taskDefinition: taskDefinition}"}
@@ -171,6 +172,7 @@ impl Builder {
             "id": stop, "component": name, "phase": "undo", "summary": "have ECS roll the deployment back",
             "action": {"call": call("ecs", "StopServiceDeployment", json!({
                 "serviceDeploymentArn": output(&id, "service.deployments[0].id"), "stopType": "ROLLBACK"}))},
+            "unguarded": "only a deployment of this run has this id",
             "unprobed": "stopping what is stopped is refused, and the wait behind it tells"
         }));
         self.node(json!({
@@ -219,6 +221,7 @@ impl Builder {
         self.node(json!({
             "id": undo, "component": name, "phase": "undo", "summary": "delete the service",
             "action": {"call": call("ecs", "DeleteService", json!({"cluster": "default", "service": format!("shop_{name}"), "force": true}))},
+            "unguarded": "this run created it, and it was not there before",
             "probe": {"read": call("ecs", "DescribeServices", service), "applied": "services[0].status != 'ACTIVE'", "answer": "{service: services[0]}"}
         }));
         self.settled(&undone, name, "[0].services[0].status == 'INACTIVE'");
@@ -264,7 +267,8 @@ impl Builder {
             }));
             self.node(json!({
                 "id": undo, "component": name, "phase": "undo", "summary": "change the state back",
-                "action": {"call": state(back)}, "probe": probe(back)
+                "action": {"call": state(back)}, "probe": probe(back),
+                "unguarded": "only instances that this run changed are changed back"
             }));
             self.after(&list, id);
             self.undo(id, &undo);
