@@ -48,7 +48,13 @@ pub(super) async fn run(task: &Task, known: &NodeState, call: &Call, expect: Opt
             Some(answer) => answer,
             None => {
                 if !guarded {
-                    guard::before_action(task, &scope, task.deadline()).await?;
+                    // What another chunk has done already may be what its guards look at.
+                    let begun =
+                        chunk.attempts > 0 && known.chunks.iter().all(|c| !matches!(c.effect, Effect::Applied(_)));
+                    match begun {
+                        true => guard::before_another_try(task, &scope, task.deadline()).await?,
+                        false => guard::before_action(task, &scope, task.deadline()).await?,
+                    }
                     guarded = true;
                 }
                 one.until_done().await?

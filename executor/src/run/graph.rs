@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use belay_schemas::checker::subject::{Subject, subjects};
 use belay_schemas::late::Late;
-use belay_schemas::plan::{Action, EdgeKind, Node, Phase, Plan};
+use belay_schemas::plan::{Action, EdgeKind, Moment, Node, Phase, Plan};
 use serde_json::Value;
 
 /// Why a plan cannot be run as it is.
@@ -170,6 +171,20 @@ impl Graph {
             }
         }
         seen
+    }
+
+    /// Whether a node's start guards look at what mutations before it have changed; `happened` tells which did. A guard
+    /// of which it is not known what it looks at may look at anything.
+    pub(super) fn start_guards_moved(&self, ix: usize, happened: impl Fn(usize) -> bool) -> bool {
+        let ancestors = self.ancestors(ix);
+        let mutations = ancestors.iter().filter(|&&from| happened(from));
+        let changes: Vec<_> = mutations.filter_map(|&from| self.node(from).action.mutation()).collect();
+        let changed: BTreeSet<Subject> = changes.iter().flat_map(|call| subjects(call, None)).collect();
+        let mut guards = self.node(ix).guards.iter().filter(|guard| guard.at == Some(Moment::Start));
+        guards.any(|guard| {
+            let looks_at = subjects(&guard.read, None);
+            (looks_at.is_empty() && !changes.is_empty()) || looks_at.iter().any(|subject| changed.contains(subject))
+        })
     }
 
     fn heights(&self) -> Result<Vec<u32>, GraphError> {

@@ -62,8 +62,19 @@ pub(super) async fn at_start(task: &Task) -> Result<(u32, Vec<GuardFailure>), St
 
 /// The guards that are looked at just before the action.
 pub(super) async fn before_action(task: &Task, scope: &Scope<'_>, deadline: u64) -> Result<(), Stop> {
+    hold(task, scope, deadline, false).await
+}
+
+/// The same for an action that an earlier session was about to begin: nobody knows how long ago, so what had to hold at
+/// the start has to hold again, unless this run has changed it since.
+pub(super) async fn before_another_try(task: &Task, scope: &Scope<'_>, deadline: u64) -> Result<(), Stop> {
+    let start = !task.graph.start_guards_moved(task.ix, |_| true);
+    hold(task, scope, deadline, start).await
+}
+
+async fn hold(task: &Task, scope: &Scope<'_>, deadline: u64, start: bool) -> Result<(), Stop> {
     let mut failures = Vec::new();
-    for guard in task.node().guards.iter().filter(|guard| guard.after.is_some()) {
+    for guard in task.node().guards.iter().filter(|guard| guard.after.is_some() || start) {
         failures.extend(check(task, scope, guard, deadline).await?);
     }
     if failures.is_empty() {

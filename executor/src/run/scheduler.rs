@@ -84,8 +84,8 @@ fn checking(state: &State, busy: &Busy, free: usize, resting: bool) -> Vec<Comma
     commands
 }
 
-/// Nodes whose start guards must hold now. After a resume these are the ones that neither began nor rest on anything
-/// that this run changed: the others were checked, and their fields moved by our own doing.
+/// Nodes whose start guards must hold now. After a resume these are the ones that were not begun and look at nothing
+/// that this run changed on the way to them: the others were checked, and their fields moved by our own doing.
 fn guarded(state: &State) -> Vec<usize> {
     let graph = &state.graph;
     let mutated = state.mutated();
@@ -96,7 +96,7 @@ fn guarded(state: &State) -> Vec<usize> {
                 || (graph.node(ix).phase == Phase::Deploy
                     && state.nodes[ix].progress != Progress::Done
                     && state.nodes[ix].chunks.is_empty()
-                    && graph.ancestors(ix).iter().all(|&from| !state.nodes[from].happened()))
+                    && !graph.start_guards_moved(ix, |from| state.nodes[from].happened()))
         })
         .collect()
 }

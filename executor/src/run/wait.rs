@@ -1,6 +1,7 @@
 //! Waits: polls until something holds, and says why when it does not come.
 //!
-//! Invariants: failure conditions are looked at before the goal; only time in which an executor ran counts; a goal that
+//! Invariants: failure conditions are looked at before the goal, and count once two looks in a row find the same one,
+//! because AWS's reads may lag behind what was just changed; only time in which an executor ran counts; a goal that
 //! has to hold for a while is watched without a break, so a resumed wait begins that while anew.
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub(super) async fn run(
     // What kept the last poll from telling anything.
     let mut trouble: Option<String>;
     let mut unreachable_for = 0;
+    let mut suspected = None;
     loop {
         let seen = poll(task, scope, wait).await?;
         let passed = task.now().saturating_sub(at);
@@ -65,11 +67,19 @@ pub(super) async fn run(
                 trouble = None;
                 unreachable_for = 0;
                 let document = Value::Array(answers);
-                for fail in &wait.fail {
+                let mut failing = None;
+                for (number, fail) in wait.fail.iter().enumerate() {
                     if lenient(condition::holds(&fail.when, &bind, &document), &mut trouble)? == Some(true) {
-                        return Err(failed(task, scope, wait, fail.reason.clone()).await);
+                        failing = Some(number);
+                        break;
                     }
                 }
+                if let Some(fail) = failing.and_then(|number| wait.fail.get(number))
+                    && suspected == failing
+                {
+                    return Err(failed(task, scope, wait, fail.reason.clone()).await);
+                }
+                suspected = failing;
                 if let Some(progress) = &wait.progress
                     && let Some(value) = lenient(condition::evaluate(progress, &bind, &document), &mut trouble)?
                     && value != clocks.progress
@@ -78,7 +88,9 @@ pub(super) async fn run(
                     clocks.since_progress = 0;
                     news = true;
                 }
-                if lenient(condition::holds(&wait.until, &bind, &document), &mut trouble)? == Some(true) {
+                if suspected.is_none()
+                    && lenient(condition::holds(&wait.until, &bind, &document), &mut trouble)? == Some(true)
+                {
                     clocks.held += if holding { passed } else { 0 };
                     holding = true;
                     clocks.since_progress = 0;

@@ -110,7 +110,8 @@ fn a_failure_is_explained_and_rolled_back() {
     00:00:00  web.service.deployed               failed 0, pending 0, running 0
     00:00:05  web.service.deployed               failed 0, pending 2, running 0
     00:00:10  web.service.deployed               failed 2, pending 2, running 0
-    00:00:15  web.service.deployed               FAILED after 15 s: the deployment failed
+    00:00:15  web.service.deployed               failed 3, pending 0, running 0
+    00:00:20  web.service.deployed               FAILED after 20 s: the deployment failed
                 service events:
                   (service shop_web) (deployment ecs-svc/1000000000000000001) deployment failed: tasks failed to start.
                   (service shop_web) has started 2 tasks: (task 00000000000000000000000000000003) (task 00000000000000000000000000000004).
@@ -118,20 +119,20 @@ fn a_failure_is_explained_and_rolled_back() {
                 stopped tasks:
                   CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref broken:1
                   CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref broken:1
-    00:00:15  going back to the state before the run
-    00:00:15  web.service.create.undo            done in 0 s
-    00:00:15  web.service.create.undone          wait until shop_web is gone
-    00:00:15  web.service.create.undone          progress 0
-    00:00:20  web.service.create.undone          done in 5 s
-    00:00:20  web.task-definition.register.undo  done in 0 s
-    Rolled back: shop in default is as it was before (2 steps undone, 20 s).
+    00:00:20  going back to the state before the run
+    00:00:20  web.service.create.undo            done in 0 s
+    00:00:20  web.service.create.undone          wait until shop_web is gone
+    00:00:20  web.service.create.undone          progress 0
+    00:00:25  web.service.create.undone          done in 5 s
+    00:00:25  web.task-definition.register.undo  done in 0 s
+    Rolled back: shop in default is as it was before (2 steps undone, 25 s).
       failed web.service.deployed: the deployment failed
     exit 3
     "#);
     assert_snapshot!(desk.belay(&["status"]).said(), @r#"
     run RUN of shop in default (account 123456789012, us-east-1, simulated world DIR/w.json)
-    plan sha256:DIGEST, begun 2026-01-01T00:00:00Z, last news 2026-01-01T00:00:20Z
-    Rolled back: shop in default is as it was before (2 steps undone, 20 s).
+    plan sha256:DIGEST, begun 2026-01-01T00:00:00Z, last news 2026-01-01T00:00:25Z
+    Rolled back: shop in default is as it was before (2 steps undone, 25 s).
       failed web.service.deployed: the deployment failed
           service events:
             (service shop_web) (deployment ecs-svc/1000000000000000001) deployment failed: tasks failed to start.
@@ -145,7 +146,7 @@ fn a_failure_is_explained_and_rolled_back() {
     undone    web.service.create                         0 s  create service shop_web
     done      web.service.create.undo                    0 s  delete service shop_web
     done      web.service.create.undone                  5 s  wait until shop_web is gone
-    FAILED    web.service.deployed                      15 s  wait until the deployment of shop_web is done
+    FAILED    web.service.deployed                      20 s  wait until the deployment of shop_web is done
     undone    web.task-definition.register               0 s  register a revision of default_shop_web
     done      web.task-definition.register.undo          0 s  deregister that revision
     exit 0
@@ -173,7 +174,7 @@ fn a_failure_may_pause_and_be_rolled_back_by_hand() {
     "#);
     let back = desk.belay(&["rollback", "--journal", "runs here"]).expect(0);
     assert_snapshot!(verdict(&back), @r#"
-    Rolled back: shop in default is as it was before (2 steps undone, 45 s).
+    Rolled back: shop in default is as it was before (2 steps undone, 50 s).
       failed web.service.deployed: the deployment failed
     "#);
     assert_snapshot!(desk.belay(&["rollback", "--journal", "runs here"]).said(), @r#"
@@ -211,7 +212,7 @@ fn a_gate_waits_for_approval() {
     journal and lock: .belay (who uses another directory is not locked out)
     00:00:00  resumed
     00:00:00  web.gate                           approved
-    00:00:00  no assumption of the plan is left to look at
+    00:00:00  the plan's one assumption holds
     00:00:00  web.gate                           asks: Are you ready?
     00:00:00  web.gate                           done in 0 s
     00:00:00  web.service.create                 done in 0 s

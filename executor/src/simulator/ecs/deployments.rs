@@ -173,10 +173,6 @@ fn show_revision(world: &World, service: &Service, revision: &Revision) -> Value
         .collect();
     let mut shown: Map<String, Value> = revision.settings.clone();
     let fargate = scheduler::on_fargate(&shown);
-    // A revision fixes these too, but its description does not give them.
-    for name in ["enableExecuteCommand", "propagateTags"] {
-        shown.remove(name);
-    }
     if fargate {
         shown.insert("platformFamily".to_owned(), "Linux".into());
     }

@@ -15,7 +15,7 @@ use super::super::world::{
 use super::scheduler::{is_settled, say, wanted_count};
 
 /// The settings that a service revision fixes.
-pub(super) const REVISION_SETTINGS: [&str; 14] = [
+pub(super) const REVISION_SETTINGS: [&str; 12] = [
     "taskDefinition",
     "launchType",
     "capacityProviderStrategy",
@@ -28,8 +28,6 @@ pub(super) const REVISION_SETTINGS: [&str; 14] = [
     "vpcLatticeConfigurations",
     "gatewayConnectors",
     "monitoring",
-    "enableExecuteCommand",
-    "propagateTags",
 ];
 
 const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";

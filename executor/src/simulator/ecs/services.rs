@@ -13,8 +13,8 @@ use super::service_input::{check, settings_of_create};
 use super::{cluster_name, describe, rollout, service_key, service_not_active, service_not_found, with_service};
 use crate::cloud::CloudError;
 
-/// Settings whose change starts a deployment.
-const DEPLOYED: [&str; 13] = [
+/// Settings whose change starts a deployment; the API's documentation names those that do not.
+const DEPLOYED: [&str; 10] = [
     "taskDefinition",
     "loadBalancers",
     "networkConfiguration",
@@ -24,9 +24,6 @@ const DEPLOYED: [&str; 13] = [
     "volumeConfigurations",
     "vpcLatticeConfigurations",
     "gatewayConnectors",
-    "enableExecuteCommand",
-    "enableECSManagedTags",
-    "propagateTags",
     "monitoring",
 ];
 
