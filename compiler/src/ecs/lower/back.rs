@@ -14,6 +14,9 @@ use super::timing::{self, Limits};
 use super::update::Update;
 use super::waits;
 
+/// A service that can be changed.
+const ACTIVE: &str = "services[0].status == 'ACTIVE'";
+
 /// The ways back of an update that starts a deployment.
 pub struct Ways<'a> {
     pub context: Context<'a>,
@@ -26,42 +29,45 @@ pub struct Ways<'a> {
     pub restore_to: &'a Value,
 }
 
+/// Statuses of a deployment of which AWS is going back already.
+const GOING_BACK: [&str; 3] = ["STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"];
+/// Statuses of a deployment on its way forward.
+const FLYING: [&str; 2] = ["PENDING", "IN_PROGRESS"];
+
 impl Ways<'_> {
-    /// All of them, in the order in which they are tried.
+    /// All of them, in the order in which they are tried. AWS may roll back by itself at any moment, and an earlier try
+    /// may have come half-way: so each way begins where the service is, and ends with the service at rest on its old
+    /// revision (or the twin of it) and with its old settings.
     pub fn all(&self) -> Vec<(Option<When>, Vec<Node>)> {
         let (cluster, service) = (self.update.cluster, self.update.service);
         let read = describe_service(cluster, service);
-        let resting = "length(services[0].deployments) == `1` && length(services[0].deployments[?rolloutState=='IN_PROGRESS']) == `0`";
+        let old = "(services[0].taskDefinition == $old || services[0].taskDefinition == $twin)";
+        let known = || [("old", self.old.clone()), ("twin", self.restore_to.clone())];
         // AWS has rolled back by itself, or never left: only what no rollback restores is left to do.
         let back_already = when(
             "the service is on its old revision and at rest",
             read.clone(),
-            &format!("services[0].taskDefinition == $old && {resting}"),
-            [("old", self.old.clone())],
+            &format!("{old} && {}", waits::resting("services[0]")),
+            known(),
         );
-        let mut cases = vec![(Some(back_already), self.rest("undo.rest", self.id))];
+        let mut rest: Vec<Node> = self.rest("undo.rest", self.id).into_iter().collect();
+        if let Some(last) = rest.last() {
+            let id = format!("{}.done", last.id);
+            rest.push(self.wait_at_rest(id, format!("wait until {service} is as it was")));
+        }
+        let mut cases = vec![(Some(back_already), rest)];
+        let returning =
+            when("the service is on its way to its old revision", read.clone(), &format!("{old} && {ACTIVE}"), known());
+        cases.push((Some(returning), self.to_rest("undo.returned", self.id)));
         if !self.desired.behind_classic() {
-            let list = |statuses: Value| {
+            let list = |statuses: &[&str]| {
                 ecs("ListServiceDeployments", json!({"cluster": cluster, "service": service, "status": statuses}))
             };
-            let rolling = when(
-                "AWS is rolling the deployment back",
-                list(json!(["STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"])),
-                "length(serviceDeployments) > `0`",
-                [],
-            );
-            let id = format!("{}.undo.rolled-back", self.id);
-            let wait = self.wait_rolled_back(&id, "wait until AWS has finished rolling the deployment back");
-            let mut nodes = vec![wait];
-            nodes.extend(self.rest("undo.rolled-back.rest", &id));
-            cases.push((Some(rolling), nodes));
-            let flying = when(
-                "the deployment is in flight",
-                list(json!(["PENDING", "IN_PROGRESS"])),
-                "length(serviceDeployments) > `0`",
-                [],
-            );
-            cases.push((Some(flying), self.stop(list(json!(["PENDING", "IN_PROGRESS"])))));
+            let any = "length(serviceDeployments) > `0`";
+            let rolling = when("AWS is about to roll the deployment back", list(&GOING_BACK), any, []);
+            cases.push((Some(rolling), self.turned_to_rest("undo.rolled-back", self.id)));
+            let flying = when("the deployment is in flight", list(&FLYING), any, []);
+            cases.push((Some(flying), self.stop(list(&FLYING))));
         }
         let ours =
             when("the deployment is complete", read, "services[0].taskDefinition == $new", [("new", self.new.clone())]);
@@ -73,16 +79,38 @@ impl Ways<'_> {
         node(format!("{}.{suffix}", self.id), Some(&self.desired.component), Phase::Undo, summary, action)
     }
 
-    fn wait_rolled_back(&self, id: &str, summary: &str) -> Node {
-        let subject = waits::subject(self.update.cluster, self.update.service, items(self.service, "loadBalancers"));
+    fn subject(&self) -> waits::Subject<'_> {
+        waits::subject(self.update.cluster, self.update.service, items(self.service, "loadBalancers"))
+    }
+
+    /// The end of a way on which AWS goes back to the old revision. What no rollback restores goes first: with the new
+    /// number of tasks, or bound to the new places, the old revision may never come to rest.
+    fn to_rest(&self, suffix: &str, after: &str) -> Vec<Node> {
+        let mut nodes: Vec<Node> = self.rest(&format!("{suffix}.rest"), after).into_iter().collect();
+        let summary = format!("wait until AWS has brought {} back to its old revision", self.update.service);
+        nodes.push(self.wait_at_rest(format!("{}.{suffix}", self.id), summary));
+        nodes
+    }
+
+    fn wait_at_rest(&self, id: String, summary: String) -> Node {
         let limits = restoring(self.context, self.service);
-        node(
-            id.to_owned(),
-            Some(&self.desired.component),
-            Phase::Undo,
-            summary.to_owned(),
-            waits::rolled_back(&subject, limits),
-        )
+        let revisions = waits::Revisions { old: self.old, twin: self.restore_to, new: self.new };
+        let listed = !self.desired.behind_classic();
+        let action = waits::rolled_back(&self.subject(), &revisions, listed, limits);
+        node(id, Some(&self.desired.component), Phase::Undo, summary, action)
+    }
+
+    /// The same where AWS was only asked to go back: until it does, the service still names the new revision.
+    fn turned_to_rest(&self, suffix: &str, after: &str) -> Vec<Node> {
+        if self.update.rest.is_empty() {
+            return self.to_rest(suffix, after);
+        }
+        let revisions = waits::Revisions { old: self.old, twin: self.restore_to, new: self.new };
+        let action = waits::turned(&self.subject(), &revisions, restoring(self.context, self.service));
+        let summary = format!("wait until AWS has turned {} back", self.update.service);
+        let turned = self.node(&format!("{suffix}.turned"), summary, action);
+        let tail = self.to_rest(suffix, &turned.id);
+        std::iter::once(turned).chain(tail).collect()
     }
 
     /// Stops the deployment that is in flight: AWS goes back to the revision before it, with its exact images.
@@ -102,22 +130,24 @@ impl Ways<'_> {
                 expect: None,
             },
         );
-        stop.guards = vec![guard_after(
+        // A way back that found no room for the old tasks beside themselves is stopped like the way forward.
+        let to = |name: &str| format!("serviceRevisions[0].taskDefinition == ${name}");
+        let mut guard = guard_after(
             &find.id,
             ecs("DescribeServiceRevisions", json!({"serviceRevisionArns": [revision]})),
-            [("serviceRevisions[0].taskDefinition", self.new.clone())],
-        )];
+            [(format!("{} || {} || {}", to("new"), to("old"), to("twin")).as_str(), json!(true))],
+        );
+        let revisions = [("new", self.new), ("old", self.old), ("twin", self.restore_to)];
+        guard.bind = revisions.map(|(name, revision)| (name.to_owned(), revision.clone())).into();
+        stop.guards = vec![guard];
         stop.probe = Some(probe(
             ecs("DescribeServiceDeployments", json!({"serviceDeploymentArns": [deployment]})),
             r#"contains(`["STOP_REQUESTED", "STOPPED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"]`, serviceDeployments[0].status)"#,
             "{serviceDeploymentArn: serviceDeployments[0].serviceDeploymentArn}",
             [],
         ));
-        let stopped = format!("{}.undo.stopped", self.id);
-        let wait = self.wait_rolled_back(&stopped, "wait until AWS has rolled the deployment back");
-        let mut nodes = vec![find, stop, wait];
-        nodes.extend(self.rest("undo.stopped.rest", &stopped));
-        nodes
+        let tail = self.turned_to_rest("undo.stopped", &stop.id);
+        [find, stop].into_iter().chain(tail).collect()
     }
 
     /// The deployment was complete: deploy the old state again.
@@ -153,16 +183,13 @@ impl Ways<'_> {
         vec![undo, wait]
     }
 
-    /// What no rollback by AWS restores, if this update changed any of it.
-    fn rest(&self, suffix: &str, after: &str) -> Vec<Node> {
+    /// Sends what no rollback by AWS restores, if this update changed any of it.
+    fn rest(&self, suffix: &str, after: &str) -> Option<Node> {
         if self.update.rest.is_empty() {
-            return Vec::new();
+            return None;
         }
         let before = self.update.members(&self.update.before, &self.update.rest);
-        let sent = self.update.members(&self.update.sent, &self.update.rest);
-        let (context, desired) = (self.context, self.desired);
-        let restoring = Restoring { context, desired, update: self.update, service: self.service };
-        restoring.nodes(&format!("{}.{suffix}", self.id), after, &before, &sent)
+        Some(send_back(self.desired, self.update, &format!("{}.{suffix}", self.id), after, &before))
     }
 }
 
@@ -170,52 +197,29 @@ fn restoring(context: Context<'_>, service: &Value) -> Limits {
     timing::restoring(context, timing::pace_of_service(context, service), number(service, "desiredCount").unwrap_or(1))
 }
 
-/// What goes back without a deployment.
-struct Restoring<'a> {
-    context: Context<'a>,
-    desired: &'a Desired,
-    update: &'a Update<'a>,
-    service: &'a Value,
-}
-
-impl Restoring<'_> {
-    /// Sends old values of members that change without a deployment, and waits for the old number of tasks.
-    fn nodes(&self, id: &str, after: &str, before: &Map<String, Value>, sent: &Map<String, Value>) -> Vec<Node> {
-        let Self { context, desired, update, service } = *self;
-        let read = describe_service(update.cluster, update.service);
-        let names: Vec<&str> = before.keys().map(String::as_str).collect();
-        let mut undo = node(
-            id.to_owned(),
-            Some(&desired.component),
-            Phase::Undo,
-            format!("set {} of service {} back", names.join(", "), update.service),
-            Action::Call { call: ecs("UpdateService", update.call(before.clone())), expect: None },
-        );
-        let mut guard = guard_after(after, read.clone(), []);
-        let (applied, bind) = Update::all_hold(before);
-        for (member, value) in sent {
-            if member == "desiredCount" {
-                guard.holds.insert(format!("services[0].{member}"), value.clone());
-            }
-        }
-        if guard.holds.is_empty() {
-            guard.holds.insert("services[0].status".to_owned(), json!("ACTIVE"));
-        }
-        undo.guards = vec![guard];
-        let mut told = probe(read, &applied, "{service: services[0]}", []);
-        told.bind = bind.into_iter().collect();
-        undo.probe = Some(told);
-        let subject = waits::subject(update.cluster, update.service, items(service, "loadBalancers"));
-        let count = number(service, "desiredCount").unwrap_or(1);
-        let wait = node(
-            format!("{id}.done"),
-            Some(&desired.component),
-            Phase::Undo,
-            format!("wait until {} of {} run again", tasks(count), update.service),
-            waits::at_count(&subject, count, restoring(context, service)),
-        );
-        vec![undo, wait]
+/// Sends old values of members that change without a deployment.
+fn send_back(desired: &Desired, update: &Update<'_>, id: &str, after: &str, before: &Map<String, Value>) -> Node {
+    let read = describe_service(update.cluster, update.service);
+    let names: Vec<&str> = before.keys().map(String::as_str).collect();
+    let mut undo = node(
+        id.to_owned(),
+        Some(&desired.component),
+        Phase::Undo,
+        format!("set {} of service {} back", names.join(", "), update.service),
+        Action::Call { call: ecs("UpdateService", update.call(before.clone())), expect: None },
+    );
+    let mut guard = guard_after(after, read.clone(), [("services[0].status", json!("ACTIVE"))]);
+    if let (Some(old), Some(new)) = (before.get("desiredCount"), update.sent.get("desiredCount")) {
+        // An earlier try may have set it back already; any other number is somebody else's.
+        let field = format!("services[0].desiredCount == `{new}` || services[0].desiredCount == `{old}`");
+        guard.holds.insert(field, json!(true));
     }
+    undo.guards = vec![guard];
+    let (applied, bind) = Update::all_hold(before);
+    let mut told = probe(read, &applied, "{service: services[0]}", []);
+    told.bind = bind.into_iter().collect();
+    undo.probe = Some(told);
+    undo
 }
 
 /// The ways back of an update that starts no deployment.
@@ -233,8 +237,17 @@ pub fn settings_back(
         condition.bind = bind.into_iter().collect();
         condition
     };
-    let restoring = Restoring { context, desired, update, service };
-    let nodes = restoring.nodes(&format!("{id}.undo"), id, &update.before, &update.sent);
+    let undo = send_back(desired, update, &format!("{id}.undo"), id, &update.before);
+    let subject = waits::subject(update.cluster, update.service, items(service, "loadBalancers"));
+    let count = number(service, "desiredCount").unwrap_or(1);
+    let done = node(
+        format!("{id}.undo.done"),
+        Some(&desired.component),
+        Phase::Undo,
+        format!("wait until {} of {} run again", tasks(count), update.service),
+        waits::at_count(&subject, count, restoring(context, service)),
+    );
+    let nodes = vec![undo, done];
     vec![
         (Some(held("it still has its old values", &update.before)), Vec::new()),
         (Some(held("it has the new values", &update.sent)), nodes),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
-use crate::ecs::diff::{self, Difference};
+use crate::ecs::diff::{self, Difference, default_of};
 use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, tag, text};
 
@@ -55,7 +55,10 @@ impl Update<'_> {
         for (name, value) in members.iter().filter(|(name, _)| in_describe_services(name)) {
             leaves(name, value, &mut |path, value| {
                 let bound = path.replace('.', "_");
-                parts.push(format!("services[0].{path} == ${bound}"));
+                // AWS may leave out what has its default.
+                let is = format!("services[0].{path} == ${bound}");
+                let default = value == &json!(0) || value == &json!(false) || Some(value) == default_of(name).as_ref();
+                parts.push(if default { format!("({is} || services[0].{path} == `null`)") } else { is });
                 bind.push((bound, value.clone()));
             });
         }
@@ -175,9 +178,9 @@ fn prepare<'a>(
     let mut before = Map::new();
     let mut rest = Vec::new();
     for member in difference.deploying.iter().chain(&difference.settings) {
-        let wanted = desired.service.get(*member).cloned().or_else(|| diff::default_of(member)).unwrap_or_default();
+        let wanted = desired.service.get(*member).cloned().or_else(|| default_of(member)).unwrap_or_default();
         let running =
-            diff::running(service, revision, member).cloned().or_else(|| diff::default_of(member)).unwrap_or_default();
+            diff::running(service, revision, member).cloned().or_else(|| default_of(member)).unwrap_or_default();
         sent.insert((*member).to_owned(), wanted);
         before.insert((*member).to_owned(), running);
     }

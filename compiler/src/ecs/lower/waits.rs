@@ -35,7 +35,8 @@ pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits)
     let behind_classic = !subject.classic.is_empty();
     let ours = |also: &str| format!("length([0].services[0].deployments[?id==$deployment && status=='PRIMARY'{also}])");
     let mut fail = vec![Fail {
-        when: "length([0].services[?status=='ACTIVE']) == `0`".to_owned(),
+        // Right after its creation a service may not be found yet: only what is told counts.
+        when: "length([0].services[?status!='ACTIVE']) > `0`".to_owned(),
         reason: "the service is not active any more".to_owned(),
     }];
     let until = if behind_classic {
@@ -80,12 +81,17 @@ pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits)
     }
 }
 
-/// Waits until a service has gone to a wanted number of running tasks, with nothing of another deployment left.
+/// True of a service with one deployment that is complete and has its tasks.
+pub fn resting(service: &str) -> String {
+    format!(
+        "length({service}.deployments) == `1` && length({service}.deployments[?rolloutState=='IN_PROGRESS']) == `0` && {service}.runningCount == {service}.desiredCount && {service}.pendingCount == `0`"
+    )
+}
+
+/// Waits until a service has its wanted number of tasks again, with nothing of another deployment left. What is wanted
+/// is read anew: others may scale it, and the number of a daemon's tasks is that of the instances.
 pub fn at_count(subject: &Subject<'_>, count: u64, limits: Limits) -> Action {
-    let until = format!(
-        "[0].services[0].runningCount == `{count}` && [0].services[0].pendingCount == `0` && length([0].services[0].deployments) == `1`"
-    );
-    counted(subject, count, until, limits)
+    counted(subject, count, resting("[0].services[0]"), limits)
 }
 
 /// The reads of a wait with those of its load balancers, and `until` with the condition that they see enough tasks as
@@ -99,13 +105,15 @@ fn healthy(subject: &Subject<'_>, count: u64, mut until: String) -> (Vec<Call>, 
         let index = reads.len();
         reads.push(call("elbv2", "DescribeTargetHealth", json!({"TargetGroupArn": arn})));
         until.push_str(&format!(
-            " && length([{index}].TargetHealthDescriptions[?TargetHealth.State=='healthy']) >= `{count}`"
+            " && length([{index}].TargetHealthDescriptions[?TargetHealth.State=='healthy']) >= [0].services[0].desiredCount"
         ));
     }
     for name in &subject.classic {
         let index = reads.len();
         reads.push(call("elb", "DescribeInstanceHealth", json!({"LoadBalancerName": name})));
-        until.push_str(&format!(" && length([{index}].InstanceStates[?State=='InService']) >= `{count}`"));
+        until.push_str(&format!(
+            " && length([{index}].InstanceStates[?State=='InService']) >= [0].services[0].desiredCount"
+        ));
     }
     (reads, until)
 }
@@ -122,7 +130,7 @@ fn counted(subject: &Subject<'_>, count: u64, until: String, limits: Limits) -> 
             reads,
             until,
             fail: vec![Fail {
-                when: "length([0].services[?status=='ACTIVE']) == `0`".to_owned(),
+                when: "length([0].services[?status!='ACTIVE']) > `0`".to_owned(),
                 reason: "the service is not active any more".to_owned(),
             }],
             progress: Some(TASKS.to_owned()),
@@ -154,28 +162,76 @@ pub fn gone(subject: &Subject<'_>, limits: Limits) -> Action {
     }
 }
 
-/// Waits until AWS has finished rolling a deployment back.
-pub fn rolled_back(subject: &Subject<'_>, limits: Limits) -> Action {
-    let open = r#"["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"]"#;
+/// The revisions between which a service goes back.
+pub struct Revisions<'a> {
+    /// The one that ran before.
+    pub old: &'a Value,
+    /// A twin of it, or the same.
+    pub twin: &'a Value,
+    /// The one that is left.
+    pub new: &'a Value,
+}
+
+/// The deployments of a service that are in flight.
+fn open(subject: &Subject<'_>) -> Call {
+    let statuses = ["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"];
+    ecs("ListServiceDeployments", json!({"cluster": subject.cluster, "service": subject.service, "status": statuses}))
+}
+
+/// Waits until AWS has begun to go back to the old revision.
+pub fn turned(subject: &Subject<'_>, revisions: &Revisions<'_>, limits: Limits) -> Action {
+    let reads = vec![describe_service(subject.cluster, subject.service), open(subject)];
+    going_back(subject, revisions, reads, ON_OLD.to_owned(), true, limits)
+}
+
+/// Waits until a service is at rest on its old revision. `listed`: AWS tells of its deployments.
+pub fn rolled_back(subject: &Subject<'_>, revisions: &Revisions<'_>, listed: bool, limits: Limits) -> Action {
+    let until = format!("{ON_OLD} && {}", resting("[0].services[0]"));
+    let (mut reads, mut until) = healthy(subject, 1, until);
+    if listed {
+        until.push_str(&format!(" && length([{}].serviceDeployments) == `0`", reads.len()));
+        reads.push(open(subject));
+    }
+    going_back(subject, revisions, reads, until, listed, limits)
+}
+
+const ON_OLD: &str = "([0].services[0].taskDefinition == $old || [0].services[0].taskDefinition == $twin)";
+
+fn going_back(
+    subject: &Subject<'_>,
+    revisions: &Revisions<'_>,
+    reads: Vec<Call>,
+    until: String,
+    listed: bool,
+    limits: Limits,
+) -> Action {
+    let mut bind =
+        BTreeMap::from([("old".to_owned(), revisions.old.clone()), ("twin".to_owned(), revisions.twin.clone())]);
+    let mut fail = Vec::new();
+    if listed {
+        bind.insert("new".to_owned(), revisions.new.clone());
+        let last = reads.len().saturating_sub(1);
+        fail.push(Fail {
+            when: format!("[0].services[0].taskDefinition == $new && length([{last}].serviceDeployments) == `0`"),
+            reason: "AWS did not roll the deployment back: it is over, and the service stays on the new revision"
+                .to_owned(),
+        });
+    }
+    fail.push(Fail {
+        when: "length([0].services[?status!='ACTIVE']) > `0`".to_owned(),
+        reason: "the service is not active any more".to_owned(),
+    });
     Action::Wait {
         wait: Wait {
-            reads: vec![
-                ecs("ListServiceDeployments", json!({"cluster": subject.cluster, "service": subject.service})),
-                describe_service(subject.cluster, subject.service),
-            ],
-            until: format!(
-                "length([0].serviceDeployments[?contains(`{open}`, status)]) == `0` && length([1].services[0].deployments) == `1` && length([1].services[0].deployments[?rolloutState=='IN_PROGRESS']) == `0`"
-            ),
-            fail: vec![Fail {
-                when: "[0].serviceDeployments[0].status == 'ROLLBACK_FAILED'".to_owned(),
-                reason: "AWS could not roll the deployment back".to_owned(),
-            }],
-            progress: Some("[[0].serviceDeployments[0].status, [1].services[0].to_string(runningCount)]".to_owned()),
+            reads,
+            until,
+            fail,
+            progress: Some(DEPLOYMENTS.to_owned()),
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
             interval: INTERVAL,
-            bind: BTreeMap::new(),
+            bind,
             evidence: evidence(subject),
         },
     }
