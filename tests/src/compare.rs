@@ -7,9 +7,15 @@ use serde_json::Value;
 /// # Panics
 /// When they differ.
 pub fn assert_same(what: &str, found: &Value, expected: &Value) {
+    let places = places(found, expected);
+    assert!(places.is_empty(), "{what}:\n{}", places.join("\n"));
+}
+
+/// The places at which two documents differ.
+pub fn places(found: &Value, expected: &Value) -> Vec<String> {
     let mut places = Vec::new();
     differences("", found, expected, &mut places);
-    assert!(places.is_empty(), "{what}:\n{}", places.join("\n"));
+    places
 }
 
 fn differences(path: &str, found: &Value, expected: &Value, out: &mut Vec<String>) {

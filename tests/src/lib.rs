@@ -6,6 +6,7 @@
 pub mod apps;
 pub mod binaries;
 pub mod compare;
+pub mod disturb;
 pub mod fixtures;
 pub mod generate;
 pub mod pipeline;
