@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::process::Stdio;
 use std::sync::Arc;
 
 use belay_executor::cloud::{Clock, Cloud};
 use belay_executor::run::{Outcome, RunStatus};
 use belay_executor::simulator::SimulatedCloud;
-use belay_tests::fixtures::Fixture;
+use belay_tests::binaries::program;
+use belay_tests::fixtures::{Fixture, read};
 use belay_tests::pipeline::{apply, block_on};
 use serde_json::{Value, json};
 
@@ -91,4 +93,40 @@ fn what_the_plan_does_not_rely_on_may_move() {
     let grace = json!({"cluster": "default", "service": "shop_api", "healthCheckGracePeriodSeconds": 7});
     let (status, _) = moved("upgrade", "ecs", "UpdateService", &grace);
     assert_eq!(status.outcome, Some(Outcome::Done), "{status:#?}");
+}
+
+/// The same through the program: applies a fixture's committed plan to its world after `change`; exit code, what was on
+/// the screen, and the calls that were logged since.
+fn moved_for_the_program(fixture: &str, change: impl FnOnce(&mut Value)) -> (Option<i32>, String, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Fixture::named(fixture);
+    let mut world: Value = serde_json::from_str(&read(&fixture.dir().join("world.json"))).unwrap();
+    change(&mut world);
+    std::fs::write(dir.path().join("world.json"), world.to_string()).unwrap();
+    let mut belay = program("belay", dir.path());
+    belay.arg("apply").arg(fixture.dir().join("plan.json")).args(["--simulated", "world.json", "--yes"]);
+    let output = belay.stdin(Stdio::null()).output().unwrap();
+    let after: Value = serde_json::from_str(&read(&dir.path().join("world.json"))).unwrap();
+    let logged = |world: &Value| world["log"].as_array().unwrap().len();
+    let calls = logged(&after) - logged(&world);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), calls)
+}
+
+#[test]
+fn the_program_names_the_field_that_moved_and_exits_5() {
+    let (code, screen, calls) = moved_for_the_program("scale", |world| {
+        world["services"]["default/shop_worker"]["wanted"]["desiredCount"] = json!(3);
+    });
+    assert_eq!((code, calls), (Some(5), 0), "{screen}");
+    assert!(screen.contains("services[0].desiredCount"), "{screen}");
+    assert!(screen.contains("worker.service.update"), "{screen}");
+}
+
+#[test]
+fn the_program_does_not_mind_what_the_plan_does_not_rely_on() {
+    let (code, screen, calls) = moved_for_the_program("scale", |world| {
+        world["services"]["default/shop_api"]["wanted"]["desiredCount"] = json!(1);
+    });
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(calls > 0);
 }

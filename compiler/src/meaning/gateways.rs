@@ -79,6 +79,8 @@ fn unused(loaded: &Loaded, config: &EcsConfig, report: &mut Report) {
                 );
             } else if let Some(near) = crate::nearest(name, model.gateways.keys().map(String::as_str)) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+            } else {
+                diagnostic = diagnostic.help("remove the entry, or add the gateway to the model");
             }
             report.push(diagnostic);
         }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use belay_schemas::model::Text;
 use regex::Regex;
+use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::source::Loaded;
@@ -72,7 +73,45 @@ pub fn refusal(name: &str, at: Place) -> Diagnostic {
         .help(format!("if it is no secret, add `allow_plaintext: [{name}]`"))
 }
 
+/// Whether a value is an AWS access key id, or the secret half where its name says so.
+fn is_aws_key(name: &str, value: &str) -> bool {
+    let matches = |pattern: &LazyLock<Option<Regex>>, text: &str| pattern.as_ref().is_some_and(|r| r.is_match(text));
+    matches(&AWS_ID, value) || (matches(&AWS_SECRET_NAME, name) && matches(&AWS_SECRET, value))
+}
+
+static AWS_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b").ok());
+static AWS_SECRET_NAME: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)(secret_?acces_?key|secret_?access_?key|aws_?secret)").ok());
+static AWS_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[A-Za-z0-9/+=]{40}$").ok());
+
+/// Variables are no better a place for AWS credentials than the plugin's settings, used or not.
+fn credentials(name: &str, value: &Value, at: &Place, report: &mut Report) {
+    match value {
+        Value::String(text) if is_aws_key(name, text) => report.push(
+            Diagnostic::error("B310", format!("the variable `{name}` puts AWS credentials into a file"))
+                .at(at.clone().key())
+                .label("remove this key")
+                .help("`belay` finds its own credentials as the AWS CLI does (profile, SSO, role); a component gets them from its task role (`plugin.ec2-ecs.role`)")
+                .help("if this key was ever committed, deactivate it in IAM"),
+        ),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                credentials(name, item, &at.child(index.to_string()), report);
+            }
+        }
+        Value::Object(map) => {
+            for (name, value) in map {
+                credentials(name, value, &at.child(name), report);
+            }
+        }
+        _ => {}
+    }
+}
+
 pub fn check(loaded: &Loaded, report: &mut Report) {
+    for (name, value) in &loaded.environment.vars {
+        credentials(name, value, &Place::environment(["vars", name]), report);
+    }
     for (name, component) in &loaded.model.components {
         let at = Place::model(["components", name]);
         variables(&component.env, &component.allow_plaintext, &at, report);

@@ -10,3 +10,6 @@ pub const DEPTH: usize = 100;
 /// Values that the anchors and aliases of one file may stand for together. An alias costs as many values as the anchored
 /// node has, so that a short file cannot stand for a huge one.
 pub const ALIASED_VALUES: usize = 1_000_000;
+
+/// What to do about too many levels.
+pub const FLATTER: &str = "write it flatter: no key of Belay lies this deep";

@@ -102,7 +102,9 @@ fn explain(error: &ScanError, found: Option<char>, before: &str) -> (String, Opt
     let kind = error.kind();
     let tabbed = found == Some('\t') || (before.trim().is_empty() && before.contains('\t'));
     let (message, help) = match kind {
-        E::RecursionLimitExceeded => return (format!("more than {} levels of nesting", limits::DEPTH), None),
+        E::RecursionLimitExceeded => {
+            return (format!("more than {} levels of nesting", limits::DEPTH), Some(limits::FLATTER));
+        }
         E::TabNotAllowed | E::TabInBlockIndentation | E::TabInIndentation | E::TabAtBlockScalarStart => (TAB, SPACES),
         E::TabInPlainScalar => (TAB, SPACES),
         _ if tabbed => (TAB, SPACES),

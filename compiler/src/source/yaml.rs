@@ -234,7 +234,8 @@ impl Reader<'_> {
         if depth <= limits::DEPTH {
             return Ok(());
         }
-        Err(Diagnostic::error("B011", format!("more than {} levels of nesting", limits::DEPTH)).at(span).into())
+        let message = format!("more than {} levels of nesting", limits::DEPTH);
+        Err(Diagnostic::error("B011", message).at(span).help(limits::FLATTER).into())
     }
 
     fn close(&mut self, end: usize) -> Result<(), Stop> {
@@ -381,6 +382,7 @@ fn read_merge(node: Node, key: Span, merges: &mut Vec<Node>, report: &mut Report
         Diagnostic::error("B014", format!("`<<` merges mappings, not {}", node.kind()))
             .at(node.span)
             .related(key, "merged here")
+            .help("write `<<: *name` with the anchor of a mapping, or a list of such: `<<: [*one, *two]`")
     };
     if !merges.is_empty() {
         let diagnostic = Diagnostic::error("B008", "the key `<<` is given twice in the same mapping").at(key);

@@ -46,17 +46,25 @@ pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, fil
         Violation::Required { property } => missing_key(property.as_str().unwrap_or_default(), pointer, schema, tree),
         Violation::Type { .. } => wrong_type(value, schema, &named, place(), files),
         Violation::Enum { options } => impossible(value, options, &named, place()),
-        Violation::Minimum { limit } => range(value, &named, "at least", limit, place()),
-        Violation::Maximum { limit } => range(value, &named, "at most", limit, place()),
+        Violation::Minimum { limit } => range(value, schema, &named, "at least", limit, place()),
+        Violation::Maximum { limit } => range(value, schema, &named, "at most", limit, place()),
         Violation::MinLength { .. } | Violation::MinItems { .. } | Violation::MinProperties { .. } => {
-            Diagnostic::error("B204", format!("{named} must not be empty")).at(place())
+            let help = described(schema).unwrap_or_else(|| "write at least one, or remove the key".to_owned());
+            Diagnostic::error("B204", format!("{named} must not be empty")).at(place()).help(help)
         }
         Violation::MaxLength { limit } => {
-            Diagnostic::error("B204", format!("{named} has more than {limit} characters")).at(place())
+            let message = format!("{named} has more than {limit} characters");
+            Diagnostic::error("B204", message).at(place()).help(format!("write at most {limit}"))
         }
         Violation::Pattern { pattern } => wrong_form(value, pattern, schema, &named, place()),
-        Violation::UniqueItems => Diagnostic::error("B207", format!("{named} lists something twice")).at(place()),
-        _ => Diagnostic::error("B207", error.to_string()).at(place()),
+        Violation::UniqueItems => {
+            let message = format!("{named} lists something twice");
+            Diagnostic::error("B207", message).at(place()).help("list each item once")
+        }
+        _ => {
+            let help = "`belayc schema model` and `belayc schema environment` say what fits";
+            Diagnostic::error("B207", error.to_string()).at(place()).help(help)
+        }
     };
     vec![one]
 }
@@ -192,16 +200,21 @@ fn wrong_type(value: &Json, schema: Option<&Json>, named: &str, span: Span, file
         }
         _ => {}
     }
-    let description = schema.and_then(|s| s.get("description")).and_then(Json::as_str);
-    match description {
-        Some(description) if diagnostic.help.is_empty() => diagnostic.help(first_sentence(description)),
-        _ => diagnostic,
+    if diagnostic.help.is_empty() {
+        diagnostic = diagnostic.help(described(schema).unwrap_or_else(|| format!("write {expected}")));
     }
+    diagnostic
 }
 
-fn range(value: &Json, named: &str, words: &str, limit: &Json, span: Span) -> Diagnostic {
+fn range(value: &Json, schema: Option<&Json>, named: &str, words: &str, limit: &Json, span: Span) -> Diagnostic {
     let message = format!("{named} must be {words} {limit}, but is {}", plain(value));
-    Diagnostic::error("B204", message).at(span).label(format!("{words} {limit}"))
+    let help = described(schema).unwrap_or_else(|| format!("write a number of {words} {limit}"));
+    Diagnostic::error("B204", message).at(span).label(format!("{words} {limit}")).help(help)
+}
+
+/// What a value means, in the schema's own words.
+fn described(schema: Option<&Json>) -> Option<String> {
+    schema.and_then(|s| s.get("description")).and_then(Json::as_str).map(first_sentence)
 }
 
 /// What a pointer leads to: a key by its name, an item by its list.

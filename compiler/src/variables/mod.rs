@@ -168,7 +168,8 @@ impl Variables {
                     Diagnostic::error("B103", message)
                         .at(used_at)
                         .label("closes the circle")
-                        .related(declared, format!("`{name}` is declared here")),
+                        .related(declared, format!("`{name}` is declared here"))
+                        .help("give one of them a value of its own"),
                 );
                 return Err(Failed);
             }
@@ -177,7 +178,8 @@ impl Variables {
         let key = Arc::clone(key);
         if self.chain.len() >= CHAIN {
             let message = format!("more than {CHAIN} variables refer to each other in a row");
-            self.errors.push(Diagnostic::error("B103", message).at(used_at));
+            let help = "write the value where it is used, or refer to the variable that holds it";
+            self.errors.push(Diagnostic::error("B103", message).at(used_at).help(help));
             self.set(&key, State::Failed);
             return Err(Failed);
         }

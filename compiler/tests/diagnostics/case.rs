@@ -116,6 +116,14 @@ impl Case {
         if !good {
             return Err(format!("{name}: the wrong one, plan: {}\n{}", wrong.plan.is_some(), wrong.text));
         }
+        // Whoever reads a diagnostic wants to know what to write instead.
+        let without = wrong
+            .text
+            .split("\n\n")
+            .find(|d| (d.starts_with("error[") || d.starts_with("warning[")) && !d.contains("= help: "));
+        if let Some(diagnostic) = without {
+            return Err(format!("{name}: no help in\n{diagnostic}"));
+        }
         let right = self.right.compile();
         if !right.codes.is_empty() || right.plan.is_none() {
             return Err(format!("{name}: the right one, plan: {}\n{}", right.plan.is_some(), right.text));

@@ -69,6 +69,10 @@ pub fn table() -> Vec<Case> {
             .env(env(&format!("lb: {{frnt: {0}, front: {0}}}", group_arn("front"))), env(&format!("lb: {{front: {}}}", group_arn("front"))))
             .with_model(fronted())
             .warning(),
+        case("B343", "for nobody")
+            .env(env(&format!("lb: {{side: {0}, front: {0}}}", group_arn("front"))), env(&format!("lb: {{front: {}}}", group_arn("front"))))
+            .with_model(fronted())
+            .warning(),
         case("B343", "component without discovery")
             .with_model(web("provides: {ports: [80]}"))
             .env(env(&format!("lb: {{web: {}}}", group_arn("web"))), env(&format!("discovery_mode: elb-manual\nlb: {{web: {}}}", group_arn("web"))))
@@ -77,6 +81,12 @@ pub fn table() -> Vec<Case> {
             .with_model(host_port("{port: 8080, target_port: 80}"))
             .env(env(&format!("lb: {{door: {}}}", group_arn("web"))), env("lb: {door: }"))
             .warning(),
+        case("B362", "another target group in a raw block")
+            .model(
+                fronted() + "    plugin: {ec2-ecs: {raw: {targetGroupArn: \"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/other/0123456789abcdef\"}}}\n",
+                fronted() + "    plugin: {ec2-ecs: {raw: {containerName: web}}}\n",
+            )
+            .with_env(env(&format!("lb: {{front: {}}}", group_arn("front")))),
         case("B344", "empty port, no target")
             .model(exposing("{port: \"\"}"), exposing("{port: \"\", target_port: 80}"))
             .with_env(env(&format!("lb: {{front: {}}}", group_arn("front")))),

@@ -56,6 +56,14 @@ pub fn table() -> Vec<Case> {
         case("B310", "access key").env(env("access_key_id: AKIAIOSFODNN7EXAMPLE"), env("")),
         case("B310", "secret key in both spellings")
             .env(env("secret_access_key: abc\nsecret_acces_key: abc"), env("")),
+        case("B310", "access key in a variable that nothing uses").env(
+            format!("vars: {{keys: [{{id: AKIAIOSFODNN7EXAMPLE}}]}}\n{}", env("")),
+            format!("vars: {{keys: [{{id: AKIA}}]}}\n{}", env("")),
+        ),
+        case("B310", "secret key in a variable").env(
+            format!("vars: {{aws_secret_access_key: wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY}}\n{}", env("")),
+            format!("vars: {{revision: da39a3ee5e6b4b0d3255bfef95601890afd80709}}\n{}", env("")),
+        ),
         case("B311", "password by name").model(
             web("env: {DB_PASSWORD: hunter2, DB_HOST: db}"),
             web("env: {DB_PASSWORD: hunter2, DB_HOST: db}\nallow_plaintext: [DB_PASSWORD]"),

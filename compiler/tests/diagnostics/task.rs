@@ -48,6 +48,10 @@ pub fn table() -> Vec<Case> {
         ),
         case("B362", "reserved tag")
             .model(raw_service("tags: [{key: \"aws:x\", value: y}]"), raw_service("tags: [{key: x, value: y}]")),
+        case("B362", "load balancers of a service").model(
+            raw_service("loadBalancers: [{loadBalancerName: mine, containerName: web, containerPort: 80}]"),
+            raw_service("healthCheckGracePeriodSeconds: 0"),
+        ),
         case("B363", "force a deployment").model(raw_service("forceNewDeployment: true"), raw_service("desiredCount: 1")),
         case("B364", "key of a late value").model(
             raw_task("containerDefinitions:\n  dockerLabels: {\"$output\": x}"),

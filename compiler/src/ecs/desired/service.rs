@@ -36,13 +36,14 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
             "deploymentCircuitBreaker": {"enable": watched, "rollback": watched},
         }),
     );
-    balancers(name, attachments, &mut service, &mut origins);
+    balancers(name, attachments, &mut service, &mut origins, report);
 
     if let Some(block) = settings.raw.as_ref().and_then(|r| r.service.as_ref()) {
         let at = place.child("plugin").child("ec2-ecs").child("raw").child("service");
         let names = ["serviceName", "service", "cluster", "taskDefinition", "clientToken"];
         refuse_keys(block, &names, &at, report);
         refuse_owned_tags(context, block, &at, report);
+        refuse_balancers(block, &["loadBalancers"], &at, report);
         if block.contains_key("forceNewDeployment") {
             report.push(
                 Diagnostic::error("B363", "`forceNewDeployment` is not a property of a service")
@@ -50,7 +51,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
                     .help("to replace all tasks once, compile with `--replace-all`"),
             );
         }
-        let except: Vec<&str> = names.into_iter().chain(["forceNewDeployment"]).collect();
+        let except: Vec<&str> = names.into_iter().chain(["forceNewDeployment", "loadBalancers"]).collect();
         raw::merge_except(&mut service, block, &except, "", &at, &mut origins);
     }
     settle_defaults(&mut service, &mut origins, &place, settings.raw.as_ref().and_then(|r| r.service.as_ref()));
@@ -59,6 +60,18 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
         judge_singleton(name, &service, &origins, &place, report);
     }
     (service, origins)
+}
+
+/// What a load balancer is, the environment says: only what is named there is looked up, judged and checked before a run.
+fn refuse_balancers(block: &Map<String, Value>, members: &[&str], at: &Place, report: &mut Report) {
+    for member in members.iter().filter(|member| block.contains_key(**member)) {
+        report.push(
+            Diagnostic::error("B362", format!("a raw block cannot set `{member}`"))
+                .at(at.child(member).key())
+                .help("load balancers are looked up and checked before a run: name this one under `lb` of the environment, for a gateway of the model")
+                .help("the entry's other members go into the `raw` block of that gateway"),
+        );
+    }
 }
 
 /// Two tasks of a singleton never run at once, whatever a raw block says.
@@ -97,7 +110,13 @@ fn judge_singleton(name: &str, service: &Value, origins: &Origins, place: &Place
     }
 }
 
-fn balancers(name: &str, attachments: &[Attachment], service: &mut Map<String, Value>, origins: &mut Origins) {
+fn balancers(
+    name: &str,
+    attachments: &[Attachment],
+    service: &mut Map<String, Value>,
+    origins: &mut Origins,
+    report: &mut Report,
+) {
     if attachments.is_empty() {
         return;
     }
@@ -106,7 +125,10 @@ fn balancers(name: &str, attachments: &[Attachment], service: &mut Map<String, V
         let (mut entry, block, block_place) = attachment.entry(name);
         let path = format!("/loadBalancers/{index}");
         origins.set(path.clone(), attachment.place.clone());
-        raw::merge(&mut entry, block, &path, block_place, origins);
+        let names = ["targetGroupArn", "loadBalancerName"];
+        // The entries of one gateway share its block: the report drops what is said again.
+        refuse_balancers(block, &names, block_place, report);
+        raw::merge_except(&mut entry, block, &names, &path, block_place, origins);
         list.push(Value::Object(entry));
     }
     origins.set("/loadBalancers", attachments[0].place.clone());

@@ -59,7 +59,11 @@ fn diagnostic(operation: &str, input: &Value, origins: &Origins, fault: &Fault) 
         FaultKind::UnknownMember { .. } => {
             diagnostic.help(format!("see the members of {operation} in the ECS API reference"))
         }
+        FaultKind::WrongType { expected, .. } => {
+            diagnostic.help(format!("write {expected}: values of raw blocks are sent as they are"))
+        }
         FaultKind::NotInEnum { nearest: Some(near) } => diagnostic.help(format!("did you mean `{near}`?")),
-        _ => diagnostic,
+        FaultKind::MissingMember { name } => diagnostic.help(format!("add `{name}`")),
+        _ => diagnostic.help(format!("the ECS API reference says what {operation} takes here")),
     }
 }
