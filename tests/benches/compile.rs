@@ -17,7 +17,7 @@ use belay_schemas::checker;
 use belay_schemas::plan::{Mode, Plan};
 use belay_tests::generate::{ENVIRONMENT, model, sized_model};
 
-/// The programs' allocator; what is compared with works with it as well.
+/// That of `belayc`; what is compared with works with it as well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -17,7 +17,8 @@ use clap::Parser;
 
 use args::Arguments;
 
-/// A plan is many small values: an allocator made for those takes half of the time.
+/// A plan is many small values. With this allocator, compiling up to 5,000 components takes about a tenth less processor
+/// time than with glibc's; a model of 50 MB takes a tenth more, most of it for fresh pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

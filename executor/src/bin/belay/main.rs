@@ -20,10 +20,6 @@ use cli::{Cli, Command, When};
 use failure::Failure;
 use say::say;
 
-/// A plan is many small values: an allocator made for those reads it in half of the time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         say(format_args!("\nbelay has a bug, please report it: {panic}"));
