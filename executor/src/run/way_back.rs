@@ -64,7 +64,8 @@ pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
 
 /// The names of what a destroying call is about; of a call that is not known by its members, every string of it.
 fn taken_away(call: &Call) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = subjects(call, None).into_iter().map(|subject| subject.name.into_owned()).collect();
+    let mut names: BTreeSet<String> =
+        subjects(call, None).into_iter().map(|subject| subject.name.into_owned()).collect();
     if names.is_empty() {
         strings(&call.input, &mut names);
     }
