@@ -32,11 +32,71 @@ BOTOCORE = "1.44.5"
 
 # The AWS CLI's name of each service, and the operations that plans, reads and undos may use.
 OPERATIONS = {
+    "autoscaling": """
+        AttachInstances
+        AttachLoadBalancerTargetGroups
+        AttachLoadBalancers
+        AttachTrafficSources
+        CreateAutoScalingGroup
+        CreateLaunchConfiguration
+        CreateOrUpdateTags
+        DeleteAutoScalingGroup
+        DeleteLaunchConfiguration
+        DeleteLifecycleHook
+        DeletePolicy
+        DeleteScheduledAction
+        DeleteTags
+        DescribeAccountLimits
+        DescribeAutoScalingGroups
+        DescribeAutoScalingInstances
+        DescribeInstanceRefreshes
+        DescribeLaunchConfigurations
+        DescribeLifecycleHooks
+        DescribeLoadBalancerTargetGroups
+        DescribeLoadBalancers
+        DescribePolicies
+        DescribeScalingActivities
+        DescribeScheduledActions
+        DescribeTags
+        DescribeTrafficSources
+        DescribeWarmPool
+        DetachInstances
+        DetachLoadBalancerTargetGroups
+        DetachLoadBalancers
+        DetachTrafficSources
+        DisableMetricsCollection
+        EnableMetricsCollection
+        PutLifecycleHook
+        PutScalingPolicy
+        PutScheduledUpdateGroupAction
+        ResumeProcesses
+        SetDesiredCapacity
+        SetInstanceHealth
+        SetInstanceProtection
+        SuspendProcesses
+        TerminateInstanceInAutoScalingGroup
+        UpdateAutoScalingGroup
+    """,
     "ec2": """
+        CreateLaunchTemplate
+        CreateLaunchTemplateVersion
+        CreateTags
+        DeleteLaunchTemplate
+        DeleteLaunchTemplateVersions
+        DeleteTags
+        DescribeAvailabilityZones
+        DescribeImages
+        DescribeInstanceTypeOfferings
+        DescribeInstanceTypes
         DescribeInstances
+        DescribeKeyPairs
+        DescribeLaunchTemplateVersions
+        DescribeLaunchTemplates
         DescribeSecurityGroups
         DescribeSubnets
         DescribeVpcs
+        ModifyLaunchTemplate
+        TerminateInstances
     """,
     "ecr": """
         BatchGetImage
@@ -85,13 +145,17 @@ OPERATIONS = {
         UpdateTaskSet
     """,
     "elb": """
+        AddTags
         DeregisterInstancesFromLoadBalancer
         DescribeInstanceHealth
         DescribeLoadBalancerAttributes
         DescribeLoadBalancers
+        DescribeTags
         RegisterInstancesWithLoadBalancer
+        RemoveTags
     """,
     "elbv2": """
+        AddTags
         CreateRule
         CreateTargetGroup
         DeleteRule
@@ -106,8 +170,18 @@ OPERATIONS = {
         DescribeTargetHealth
         ModifyListener
         ModifyRule
+        ModifyTargetGroup
+        ModifyTargetGroupAttributes
         RegisterTargets
+        RemoveTags
         SetRulePriorities
+    """,
+    "iam": """
+        GetInstanceProfile
+    """,
+    "s3": """
+        GetObject
+        HeadObject
     """,
     "sts": """
         GetCallerIdentity
@@ -115,7 +189,11 @@ OPERATIONS = {
 }
 
 # Client tokens that the API documents as such but the model does not mark.
-TOKENS = {"ecs": {"CreateService": "clientToken", "CreateTaskSet": "clientToken"}}
+TOKENS = {"ec2": {"CreateLaunchTemplate": "ClientToken", "CreateLaunchTemplateVersion": "ClientToken"},
+          "ecs": {"CreateService": "clientToken", "CreateTaskSet": "clientToken"}}
+
+# Java's regular expressions write what lies beyond the Basic Multilingual Plane in halves, which other dialects refuse.
+SURROGATES = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\u{10000}-\u{10FFFF}")
 
 # An operation with such a name changes nothing.
 READS = ("BatchGet", "Describe", "Get", "Head", "List")
@@ -220,7 +298,7 @@ def define(name, shape, closed):
         if shape.get("enum"):
             definition["enum"] = sorted(set(shape["enum"]))
         if shape.get("pattern"):
-            definition["pattern"] = shape["pattern"]
+            definition["pattern"] = shape["pattern"].replace(*SURROGATES)
     return definition | traits(shape, taken, name)
 
 

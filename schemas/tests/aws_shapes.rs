@@ -400,6 +400,15 @@ fn destruction_is_told_by_name() {
     assert_eq!(
         destructive,
         [
+            "autoscaling:DeleteAutoScalingGroup",
+            "autoscaling:DeleteLaunchConfiguration",
+            "autoscaling:DeletePolicy",
+            "autoscaling:DeleteScheduledAction",
+            "autoscaling:SetInstanceHealth",
+            "autoscaling:TerminateInstanceInAutoScalingGroup",
+            "ec2:DeleteLaunchTemplate",
+            "ec2:DeleteLaunchTemplateVersions",
+            "ec2:TerminateInstances",
             "ecs:DeleteCapacityProvider",
             "ecs:DeleteService",
             "ecs:DeleteTaskDefinitions",
@@ -411,6 +420,6 @@ fn destruction_is_told_by_name() {
             "elbv2:DeleteTargetGroup",
         ]
     );
-    assert!(is_destructive("autoscaling", "TerminateInstanceInAutoScalingGroup"));
+    assert!(!is_destructive("autoscaling", "DeleteLifecycleHook"));
     assert!(!is_destructive("elbv2", "DeregisterTargets"));
 }

@@ -110,8 +110,10 @@ def beyond(value, shape):
 
 @functools.cache
 def compiled(pattern):
-    """`regex` and not `re`, because the models use classes such as \\p{L}."""
-    return regex.compile(pattern)
+    """`regex` and not `re`, because the models use classes such as \\p{L}; Java's surrogate halves as one range, and
+    an end that is the end, where Python's `$` is also before a last newline."""
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    return regex.compile(regex.sub(r"(?<!\\)\$$", r"\\Z", pattern))
 
 
 def misplaced(value, shape):

@@ -6,17 +6,22 @@
 /// processes are gone, even where an equal object can be made anew.
 const DESTRUCTIVE: [&str; 5] = ["BatchDelete", "Delete", "Deregister", "Stop", "Terminate"];
 
+/// What destroys without saying so in its name: an instance that is called unhealthy is terminated and replaced.
+const UNNAMED: [(&str, &str); 1] = [("autoscaling", "SetInstanceHealth")];
+
 /// The exceptions: an opposite call brings the same thing back.
-const RESTORABLE: [(&str, &str); 5] = [
-    ("autoscaling", "DeleteTags"),                  // CreateOrUpdateTags
-    ("ec2", "DeleteTags"),                          // CreateTags
+const RESTORABLE: [(&str, &str); 6] = [
+    ("autoscaling", "DeleteLifecycleHook"), // PutLifecycleHook: a hook is its name and its settings
+    ("autoscaling", "DeleteTags"),          // CreateOrUpdateTags
+    ("ec2", "DeleteTags"),                  // CreateTags
     ("elb", "DeregisterInstancesFromLoadBalancer"), // RegisterInstancesWithLoadBalancer
-    ("elbv2", "DeregisterTargets"),                 // RegisterTargets
-    ("servicediscovery", "DeregisterInstance"),     // RegisterInstance
+    ("elbv2", "DeregisterTargets"),         // RegisterTargets
+    ("servicediscovery", "DeregisterInstance"), // RegisterInstance
 ];
 
 /// Whether an operation's effect cannot be taken back: `DeleteService`, `DeregisterTaskDefinition`, `StopTask`, …
 /// Operations without a shape here are judged by their name too.
 pub fn is_destructive(service: &str, operation: &str) -> bool {
-    DESTRUCTIVE.iter().any(|prefix| operation.starts_with(prefix)) && !RESTORABLE.contains(&(service, operation))
+    let named = DESTRUCTIVE.iter().any(|prefix| operation.starts_with(prefix));
+    (named && !RESTORABLE.contains(&(service, operation))) || UNNAMED.contains(&(service, operation))
 }

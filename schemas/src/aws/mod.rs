@@ -36,12 +36,15 @@ impl Embedded {
 }
 
 /// Sorted by name.
-static SERVICES: [Embedded; 6] = [
+static SERVICES: [Embedded; 9] = [
+    Embedded::new("autoscaling", include_str!("../../aws/autoscaling.json")),
     Embedded::new("ec2", include_str!("../../aws/ec2.json")),
     Embedded::new("ecr", include_str!("../../aws/ecr.json")),
     Embedded::new("ecs", include_str!("../../aws/ecs.json")),
     Embedded::new("elb", include_str!("../../aws/elb.json")),
     Embedded::new("elbv2", include_str!("../../aws/elbv2.json")),
+    Embedded::new("iam", include_str!("../../aws/iam.json")),
+    Embedded::new("s3", include_str!("../../aws/s3.json")),
     Embedded::new("sts", include_str!("../../aws/sts.json")),
 ];
 

@@ -90,6 +90,7 @@ const MEMBERS: &[Member] = &[
     member("elbv2", "Listener", &["ListenerArn", "ListenerArns"], None, "listener"),
     member("elbv2", "LoadBalancer", &["LoadBalancerArn", "LoadBalancerArns", "Name", "Names"], None, "load balancer"),
     member("elb", "", &["LoadBalancerName", "LoadBalancerNames"], None, "classic load balancer"),
+    member("s3", "Object", &["Key"], Some("Bucket"), "S3 object"),
     member("application-autoscaling", "", &["ResourceId", "ResourceIds"], Some("ScalableDimension"), "scalable target"),
     member("events", "", &["Rule", "Name"], None, "event rule"),
     member("scheduler", "", &["Name"], Some("GroupName"), "schedule"),
