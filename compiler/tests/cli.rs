@@ -339,3 +339,12 @@ fn completions_and_help_are_there() {
     assert_eq!(folder.run("").status.code(), Some(2));
     assert_eq!(folder.run("compile -p shop").status.code(), Some(2));
 }
+
+#[test]
+fn codes_are_explained() {
+    let folder = Folder::new(&[]);
+    insta::assert_snapshot!("explain_page", all(&folder.run("explain b302")));
+    insta::assert_snapshot!("explain_unknown", all(&folder.run("explain B999")));
+    let list = folder.run("explain");
+    assert!(out(&list).starts_with("B001  file cannot be read\n"), "{}", out(&list));
+}

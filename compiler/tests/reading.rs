@@ -95,6 +95,10 @@ looks! {
         ("broken.yaml", "vars: [\n"),
     ], &[]), false);
     wrong_through_a_variable: human(&report("components: {web: {image: nginx, replicas: \"${n}\"}}\n", &[("prod.yaml", ENVIRONMENT)], &[("n", "two")]), false);
+    wrong_in_one_of_several_environments: human(&report("components: {web: {image: nginx, replicas: \"${n}\"}}\n", &[
+        ("base.yaml", "vars: {n: 1}\n"),
+        ("prod.yaml", "# wins\nvars: {n: two}\n"),
+    ], &[]), false);
     long_lines: model(&format!("components: {{web: {{image: nginx, args: [{}], replicas: two}}}}\n", "'an argument', ".repeat(200)));
     characters_of_many_bytes: model("components:\n  wéb: {image: \"ünïcode 😀\", replicas: zwei}\n");
     windows_lines: model("\u{feff}components:\r\n  web:\r\n    image: nginx\r\n    replicas: two\r\n");

@@ -3,8 +3,17 @@
 //! Invariants: a code never changes its meaning and is never reused; the list is sorted. B001–B099 reading, B101–B199
 //! variables, B201–B299 structure, B301 and up meaning.
 
-/// Codes and their titles, sorted by code.
-pub const CODES: &[(&str, &str)] = &[
+/// A code's line here is all that the program needs besides its page, `pages/CODE.md`: without the page it does not build.
+macro_rules! codes {
+    ($(($code:literal, $title:literal),)*) => {
+        /// Codes and their titles, sorted by code.
+        pub const CODES: &[(&str, &str)] = &[$(($code, $title),)*];
+        /// What each code means, in the same order.
+        const PAGES: &[&str] = &[$(include_str!(concat!("pages/", $code, ".md")),)*];
+    };
+}
+
+codes![
     ("B001", "file cannot be read"),
     ("B002", "file is not UTF-8 text"),
     ("B003", "file holds a control character"),
@@ -116,7 +125,23 @@ pub const CODES: &[(&str, &str)] = &[
 
 /// The title of a code, if there is such a code.
 pub fn title(code: &str) -> Option<&'static str> {
-    CODES.binary_search_by(|(known, _)| (*known).cmp(code)).ok().map(|at| CODES[at].1)
+    position(code).map(|at| CODES[at].1)
+}
+
+fn position(code: &str) -> Option<usize> {
+    CODES.binary_search_by(|(known, _)| (*known).cmp(code)).ok()
+}
+
+/// What a code means, with a wrong and a right example, as Markdown; capitals do not matter. Nothing for an unknown code.
+pub fn explain(code: &str) -> Option<String> {
+    let at = position(&code.to_ascii_uppercase())?;
+    let (code, title) = CODES[at];
+    Some(format!("# {code}: {title}\n\n{}", PAGES[at]))
+}
+
+/// All codes with their titles, a line each.
+pub fn list() -> String {
+    CODES.iter().map(|(code, title)| format!("{code}  {title}\n")).collect()
 }
 
 #[cfg(test)]

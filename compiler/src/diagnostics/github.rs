@@ -21,6 +21,11 @@ pub fn github(report: &Report) -> String {
             }
         }
         let mut message = diagnostic.message.clone();
+        // An annotation has one place; the others are told in words.
+        for (at, what) in &resolved.related {
+            let at = at.and_then(|at| report.files.locate(at)).map_or(String::new(), |at| format!(" ({at})"));
+            let _ = write!(message, "\nnote: {what}{at}");
+        }
         for help in &diagnostic.help {
             let _ = write!(message, "\nhelp: {help}");
         }

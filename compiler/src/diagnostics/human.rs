@@ -47,7 +47,7 @@ fn group<'a>(report: &'a Report, resolved: &'a Resolved<'a>) -> Group<'a> {
     for (span, what) in &resolved.related {
         match span {
             Some(span) => places.push((*span, AnnotationKind::Context, Some(what))),
-            None => group = group.element(Level::NOTE.message(*what)),
+            None => group = group.element(Level::NOTE.message(&**what)),
         }
     }
     // Places that lie close together share an excerpt; the others get one of their own, the main one first.

@@ -72,7 +72,7 @@ pub fn json(report: &Report) -> String {
                 .related
                 .iter()
                 .map(|(span, what)| JsonRelated {
-                    message: (*what).to_owned(),
+                    message: what.to_string(),
                     location: span.and_then(|s| report.files.locate(s)),
                 })
                 .collect(),

@@ -16,6 +16,7 @@ pub use json::{JsonDiagnostic, JsonRelated, JsonReport, json};
 
 pub(crate) use files::{File, Files};
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::source::Documents;
@@ -197,7 +198,7 @@ pub struct Resolved<'a> {
     /// Where, if anywhere.
     pub location: Option<Location>,
     pub(crate) span: Option<Span>,
-    pub(crate) related: Vec<(Option<Span>, &'a str)>,
+    pub(crate) related: Vec<(Option<Span>, Cow<'a, str>)>,
 }
 
 /// Collects diagnostics and knows the files that they point into.
@@ -270,6 +271,14 @@ impl Report {
         }
     }
 
+    /// Where the value really comes from that is wrong: not of what is wrong with substitutions themselves.
+    fn sources(&self, diagnostic: &Diagnostic, span: Option<Span>) -> Vec<(Span, String)> {
+        match (&self.documents, span) {
+            (Some(documents), Some(span)) if !diagnostic.code.starts_with("B1") => documents.sources(span),
+            _ => Vec::new(),
+        }
+    }
+
     /// All diagnostics with their locations: sorted by file, line, column and code; what has no place comes last.
     pub fn resolved(&self) -> Vec<Resolved<'_>> {
         let mut all: Vec<Resolved<'_>> = self
@@ -277,7 +286,9 @@ impl Report {
             .iter()
             .map(|diagnostic| {
                 let span = diagnostic.at.as_ref().and_then(|at| self.span(at));
-                let related = diagnostic.related.iter().map(|(at, what)| (self.span(at), what.as_str())).collect();
+                let related = diagnostic.related.iter().map(|(at, what)| (self.span(at), Cow::from(what)));
+                let sources = self.sources(diagnostic, span).into_iter().map(|(at, what)| (Some(at), Cow::from(what)));
+                let related = related.chain(sources).collect();
                 Resolved { diagnostic, location: span.and_then(|s| self.files.locate(s)), span, related }
             })
             .collect();

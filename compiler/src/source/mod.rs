@@ -10,6 +10,7 @@ mod syntax;
 pub(crate) mod tree;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belay_schemas::environment::Environment;
@@ -38,6 +39,8 @@ pub(crate) struct Documents {
     files: Files,
     model: Option<Node>,
     environment: Option<Node>,
+    /// Where each variable has its value.
+    variables: BTreeMap<Arc<str>, Span>,
 }
 
 impl Documents {
@@ -47,6 +50,28 @@ impl Documents {
             Document::Environment => self.environment.as_ref(),
         };
         tree.map(|tree| tree.find(&place.pointer, place.key))
+    }
+
+    /// Where the values come from that are put in for the substitutions in a part of a file: a variable of an environment
+    /// file, a `--var`, or the default beside its name; each with a few words.
+    pub(crate) fn sources(&self, span: Span) -> Vec<(Span, String)> {
+        let Some(file) = self.files.get(span.file) else { return Vec::new() };
+        let text = file.slice(span);
+        let mut found: Vec<(Span, String)> = Vec::new();
+        for (name, default) in variables::mentioned(text) {
+            let source = match (self.variables.get(name), default) {
+                (Some(at), _) if *at != span => (*at, format!("the value of `{name}` comes from here")),
+                (None, Some(at)) => {
+                    let (start, end) = (span.start as usize + at.start, span.start as usize + at.end);
+                    (Span::new(span.file, start, end), format!("`{name}` is not set: its default applies"))
+                }
+                _ => continue,
+            };
+            if !found.contains(&source) {
+                found.push(source);
+            }
+        }
+        found
     }
 }
 
@@ -126,14 +151,15 @@ pub fn load(sources: Sources, report: &mut Report) -> Option<Loaded> {
     variables.finish(report);
 
     let origins = vars_of(&environment).map(Mapping::entries).unwrap_or_default().iter();
-    let origins = origins.map(|e| (Arc::clone(&e.key), e.value.span)).collect();
-    let typed_environment = structure::environment(&mut environment, &origins, report);
+    let origins = origins.filter(|e| !e.value.is_null()).map(|e| (Arc::clone(&e.key), e.value.span)).collect();
+    let typed_environment = structure::environment(&mut environment, report);
     // Without its variables, a model could only be accused of things that it did not do.
     let typed_model = match &mut model {
-        Some(tree) if readable => structure::model(tree, &origins, report),
+        Some(tree) if readable => structure::model(tree, report),
         _ => None,
     };
-    let documents = Arc::new(Documents { files: report.files.clone(), model, environment: Some(environment) });
+    let files = report.files.clone();
+    let documents = Arc::new(Documents { files, model, environment: Some(environment), variables: origins });
     report.set_documents(Arc::clone(&documents));
     if report.has_errors() {
         return None;

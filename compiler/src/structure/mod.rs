@@ -7,8 +7,7 @@ mod convert;
 mod explain;
 mod shape;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use belay_schemas::environment::Environment;
 use belay_schemas::json_schema::{self, Kind};
@@ -18,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use self::shape::Shapes;
-use crate::diagnostics::{At, Diagnostic, Files, Report, Span};
+use crate::diagnostics::{Diagnostic, Report};
 use crate::source::tree::Node;
 
 /// A schema, ready to be used.
@@ -40,20 +39,17 @@ impl Form {
 static MODEL: LazyLock<Form> = LazyLock::new(|| Form::new(Kind::Model));
 static ENVIRONMENT: LazyLock<Form> = LazyLock::new(|| Form::new(Kind::Environment));
 
-/// Where each variable has its value.
-pub(crate) type Origins = BTreeMap<Arc<str>, Span>;
-
 /// Reads a model from its tree. The texts of the tree move into it; keys and positions stay.
-pub(crate) fn model(tree: &mut Node, origins: &Origins, report: &mut Report) -> Option<Model> {
-    read(&MODEL, tree, origins, report)
+pub(crate) fn model(tree: &mut Node, report: &mut Report) -> Option<Model> {
+    read(&MODEL, tree, report)
 }
 
 /// Reads an environment from its tree.
-pub(crate) fn environment(tree: &mut Node, origins: &Origins, report: &mut Report) -> Option<Environment> {
-    read(&ENVIRONMENT, tree, origins, report)
+pub(crate) fn environment(tree: &mut Node, report: &mut Report) -> Option<Environment> {
+    read(&ENVIRONMENT, tree, report)
 }
 
-fn read<T: DeserializeOwned>(form: &Form, tree: &mut Node, origins: &Origins, report: &mut Report) -> Option<T> {
+fn read<T: DeserializeOwned>(form: &Form, tree: &mut Node, report: &mut Report) -> Option<T> {
     let before = report.counts_raw();
     let json = convert::to_json(tree, &form.shapes, report);
     let Some(validator) = &form.validator else {
@@ -63,12 +59,7 @@ fn read<T: DeserializeOwned>(form: &Form, tree: &mut Node, origins: &Origins, re
     if !validator.is_valid(&json) {
         let errors: Vec<_> = validator.iter_errors(&json).collect();
         for error in errors.iter().filter(|error| !explain::is_misspelt(error, &errors)) {
-            for mut diagnostic in explain::explain(error, form, tree, &report.files) {
-                if let Some(origin) = origin(&diagnostic, origins, &report.files) {
-                    diagnostic = diagnostic.related(origin, "its value comes from here");
-                }
-                report.push(diagnostic);
-            }
+            explain::explain(error, form, tree, &report.files).into_iter().for_each(|d| report.push(d));
         }
     }
     if report.counts_raw() > before {
@@ -81,15 +72,6 @@ fn read<T: DeserializeOwned>(form: &Form, tree: &mut Node, origins: &Origins, re
             None
         }
     }
-}
-
-/// Where the value of a variable was written that stands where a diagnostic points.
-fn origin(diagnostic: &Diagnostic, origins: &Origins, files: &Files) -> Option<Span> {
-    let Some(At::Span(span)) = diagnostic.at else { return None };
-    let text = files.get(span.file)?.slice(span);
-    let name = text.split_once("${")?.1.trim_start_matches(['{', ' ']);
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-    origins.get(&name[..end]).copied()
 }
 
 #[cfg(test)]

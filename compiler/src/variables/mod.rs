@@ -356,6 +356,25 @@ pub(crate) fn plain(text: &str, span: Span) -> Node {
     Node::scalar(scalar::resolve(text).unwrap_or(Resolved::Text), text, Style::Plain, span)
 }
 
+/// The variables that a text as it was written refers to, each with the place of its default in the text.
+pub(crate) fn mentioned(text: &str) -> Vec<(&str, Option<std::ops::Range<usize>>)> {
+    let mut out = Vec::new();
+    for piece in template::pieces(text).unwrap_or_default() {
+        match piece {
+            Piece::Text(_) => {}
+            Piece::Variable { name, default, at } => {
+                // `}` ends the substitution, right behind its default.
+                out.push((name, default.map(|default| at.end - 1 - default.text.len()..at.end - 1)));
+            }
+            Piece::Expression { source, .. } => {
+                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                out.extend(source.split(|c| !word(c)).filter(|w| !w.is_empty()).map(|name| (name, None)));
+            }
+        }
+    }
+    out
+}
+
 /// Marks the scalars of a substituted value: their types may follow where they stand.
 fn mark(node: &mut Node) {
     match &mut node.value {

@@ -101,6 +101,11 @@ impl Case {
         self
     }
 
+    /// The wrong input and the right one.
+    pub fn inputs(&self) -> (&Input, &Input) {
+        (&self.wrong, &self.right)
+    }
+
     /// Compiles both; the rendering of what is wrong, or how the case itself is wrong.
     pub fn check(&self) -> Result<String, String> {
         let name = format!("{} {}", self.code, self.what);

@@ -99,6 +99,15 @@ pub fn table() -> Vec<Case> {
         ),
         case("B321", "uses itself").model(web("uses: {web: {}}"), web("uses: {}")),
         case("B325", "singleton with replicas").model(web("singleton: true\nreplicas: 2"), web("singleton: true\nreplicas: 1")),
+        case("B325", "replicas of an environment's variable")
+            .with_model(web("singleton: true\nreplicas: ${n}"))
+            .env(format!("vars: {{n: 2}}\n{none}"), format!("vars: {{n: 1}}\n{none}")),
+        case("B325", "replicas of a --var")
+            .with_model(web("singleton: true\nreplicas: ${{ n + 0 }}"))
+            .with_env(format!("vars: {{n: 1}}\n{none}"))
+            .vars(&[("n", "2")]),
+        case("B325", "replicas of a default")
+            .model(web("singleton: true\nreplicas: ${n-2}"), web("singleton: true\nreplicas: ${n-1}")),
         case("B325", "singleton that overlaps").model(
             "components:\n  web:\n    image: nginx:1.27\n    singleton: true\n    plugin:\n      ec2-ecs:\n        mem: 128\n        raw: {service: {deploymentConfiguration: {maximumPercent: 200}}}\n",
             "components:\n  web:\n    image: nginx:1.27\n    singleton: true\n    plugin:\n      ec2-ecs:\n        mem: 128\n        raw: {service: {deploymentConfiguration: {maximumPercent: 100}}}\n",

@@ -60,6 +60,15 @@ Examples:
   belayc show plan.json --node web.service.update
   belayc compile … | belayc show -")]
     Show(Show),
+    /// Explain a diagnostic: what its code means, a wrong and a right example, and why
+    #[command(after_help = "\
+Examples:
+  belayc explain B201
+  belayc explain              lists all codes")]
+    Explain {
+        /// The code; without one, all are listed
+        code: Option<String>,
+    },
     /// Print the JSON Schema of a kind of file
     #[command(after_help = "\
 Example, for editors that check YAML against a schema:

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use belay_compiler::compile::{self, Options};
-use belay_compiler::diagnostics::{self, Report};
+use belay_compiler::diagnostics::{self, Report, codes};
 use belay_compiler::source::json;
 use belay_compiler::{Loaded, Sources, show};
 use belay_schemas::checker;
@@ -55,6 +55,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Check(command) => check(&command, color),
         Command::Scope(command) => scope(&command, color),
         Command::Show(command) => show(&command),
+        Command::Explain { code } => explain(code.as_deref()),
         Command::Schema(args::Schema { kind, output }) => {
             files::write(output.as_deref(), &json_schema::document(kind))?;
             Ok(Exit::Done)
@@ -125,6 +126,17 @@ fn show(command: &args::Show) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn explain(code: Option<&str>) -> Result<Exit, Failure> {
+    let text = match code {
+        None => codes::list(),
+        Some(code) => codes::explain(code).ok_or_else(|| {
+            Failure::usage(format!("there is no diagnostic `{code}`; `belayc explain` lists all of them"))
+        })?,
+    };
+    files::print(&text)?;
+    Ok(Exit::Done)
+}
+
 fn no_such_node(plan: &Plan, id: &str) -> Failure {
     let near = belay_compiler::nearest(id, plan.nodes.iter().map(|n| n.id.as_str()));
     let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -172,6 +184,9 @@ fn tell(report: &Report, format: CheckFormat, color: Color) -> Result<(), Failur
     match format {
         CheckFormat::Human => {
             terminal::say(&diagnostics::human(report, terminal::coloured(color)));
+            if let Some(resolved) = report.resolved().first() {
+                terminal::say(&format!("`belayc explain {}` says more.\n", resolved.diagnostic.code));
+            }
             Ok(())
         }
         CheckFormat::Json => files::print(&diagnostics::json(report)),

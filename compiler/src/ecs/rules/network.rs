@@ -184,7 +184,7 @@ fn awsvpc(subject: &Subject<'_>, mode: &str, report: &mut Report) {
                     report.push(
                         subject
                             .error("B421", format!("{count} {member} are given; ECS takes {}", if member == "subnets" { "1 to 16" } else { "at most 5" }), subject.in_service(["networkConfiguration", "awsvpcConfiguration", member]))
-                            .help(format!("name at most {most}")),
+                            .help(if count == 0 { format!("name 1 to {most}") } else { format!("name at most {most}") }),
                     );
                 }
             }

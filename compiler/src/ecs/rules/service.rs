@@ -222,9 +222,10 @@ fn deadlock(subject: &Subject<'_>, report: &mut Report) {
                 )
                 .related(subject.in_service(["deploymentConfiguration", "minimumHealthyPercent"]), "the least is here")
                 .help(format!(
-                    "write `maximumPercent: {}` or more, or `minimumHealthyPercent: {}` or less, in `raw.service.deploymentConfiguration`",
+                    "write `maximumPercent: {}` or more, or `minimumHealthyPercent: {}`{}, in `raw.service.deploymentConfiguration`",
                     (100 * (count + 1)).div_ceil(count),
-                    100 * (count - 1) / count
+                    100 * (count - 1) / count,
+                    if count > 1 { " or less" } else { "" }
                 )),
         );
     }
