@@ -98,6 +98,10 @@ pub struct EcsConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub update_monitor: Option<u32>,
+    /// Seconds between two looks at a deployment that is waited for. Default: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub poll_interval: Option<u32>,
     /// DNS zone in which the application's components find each other (`dnsSearchDomains`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"myapp.mycluster1.internal")]

@@ -12,6 +12,8 @@ pub const DEFAULT_TIMEOUT: u64 = 120;
 pub const DEFAULT_OVERALL_TIMEOUT: u64 = 500;
 /// Seconds for which the final state has to last.
 pub const DEFAULT_UPDATE_MONITOR: u64 = 5;
+/// Seconds between two looks at what is waited for.
+pub const DEFAULT_POLL_INTERVAL: u64 = 5;
 
 /// Resolved settings.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Settings {
     pub overall_timeout: u64,
     /// Seconds of the final state.
     pub update_monitor: u64,
+    /// Seconds between two looks at what is waited for.
+    pub poll_interval: u64,
     /// `dnsSearchDomains` of every container.
     pub discovery_zone: Option<String>,
     /// Whether components listed in `lb` have an implied load balancer.
@@ -123,6 +127,18 @@ pub fn resolve(environment: &Environment, report: &mut Report) -> Settings {
             .help(format!("write a `timeout` of at most {overall_timeout}, or raise `overall_timeout`")),
         );
     }
+    // Every wait looks more than once before it gives up.
+    let poll_interval = config.poll_interval.map_or(DEFAULT_POLL_INTERVAL.min(timeout), u64::from);
+    if poll_interval > timeout {
+        report.push(
+            Diagnostic::error(
+                "B331",
+                format!("`poll_interval` ({poll_interval} s between two looks) is longer than `timeout` ({timeout} s without progress)"),
+            )
+            .at(place(&["poll_interval"]))
+            .help(format!("write a `poll_interval` of at most {timeout}, or raise `timeout`")),
+        );
+    }
     if let (Some(a), Some(b)) = (config.discovery_mode, config.service_discovery_mode)
         && a != b
     {
@@ -144,6 +160,7 @@ pub fn resolve(environment: &Environment, report: &mut Report) -> Settings {
         timeout,
         overall_timeout,
         update_monitor: config.update_monitor.map_or(DEFAULT_UPDATE_MONITOR, u64::from),
+        poll_interval,
         discovery_zone: config.discovery_zone.clone(),
         elb_manual: mode == DiscoveryMode::ElbManual,
         balancers: balancers(config, report),

@@ -28,7 +28,7 @@ pub(super) fn is_misspelt(error: &ValidationError<'_>, all: &[ValidationError<'_
 }
 
 /// Most names that a help text lists.
-const LISTED: usize = 12;
+const LISTED: usize = 16;
 
 pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, files: &Files) -> Vec<Diagnostic> {
     let pointer = error.instance_path().as_str();

@@ -1,5 +1,6 @@
 //! How single settings come out as API inputs.
 
+use belay_schemas::plan::Action;
 use serde_json::{Value, json};
 
 use crate::listing::{compiled, inputs, shown};
@@ -105,6 +106,22 @@ fn raw_blocks_win_everywhere() {
     let task = inputs(&plan, "RegisterTaskDefinition").remove(0);
     let service = inputs(&plan, "CreateService").remove(0);
     shown("raw-blocks", &format!("{}\n{}", pretty(&task), pretty(&service)));
+}
+
+#[test]
+fn waits_look_as_often_as_the_environment_says() {
+    let intervals = |environment: &str| {
+        let plan = compiled(&input(&web(""), environment));
+        let waits = plan.nodes.iter().filter_map(|node| match &node.action {
+            Action::Wait { wait } => Some(wait.interval),
+            _ => None,
+        });
+        waits.collect::<Vec<u64>>()
+    };
+    let usual = intervals(ENVIRONMENT);
+    assert!(!usual.is_empty() && usual.iter().all(|seconds| *seconds == 5), "{usual:?}");
+    let often = intervals(&env("poll_interval: 2"));
+    assert_eq!(often, vec![2; usual.len()]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub fn table() -> Vec<Case> {
             env("cluster: arn:aws:ecs:us-east-1:123456789012:cluster/default"),
         ),
         case("B331", "timeout above the total").env(env("timeout: 600\noverall_timeout: 300"), env("timeout: 300\noverall_timeout: 600")),
+        case("B331", "looks further apart than the limit").env(env("timeout: 90\npoll_interval: 120"), env("timeout: 90\npoll_interval: 90")),
         case("B332", "discovery mode twice").env(
             env("discovery_mode: none\nservice_discovery_mode: elb-manual"),
             env("discovery_mode: elb-manual\nservice_discovery_mode: elb-manual"),

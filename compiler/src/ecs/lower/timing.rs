@@ -12,8 +12,6 @@ use crate::ecs::settings;
 
 use serde_json::Value;
 
-/// Seconds between polls.
-pub const INTERVAL: u64 = 5;
 /// Seconds that a task may need from being placed to RUNNING (pull and start).
 const START: u64 = 60;
 /// Seconds from SIGTERM to SIGKILL unless a container says otherwise.
@@ -30,6 +28,8 @@ pub struct Limits {
     pub overall: u64,
     /// Of the final state.
     pub hold: u64,
+    /// Between two looks.
+    pub interval: u64,
 }
 
 /// What observed settings force upon a component's waits, in seconds.
@@ -148,7 +148,13 @@ pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (L
         }
         Raise { component: desired.component.clone(), setting, configured, raised, needed: parts.join(", ") }
     });
-    (Limits { no_progress, overall: overall + settings.update_monitor, hold: settings.update_monitor }, raise)
+    let limits = Limits {
+        no_progress,
+        overall: overall + settings.update_monitor,
+        hold: settings.update_monitor,
+        interval: settings.poll_interval,
+    };
+    (limits, raise)
 }
 
 /// One warning for each setting that had to be raised.
@@ -202,6 +208,7 @@ pub fn restoring(context: Context<'_>, pace: Pace, count: u64) -> Limits {
             .max(count.max(1) * (START + pace.healthy + pace.stop))
             .max(settings.timeout.max(step)),
         hold: 0,
+        interval: context.settings.poll_interval,
     }
 }
 
@@ -212,6 +219,7 @@ pub fn draining(context: Context<'_>, pace: Pace) -> Limits {
         no_progress: context.settings.timeout.max(step),
         overall: context.settings.overall_timeout.max(2 * step).max(context.settings.timeout),
         hold: 0,
+        interval: context.settings.poll_interval,
     }
 }
 

@@ -7,7 +7,7 @@ use belay_schemas::plan::{Action, Call, Evidence, Fail, Wait};
 use serde_json::{Value, json};
 
 use super::draft::{call, describe_service, ecs};
-use super::timing::{INTERVAL, Limits};
+use super::timing::Limits;
 
 /// A service as a wait sees it.
 pub struct Subject<'a> {
@@ -74,7 +74,7 @@ pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits)
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
-            interval: INTERVAL,
+            interval: limits.interval,
             bind,
             evidence: evidence(subject),
         },
@@ -137,7 +137,7 @@ fn counted(subject: &Subject<'_>, count: u64, until: String, limits: Limits) -> 
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
-            interval: INTERVAL,
+            interval: limits.interval,
             bind: BTreeMap::new(),
             evidence: evidence(subject),
         },
@@ -155,7 +155,7 @@ pub fn gone(subject: &Subject<'_>, limits: Limits) -> Action {
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
-            interval: INTERVAL,
+            interval: limits.interval,
             bind: BTreeMap::new(),
             evidence: Vec::new(),
         },
@@ -230,7 +230,7 @@ fn going_back(
             no_progress: limits.no_progress,
             overall: limits.overall,
             hold: limits.hold,
-            interval: INTERVAL,
+            interval: limits.interval,
             bind,
             evidence: evidence(subject),
         },
