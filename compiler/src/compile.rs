@@ -4,7 +4,7 @@
 //! with them and the independent checker finds nothing wrong with it.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::FORMAT;
 use belay_schemas::checker;
@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired};
 use crate::ecs::facts::Facts;
+use crate::ecs::image::Image;
 use crate::ecs::lower::{Lowerer, Work};
 use crate::ecs::ownership::{self, Orphan, Standing};
 use crate::ecs::settings::{self, Settings};
@@ -41,9 +42,6 @@ pub struct Options {
 /// Compiles a plan; absent when the report holds an error.
 pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, report: &mut Report) -> Option<Plan> {
     check_options(loaded, observed, options, report);
-    if !meaning::fits_a_cluster(loaded, report) {
-        return None;
-    }
     meaning::check(loaded, report);
     let settings = settings::resolve(&loaded.environment, report);
     let facts = observed.map(Facts::new);
@@ -55,13 +53,14 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let included = |name: &str| only.is_empty() || only.contains(name);
     let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
     let mut lowerer = Lowerer::new(context);
+    let mut capacity = rules::Capacity::new(context);
     if options.mode == Mode::Deploy {
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| included(name)) {
             let desired = desired::build(context, name, component, report);
             rules::check(context, &desired, report);
             refuse_reserved(&desired, report);
             if let Some(work) = work_on(context, &desired, report) {
-                rules::check_capacity(context, &desired, &work, report);
+                capacity.add(&desired, &work, report);
                 if !report.has_errors() {
                     lowerer.component(desired, &work);
                 }
@@ -69,6 +68,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         }
     }
     let orphans = orphans(context, &included, report);
+    capacity.finish(!orphans.is_empty(), report);
     let leftovers = leftover_families(context, &orphans, &included);
     if report.has_errors() {
         return None;
@@ -108,9 +108,6 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
 /// The scope of these inputs; absent when the report holds an error.
 pub fn scope(loaded: &Loaded, options: &Options, report: &mut Report) -> Option<Scope> {
     check_project(options, report);
-    if !meaning::fits_a_cluster(loaded, report) {
-        return None;
-    }
     meaning::check(loaded, report);
     let settings = settings::resolve(&loaded.environment, report);
     let context = Context { loaded, options, settings: &settings, facts: None };
@@ -205,6 +202,7 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
             Some(settings::place(&["tag_prefix"])),
         );
     }
+    unobserved_images(context, report);
     let found = context.facts.and_then(|f| f.cluster(cluster));
     let status = found.and_then(|c| c.get("status")).and_then(Value::as_str);
     if status != Some("ACTIVE") {
@@ -218,6 +216,47 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
             .help("create it first, or name another one; then observe again"),
         );
     }
+}
+
+/// Images of which the observation says nothing: the model changed after it. Told once, however many there are.
+fn unobserved_images(context: Context<'_>, report: &mut Report) {
+    const SHOWN: usize = 10;
+    let Some(facts) = context.facts else { return };
+    let only = &context.options.only;
+    let wanted =
+        |name: &str| context.options.mode == Mode::Deploy && (only.is_empty() || only.iter().any(|o| o == name));
+    let components = context.loaded.model.components.iter().filter(|(name, _)| wanted(name));
+    let images = components.flat_map(|(name, component)| {
+        let place = Place::model(["components", name]);
+        let sidecars = component.containers.iter().map({
+            let place = place.clone();
+            move |(sidecar, c)| (c.image.as_str(), place.child("containers").child(sidecar).child("image"))
+        });
+        std::iter::once((component.image.as_str(), place.child("image"))).chain(sidecars)
+    });
+    let mut missing: BTreeMap<&str, Place> = BTreeMap::new();
+    for (image, place) in images {
+        // One that is malformed is told where it is read, one with a digest needs no look-up.
+        if facts.image(image).is_none() && Image::fault(image).is_none() && Image::parse(image).digest.is_none() {
+            missing.entry(image).or_insert(place);
+        }
+    }
+    let Some((first, place)) = missing.first_key_value() else { return };
+    let message = if missing.len() == 1 {
+        format!("the observed state says nothing about image `{first}`")
+    } else {
+        let mut names: Vec<String> = missing.keys().take(SHOWN).map(|image| format!("`{image}`")).collect();
+        if missing.len() > SHOWN {
+            names.push(format!("{} more", missing.len() - SHOWN));
+        }
+        format!("the observed state says nothing about {} images: {}", missing.len(), names.join(", "))
+    };
+    let mut diagnostic = Diagnostic::error("B521", message).at(place.clone());
+    for (image, place) in missing.iter().skip(1).take(SHOWN - 1) {
+        diagnostic = diagnostic.related(place.clone(), format!("`{image}` is here"));
+    }
+    report
+        .push(diagnostic.help("the model changed after the observation: run `belayc scope` and `belay observe` again"));
 }
 
 fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> Option<Work<'a>> {

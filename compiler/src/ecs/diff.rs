@@ -11,7 +11,7 @@ use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
 use super::image::Image;
-use super::json::{items, number, text};
+use super::json::{items, number, tag, text};
 use super::{normal, pointer};
 
 /// One difference.
@@ -40,11 +40,18 @@ pub struct Difference {
     pub service: Vec<Change>,
     /// The desired count that runs, when it is another than the wanted one.
     pub scale_from: Option<u64>,
+    /// In the service's own tags.
+    pub tags: Vec<Change>,
 }
 
 impl Difference {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
+        self.updates_nothing() && self.tags.is_empty()
+    }
+
+    /// Whether nothing differs, or nothing but tags.
+    pub fn updates_nothing(&self) -> bool {
         self.task.is_empty() && self.service.is_empty() && self.scale_from.is_none()
     }
 
@@ -196,8 +203,9 @@ pub fn compare(
         });
         match member.kind {
             Kind::Fixed => refuse(desired, member.name, running, wanted, report),
-            Kind::Deploying | Kind::Setting if wanted.is_none() && default_of(member.name).is_none() => {
-                refuse(desired, member.name, running, wanted, report);
+            // What cannot be taken out again can neither be dropped nor be put in undoably.
+            _ if default_of(member.name).is_none() && (wanted.is_none() || running.is_none()) => {
+                refuse_mode(facts, desired, service, report);
             }
             Kind::Deploying => {
                 difference.deploying.push(member.name);
@@ -210,7 +218,7 @@ pub fn compare(
         }
     }
     compare_role(desired, service, report);
-    compare_service_tags(context, desired, service, report);
+    difference.tags = service_tags(context, desired, service);
     let count = number(service, "desiredCount").unwrap_or_default();
     if desired.desired_count().is_some_and(|wanted| wanted != count) {
         difference.scale_from = Some(count);
@@ -254,6 +262,30 @@ fn refuse(desired: &Desired, member: &str, from: Option<&Value>, to: Option<&Val
     );
 }
 
+/// A service that has had subnets keeps them: AWS knows no way to take its network configuration out, and refuses to
+/// run tasks of another network mode with it.
+fn refuse_mode(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &mut Report) {
+    let mode = text(service, "taskDefinition").and_then(|arn| facts.definition(arn)).map(|d| d.task);
+    let from = mode.and_then(|task| text(task, "networkMode")).unwrap_or("bridge");
+    let to = desired.network_mode();
+    let why = if to == "awsvpc" {
+        "AWS keeps the subnets of a service, so nothing could bring the old mode back"
+    } else {
+        "AWS keeps the subnets of the service, which do not go with the new mode"
+    };
+    report.push(
+        Diagnostic::error(
+            "B530",
+            format!("the network mode of the running service `{}` cannot change from {from} to {to}: {why}", desired.service_name),
+        )
+        .at(desired.task_origins.of("/networkMode"))
+        .help(format!(
+            "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan; or tear `{}` down first",
+            desired.component
+        )),
+    );
+}
+
 /// The role is given when a service is created, and never changes.
 fn compare_role(desired: &Desired, service: &Value, report: &mut Report) {
     let running = text(service, "roleArn").filter(|arn| !arn.ends_with("/AWSServiceRoleForECS"));
@@ -292,18 +324,15 @@ fn tag_changes(
     }
 }
 
-/// Tags of a service are given when it is created; what differs later is told, not changed.
-fn compare_service_tags(context: Context<'_>, desired: &Desired, service: &Value, report: &mut Report) {
+/// Tags of a running service: what the model gives it, and what it gave it before. Whatever else is there is others'.
+fn service_tags(context: Context<'_>, desired: &Desired, service: &Value) -> Vec<Change> {
+    let running = items(service, "tags");
+    let given: BTreeSet<&str> =
+        tag(running, &context.tag("tags")).map(|keys| keys.split(' ').collect()).unwrap_or_default();
     let mut changes = Vec::new();
-    tag_changes(context, &desired.service, items(service, "tags"), &desired.service_origins, &mut changes);
-    for change in changes.iter().filter(|c| !c.to.is_null()) {
-        let key = change.path.trim_start_matches("/tags/");
-        report.push(
-            Diagnostic::warning("B360", format!("the tag `{key}` of the running service `{}` stays as it is", desired.service_name))
-                .at(change.place.clone())
-                .help("this version of Belay tags a service when it creates it: change the tag by hand with `aws ecs tag-resource`"),
-        );
-    }
+    tag_changes(context, &desired.service, running, &desired.service_origins, &mut changes);
+    changes.retain(|c| !c.to.is_null() || given.contains(super::lower::tag_key(c).as_str()));
+    changes
 }
 
 fn task_changes(facts: &Facts<'_>, desired: &Desired, service: &Value, running: Definition<'_>) -> Vec<Change> {

@@ -15,6 +15,7 @@ use crate::source::Loaded;
 
 /// Judges the inputs.
 pub fn check(loaded: &Loaded, report: &mut Report) {
+    fits_a_cluster(loaded, report);
     names(loaded, report);
     uses::check(loaded, report);
     gateways::check(loaded, report);
@@ -22,23 +23,22 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
     unsupported::check(loaded, report);
 }
 
-/// Services that AWS allows in one cluster (ECS service quotas, "Services per cluster").
-pub const SERVICES: usize = 5_000;
+/// Services in one cluster that AWS allows unless the account's quota was raised (ECS service quotas, "Services per
+/// cluster", which is adjustable).
+const SERVICES: usize = 5_000;
 
-/// Refuses a model that no cluster takes. Nothing else is worth saying of it then, and there would be a lot to say.
-pub fn fits_a_cluster(loaded: &Loaded, report: &mut Report) -> bool {
+fn fits_a_cluster(loaded: &Loaded, report: &mut Report) {
     let count = loaded.model.components.len();
     if count > SERVICES {
         report.push(
-            Diagnostic::error(
+            Diagnostic::warning(
                 "B309",
-                format!("the model has {count} components, but a cluster has at most {SERVICES} services"),
+                format!("the model has {count} components, but a cluster has at most {SERVICES} services unless the quota of the account was raised"),
             )
             .at(Place::model(["components"]).key())
-            .help("split the model into several projects, each with an environment that names a cluster of its own"),
+            .help("ask for a higher quota of services per cluster, or split the model into several projects, each with an environment that names a cluster of its own"),
         );
     }
-    count <= SERVICES
 }
 
 /// Whether a project may have this name: it becomes part of ECS names, which allow no dots.

@@ -224,3 +224,26 @@ fn a_service_without_a_known_task_definition_is_deployed_again() {
     unknown.world = unknown.world.map(|w| w.with(|w| w.definitions.clear()));
     assert_eq!(inputs(&unknown.plan(), "UpdateService").len(), 1);
 }
+
+#[test]
+fn tags_of_a_running_service() {
+    let tagged = |tags: &str| raw_service(&format!("desiredCount: 2\ntags: [{tags}]"));
+    let before = first(&tagged("{key: team, value: a}, {key: cost, value: \"1\"}"));
+    nothing(&after(&before, &tagged("{key: cost, value: \"1\"}, {key: team, value: a}")));
+    let plan = golden("tags", &after(&before, &tagged("{key: team, value: b}, {key: tier, value: web}")));
+    assert_eq!(plan.components["web"].change, Change::Update);
+    assert!(inputs(&plan, "UpdateService").is_empty());
+    assert_eq!(inputs(&plan, "UntagResource")[0]["tagKeys"], json!(["cost"]));
+    // What somebody else put there stays.
+    let mut foreign = after(&before, &tagged("{key: team, value: a}, {key: cost, value: \"1\"}"));
+    foreign.world = foreign.world.map(|w| {
+        w.service("shop_web", |s| {
+            s["tags"].as_array_mut().expect("tags").push(json!({"key": "owner", "value": "ops"}));
+        })
+    });
+    nothing(&foreign);
+    // Tasks may take their tags from the service: it has the new ones before they start.
+    let both = tagged("{key: team, value: b}, {key: cost, value: \"1\"}").replace("nginx:1.27", "nginx:1.28");
+    let plan = compiled(&after(&before, &both));
+    assert!(plan.edges.iter().any(|e| e.from == "web.service.tag" && e.to == "web.service.update"));
+}

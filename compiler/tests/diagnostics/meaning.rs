@@ -49,10 +49,15 @@ pub fn table() -> Vec<Case> {
             .unobserved()
             .both_options(|o| o.mode = Mode::Teardown),
         case("B308", "typo in --only").options(|o| o.only = vec!["wbe".to_owned()]),
-        case("B309", "more than a cluster takes").model(
-            (0..5001).fold("components:\n".to_owned(), |all, i| all + &format!("  c{i}: {{image: nginx:1.27}}\n")),
-            web(""),
-        ),
+        case("B309", "more than a cluster takes")
+            .model(
+                (0..5001).fold("components:\n".to_owned(), |all, i| {
+                    all + &format!("  c{i}: {{image: nginx:1.27, plugin: {{ec2-ecs: {{mem: 6}}}}}}\n")
+                }),
+                web(""),
+            )
+            .options(|o| o.only = vec!["c1".to_owned()])
+            .warning(),
         case("B310", "access key").env(env("access_key_id: AKIAIOSFODNN7EXAMPLE"), env("")),
         case("B310", "secret key in both spellings")
             .env(env("secret_access_key: abc\nsecret_acces_key: abc"), env("")),

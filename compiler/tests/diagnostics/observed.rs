@@ -27,6 +27,45 @@ fn tagged(tags: serde_json::Value) -> World {
     running(&web("")).service("shop_web", |s| s["tags"] = tags)
 }
 
+/// Two components with this many tasks of 128 MiB each.
+fn together(replicas: u32) -> String {
+    web(&format!("replicas: {replicas}"))
+        + &format!("  back:\n    image: back:1\n    replicas: {replicas}\n    plugin: {{ec2-ecs: {{mem: 128}}}}\n")
+}
+
+/// Three components that want more than half of an instance each.
+fn apart(memory: u32) -> String {
+    ["a", "b", "c"].into_iter().fold("components:\n".to_owned(), |all, name| {
+        all + &format!("  {name}:\n    image: nginx:1.27\n    plugin: {{ec2-ecs: {{mem: {memory}}}}}\n")
+    })
+}
+
+/// Two components on each of two instances, one at a fixed host port, the other at this one.
+fn doors(port: u32) -> String {
+    let provides = "    provides: {ports: [80]}\n";
+    format!(
+        "{}gateways:\n  door: {{type: host_port, exposes: {{port: 8080, target_port: 80}}, target: [web]}}\n  gate: {{type: host_port, exposes: {{port: {port}, target_port: 80}}, target: [back]}}\n",
+        together(2).replace("    replicas: 2\n", &format!("    replicas: 2\n{provides}")),
+    )
+}
+
+/// Two components with this many tasks in networks of their own.
+fn own_network(replicas: u32) -> String {
+    let subnets = "raw: {service: {networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1]}}}}";
+    together(replicas)
+        .replace("mem: 128", &format!("mem: 128, network_mode: awsvpc, {subnets}"))
+        .replace("  back:\n    image: back:1\n    replicas: 3", "  back:\n    image: back:1\n    replicas: 4")
+}
+
+fn mode(mode: &str) -> String {
+    let subnets = if mode == "awsvpc" {
+        ", raw: {service: {networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1]}}}}"
+    } else {
+        ""
+    };
+    web("").replace("mem: 128", &format!("mem: 128, network_mode: {mode}{subnets}"))
+}
+
 pub fn table() -> Vec<Case> {
     let plain = || running(&web(""));
     let newer = || web("").replace("nginx:1.27", "nginx:1.28");
@@ -38,10 +77,6 @@ pub fn table() -> Vec<Case> {
     let fixed = web("replicas: 2\nprovides: {ports: [80]}")
         + "gateways:\n  door:\n    type: host_port\n    exposes: {port: 8080, target_port: 80}\n    target: [web]\n";
     vec![
-        case("B360", "other tag of a running service")
-            .model(raw_service("tags: [{key: team, value: b}]"), raw_service("tags: [{key: team, value: a}]"))
-            .world(running(&raw_service("tags: [{key: team, value: a}]")))
-            .warning(),
         case("B434", "too many tasks").model(web("replicas: 20"), web("replicas: 2")).world(crowded(512)),
         case("B434", "too much memory")
             .model(web_with("mem: 600, mem_reserve: 520", ""), web_with("mem: 600, mem_reserve: 512", ""))
@@ -59,6 +94,16 @@ pub fn table() -> Vec<Case> {
                 w.instances = (0..2).map(|n| crate::support::world::instance(n, 1024, 512, &[8080])).collect()
             }),
         ),
+        case("B434", "each has room alone").model(together(7), together(2)).world(crowded(512)),
+        case("B434", "no way to place them").model(apart(300), apart(200)).world(crowded(512)).warning(),
+        case("B434", "one host port for two components").model(doors(8080), doors(8081)).world(crowded(512)),
+        case("B434", "no network interface for each").model(own_network(3), own_network(2)).world(World::new().with(
+            |w| {
+                for instance in &mut w.instances {
+                    instance["attributes"] = json!([{"name": "ecs.instance-type", "value": "c5.large"}]);
+                }
+            },
+        )),
         case("B434", "capacity providers may add instances")
             .with_model(web("replicas: 20"))
             .worlds(crowded(512).with(|w| w.cluster["capacityProviders"] = json!(["fast"])), crowded(4096))
@@ -142,6 +187,11 @@ pub fn table() -> Vec<Case> {
             }),
             World::new(),
         ),
+        case("B521", "several images added since")
+            .model(together(1), together(1))
+            .worlds(World::new().with(|w| w.unseen.extend(["nginx:1.27", "back:1"].map(str::to_owned))), World::new()),
+        case("B530", "network mode").model(mode("awsvpc"), mode("bridge")).world(running(&mode("bridge"))),
+        case("B530", "network mode back").model(mode("bridge"), mode("awsvpc")).world(running(&mode("awsvpc"))),
         case("B530", "launch type")
             .model(raw_service("launchType: EXTERNAL"), raw_service("launchType: EC2"))
             .world(running(&raw_service("launchType: EC2"))),

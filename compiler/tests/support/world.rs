@@ -140,6 +140,7 @@ impl World {
             "RegisterTaskDefinition" => self.register(input),
             "CreateService" => self.create(input),
             "UpdateService" => self.update(input),
+            "TagResource" | "UntagResource" => self.tag(input),
             "DeleteService" => {
                 let name = input["service"].as_str().unwrap_or_default().to_owned();
                 self.services.remove(&name).unwrap_or_default()
@@ -153,6 +154,18 @@ impl World {
             }
             other => panic!("{other} is not known here"),
         }
+    }
+
+    /// TagResource and UntagResource of a service.
+    fn tag(&mut self, input: &Value) -> Value {
+        let arn = &input["resourceArn"];
+        let service = self.services.values_mut().find(|s| s["serviceArn"] == *arn).expect("a service to tag");
+        let gone: Vec<&Value> = input["tags"].as_array().into_iter().flatten().map(|t| &t["key"]).collect();
+        let gone: Vec<&Value> = gone.into_iter().chain(input["tagKeys"].as_array().into_iter().flatten()).collect();
+        let tags = service["tags"].as_array_mut().expect("tags");
+        tags.retain(|t| !gone.contains(&&t["key"]));
+        tags.extend(input["tags"].as_array().into_iter().flatten().cloned());
+        json!({})
     }
 
     fn register(&mut self, input: &Value) -> Value {

@@ -31,6 +31,7 @@ pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft:
         _ => Map::new(),
     };
     let mut tags: Vec<Value> = items(&desired.service, "tags").to_vec();
+    tags.extend(super::tags::record(context, &desired));
     tags.extend(owner_tags(context, component));
     for (name, value) in [
         ("cluster", json!(cluster)),

@@ -11,6 +11,7 @@ mod draft;
 mod preflight;
 mod register;
 mod remove;
+mod tags;
 pub mod timing;
 mod update;
 mod waits;
@@ -32,6 +33,7 @@ use super::ownership::Orphan;
 use component::Lowered;
 pub use component::tasks;
 use draft::{Draft, node};
+pub use tags::key as tag_key;
 
 /// Id of the commit point.
 pub const COMMIT: &str = "commit";
@@ -156,7 +158,7 @@ impl<'a> Lowerer<'a> {
                 );
                 let registered = draft.nodes[before..].iter().filter(|n| is_registration(n)).count();
                 remove::tidy(context, facts, &component, registered, draft);
-                let scale_only = !deploys && difference.settings.is_empty();
+                let scale_only = !deploys && difference.settings.is_empty() && difference.tags.is_empty();
                 (if scale_only { Change::Scale } else { Change::Update }, floor, Some(lowered))
             }
             Work::None => {

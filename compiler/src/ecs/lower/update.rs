@@ -15,8 +15,9 @@ use crate::ecs::json::{items, tag, text};
 
 use super::back::{Ways, settings_back};
 use super::component::{Lowered, tasks, wait_deployed};
-use super::draft::{Draft, describe_service, describe_service_tags, ecs, guard_at_start, node, probe};
+use super::draft::{Back, Draft, describe_service, describe_service_tags, ecs, guard_at_start, node, probe};
 use super::register::{ARN, pin, register};
+use super::tags;
 use super::timing::Limits;
 
 /// A service that runs, and the parts of it that an update overwrites.
@@ -101,6 +102,15 @@ pub fn update(
 ) -> Lowered {
     let Task { service, difference, replace, limits } = task;
     let deploys = difference.deploys() || replace;
+    // Tasks may take their tags from the service, so it has the new ones before they start.
+    let tagged = tags::change(context, desired, service, difference, draft);
+    if difference.updates_nothing()
+        && !deploys
+        && let (Some((first, first_back)), Some((last, last_back))) = (tagged.first(), tagged.last())
+    {
+        let back = Back { firsts: last_back.firsts.clone(), lasts: first_back.lasts.clone() };
+        return Lowered { entries: vec![first.clone()], starts: first.clone(), ready: last.clone(), back };
+    }
     let update = prepare(context, facts, desired, service, difference);
     let component = desired.component.as_str();
     let id = format!("{component}.service.update");
@@ -161,6 +171,11 @@ pub fn update(
     }
     if entries.is_empty() {
         entries.push(id.clone());
+    }
+    if let (Some((first, _)), Some((last, tagged_back))) = (tagged.first(), tagged.last()) {
+        draft.after(last, &id);
+        draft.back_before(&back, tagged_back);
+        entries.push(first.clone());
     }
     let ready = wait_deployed(context, desired, &id, limits, draft);
     Lowered { entries, starts: id, ready, back }

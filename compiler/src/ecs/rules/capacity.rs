@@ -1,16 +1,21 @@
-//! Whether the container instances that were observed have room for what a plan starts.
+//! Whether the container instances that were observed have room for what a plan starts: for each component alone, and
+//! for all of them together.
 //!
 //! The arithmetic follows the ECS scheduler: a deployment keeps ⌈d·min/100⌉ tasks and may run ⌊d·max/100⌋; a task needs
-//! its cpu units, its memory (the soft limit, or the hard one where there is no soft limit) and its static host ports on
-//! one instance. Where capacity providers may add instances, a lack is a warning.
+//! its cpu units, its memory (the soft limit, or the hard one where there is no soft limit), its static host ports and,
+//! in network mode awsvpc, a network interface. Where capacity providers may add instances, a lack is a warning.
+//!
+//! Invariant: an error is a proof. Together, resources are added up over all instances, which is more than any placement
+//! can use; what fits that and still finds no place when it is tried is a warning.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
+use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::lower::Work;
 
@@ -20,6 +25,7 @@ struct Need {
     memory: u64,
     host_ports: BTreeSet<u64>,
     distinct: bool,
+    interface: bool,
 }
 
 /// What an instance has left.
@@ -29,40 +35,236 @@ struct Room {
     ports: BTreeSet<u64>,
 }
 
-/// Judges the tasks that the work on one component starts.
-pub fn check(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut Report) {
-    let Some(facts) = context.facts else { return };
-    let Some(instances) = &facts.instances else { return };
-    let Some(wanted) = desired.desired_count() else { return };
+/// What one component takes when its plan has run, and for a moment before.
+struct Demand {
+    component: String,
+    place: Place,
+    need: Need,
+    /// Tasks more than now.
+    more: u64,
+    /// Whether a task starts beside the old ones before any of them may stop.
+    beside: bool,
+}
+
+/// What the components of a plan take.
+pub struct Capacity<'a> {
+    context: Context<'a>,
+    demands: Vec<Demand>,
+    /// Whether the plan also ends tasks, which may make room in time.
+    frees: bool,
+}
+
+impl<'a> Capacity<'a> {
+    /// Nothing yet.
+    pub fn new(context: Context<'a>) -> Self {
+        Self { context, demands: Vec::new(), frees: false }
+    }
+
+    /// Judges the tasks that the work on one component starts, and keeps them in mind.
+    pub fn add(&mut self, desired: &Desired, work: &Work<'_>, report: &mut Report) {
+        if let Work::Update { service, .. } = work {
+            let running = number(service, "desiredCount").unwrap_or_default();
+            self.frees |= desired.desired_count().is_some_and(|wanted| wanted < running);
+        }
+        self.demands.extend(alone(self.context, desired, work, report));
+    }
+
+    /// Judges all of them together. `frees`: something else of the plan ends tasks.
+    pub fn finish(self, frees: bool, report: &mut Report) {
+        let Some((facts, instances)) = self.context.facts.and_then(|f| Some((f, f.instances.as_ref()?))) else {
+            return;
+        };
+        let mut demands: Vec<&Demand> = self.demands.iter().filter(|d| d.more > 0 || d.beside).collect();
+        if demands.len() < 2 || instances.is_empty() {
+            return;
+        }
+        demands.sort_by_key(|d| (std::cmp::Reverse((d.need.memory, d.need.cpu)), &d.component));
+        let lack = lacking(facts, instances, &demands);
+        let proven = lack.is_some() && !self.frees && !frees && !grows(self.context, facts);
+        let (what, help) = match lack {
+            Some(lack) => (
+                lack,
+                "add container instances, lower `replicas`, `cpu` or `mem`, or change the components one after the other with `--only`",
+            ),
+            None if packed(instances, &demands) => return,
+            None => (
+                "no way was found to place them all".to_owned(),
+                "whether AWS finds one depends on its placement strategy: add a container instance, or try smaller tasks",
+            ),
+        };
+        let names: Vec<String> = demands.iter().take(5).map(|d| format!("`{}`", d.component)).collect();
+        let more = demands.len() - names.len();
+        let names = if more > 0 { format!("{} and {more} more", names.join(", ")) } else { names.join(", ") };
+        let message = format!(
+            "the container instances of cluster `{}` have no room for the new tasks of {names} together: {what}",
+            self.context.settings.cluster,
+        );
+        let diagnostic = if proven { Diagnostic::error("B434", message) } else { Diagnostic::warning("B434", message) };
+        let mut diagnostic = diagnostic.at(demands[0].place.clone());
+        for other in demands.iter().skip(1).take(4) {
+            let tasks = other.more.max(u64::from(other.beside));
+            let tasks = if tasks == 1 { "1 task".to_owned() } else { format!("{tasks} tasks") };
+            diagnostic = diagnostic.related(other.place.clone(), format!("`{}` starts {tasks} more", other.component));
+        }
+        report.push(diagnostic.help(help));
+    }
+}
+
+/// What the instances lack for all of these, whichever way tasks are placed.
+fn lacking(facts: &Facts<'_>, instances: &[&Value], demands: &[&Demand]) -> Option<String> {
+    let rooms: Vec<Room> = instances.iter().map(|i| room(i)).collect();
+    let sums: [(&str, u64, &dyn Fn(&Need) -> u64); 2] = [
+        ("MiB of memory", rooms.iter().map(|r| r.memory).sum(), &|n| n.memory),
+        ("CPU units", rooms.iter().map(|r| r.cpu).sum(), &|n| n.cpu),
+    ];
+    for (unit, free, of) in sums {
+        let wanted = wanted(demands, of);
+        if wanted > free {
+            return Some(format!("they need {wanted} {unit}, and {free} are free"));
+        }
+    }
+    if let Some(free) = interfaces(facts, instances) {
+        let wanted = wanted(demands, &|n| u64::from(n.interface));
+        if wanted > free {
+            return Some(format!("they need {wanted} network interfaces, and at most {free} are free"));
+        }
+    }
+    let mut ports: BTreeMap<u64, u64> = BTreeMap::new();
+    for demand in demands {
+        for port in &demand.need.host_ports {
+            *ports.entry(*port).or_default() += demand.more;
+        }
+    }
+    ports.into_iter().find_map(|(port, wanted)| {
+        let free = rooms.iter().filter(|r| !r.ports.contains(&port)).count() as u64;
+        (wanted > free).then(|| format!("{wanted} of them want host port {port}, which is free on {free} instances"))
+    })
+}
+
+/// What stays taken of one resource, and the most that one deployment takes for a moment beside it.
+fn wanted(demands: &[&Demand], of: &dyn Fn(&Need) -> u64) -> u64 {
+    let stays: u64 = demands.iter().map(|d| d.more * of(&d.need)).sum();
+    let beside = demands.iter().filter(|d| d.beside && d.more == 0).map(|d| of(&d.need)).max();
+    stays + beside.unwrap_or_default()
+}
+
+/// Whether the tasks that stay find places, the largest first, each where it leaves the least room.
+fn packed(instances: &[&Value], demands: &[&Demand]) -> bool {
+    const MOST: u64 = 20_000;
+    let mut rooms: Vec<Room> = instances.iter().map(|i| room(i)).collect();
+    if demands.iter().map(|d| d.more).sum::<u64>().saturating_mul(rooms.len() as u64) > MOST * 50 {
+        return true;
+    }
+    for demand in demands {
+        let need = &demand.need;
+        let mut used = BTreeSet::new();
+        for _ in 0..demand.more {
+            let fits = |(at, room): &(usize, &Room)| {
+                room.cpu >= need.cpu
+                    && room.memory >= need.memory
+                    && need.host_ports.iter().all(|p| !room.ports.contains(p))
+                    && !(need.distinct && used.contains(at))
+            };
+            let best = rooms.iter().enumerate().filter(fits).min_by_key(|(at, room)| (room.memory, room.cpu, *at));
+            let Some(at) = best.map(|(at, _)| at) else { return false };
+            rooms[at].cpu -= need.cpu;
+            rooms[at].memory -= need.memory;
+            rooms[at].ports.extend(&need.host_ports);
+            used.insert(at);
+        }
+    }
+    true
+}
+
+/// Network interfaces that tasks may still get, at most; absent where the types of the instances do not tell.
+fn interfaces(facts: &Facts<'_>, instances: &[&Value]) -> Option<u64> {
+    let all: u64 = instances.iter().map(|i| task_interfaces(i)).sum::<Option<u64>>()?;
+    let taken =
+        facts.services().filter(|(_, s)| has_interface(facts, s)).filter_map(|(_, s)| number(s, "runningCount"));
+    Some(all.saturating_sub(taken.sum()))
+}
+
+/// Whether the tasks of an observed service have interfaces of container instances.
+fn has_interface(facts: &Facts<'_>, service: &Value) -> bool {
+    let task = text(service, "taskDefinition").and_then(|arn| facts.definition(arn));
+    let on_instances = text(service, "launchType").is_none_or(|l| l == "EC2")
+        && !items(service, "capacityProviderStrategy")
+            .iter()
+            .any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")));
+    on_instances && task.is_some_and(|d| text(d.task, "networkMode") == Some("awsvpc"))
+}
+
+/// Interfaces that an instance of this type can give to tasks, at most: one is its own. Source: EC2 user guide, "Maximum
+/// IP addresses per network interface"; where the types of one size differ, the largest number counts.
+fn task_interfaces(instance: &Value) -> Option<u64> {
+    let attribute = |name: &str| {
+        items(instance, "attributes").iter().find(|a| text(a, "name") == Some(name)).map(|a| text(a, "value"))
+    };
+    if attribute("ecs.awsvpc-trunk-id").is_some() {
+        return None;
+    }
+    let (_, size) = attribute("ecs.instance-type")??.split_once('.')?;
+    Some(match size {
+        "nano" | "micro" => 1,
+        "small" | "medium" | "large" => 2,
+        "xlarge" | "2xlarge" => 3,
+        "4xlarge" => 7,
+        _ => return None,
+    })
+}
+
+/// Whether capacity providers may add instances.
+fn grows(context: Context<'_>, facts: &Facts<'_>) -> bool {
+    facts.cluster(&context.settings.cluster).is_some_and(|c| !items(c, "capacityProviders").is_empty())
+}
+
+/// Judges the tasks that the work on one component starts; gives back what they take unless that alone is too much.
+fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut Report) -> Option<Demand> {
+    let facts = context.facts?;
+    let instances = facts.instances.as_ref()?;
+    let wanted = desired.desired_count()?;
     if desired.fargate || text(&desired.service, "launchType") == Some("EXTERNAL") {
-        return;
+        return None;
     }
     let (minimum, _) = desired.percents();
-    let (needed, what) = match work {
-        Work::None => return,
-        Work::Create => (wanted, "to start"),
+    let (more, beside) = match work {
+        Work::None => return None,
+        Work::Create => (wanted, false),
         Work::Update { service, difference, replace } => {
             let running = number(service, "desiredCount").unwrap_or_default();
             let deploys = difference.deploys() || *replace;
             // Tasks above the floor may stop first and make room.
-            let stuck = deploys && wanted > 0 && running <= (wanted * minimum).div_ceil(100);
-            let more = wanted.saturating_sub(running);
-            (more.max(u64::from(stuck)), if more > 0 { "to start" } else { "to start before an old one may stop" })
+            (wanted.saturating_sub(running), deploys && wanted > 0 && running <= (wanted * minimum).div_ceil(100))
         }
     };
+    let needed = more.max(u64::from(beside));
     if needed == 0 {
-        return;
+        return None;
     }
+    let what = match work {
+        Work::Update { .. } if more == 0 => "to start before an old one may stop",
+        _ => "to start",
+    };
     let need = need(desired);
     let mut free = slots(&need, instances);
     if let (true, Work::Update { service, .. }) = (need.distinct, work) {
         let running = number(service, "runningCount").unwrap_or_default();
         free = free.min((instances.len() as u64).saturating_sub(running));
     }
-    if free >= needed {
-        return;
+    if need.interface
+        && let Some(interfaces) = interfaces(facts, instances)
+    {
+        free = free.min(interfaces);
     }
-    let providers = facts.cluster(&context.settings.cluster).is_some_and(|c| !items(c, "capacityProviders").is_empty());
+    let place = desired.service_origins.of("/desiredCount");
+    let place = if context.loaded.locate(&place).is_some() {
+        place
+    } else {
+        Place::model(["components", &desired.component]).key()
+    };
+    if free >= needed {
+        return Some(Demand { component: desired.component.clone(), place, need, more, beside });
+    }
     let message = format!(
         "`{}` has {needed} more {} {what}, but the {} container instances of cluster `{}` have room for {free}",
         desired.component,
@@ -70,18 +272,16 @@ pub fn check(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &
         instances.len(),
         context.settings.cluster,
     );
-    let place = desired.service_origins.of("/desiredCount");
-    let place = if context.loaded.locate(&place).is_some() {
-        place
-    } else {
-        Place::model(["components", &desired.component]).key()
-    };
-    let diagnostic = if providers { Diagnostic::warning("B434", message) } else { Diagnostic::error("B434", message) };
+    let grows = grows(context, facts);
+    let diagnostic = if grows { Diagnostic::warning("B434", message) } else { Diagnostic::error("B434", message) };
     let cpu = if need.cpu > 0 { format!("{} CPU units and ", need.cpu) } else { String::new() };
     let mut takes = format!("a task takes {cpu}{} MiB of memory", need.memory);
     if !need.host_ports.is_empty() {
         let ports: Vec<String> = need.host_ports.iter().map(u64::to_string).collect();
         takes.push_str(&format!(", and host port {} of its instance", ports.join(", ")));
+    }
+    if need.interface {
+        takes.push_str(", and a network interface of its instance");
     }
     report.push(
         diagnostic
@@ -89,6 +289,7 @@ pub fn check(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &
             .help(takes)
             .help("add container instances, lower `replicas`, `cpu` or `mem`, or let deployments go below the full number (`raw.service.deploymentConfiguration.minimumHealthyPercent`)"),
     );
+    None
 }
 
 fn need(desired: &Desired) -> Need {
@@ -109,6 +310,7 @@ fn need(desired: &Desired) -> Need {
         distinct: items(&desired.service, "placementConstraints")
             .iter()
             .any(|c| text(c, "type") == Some("distinctInstance")),
+        interface: desired.network_mode() == "awsvpc",
     }
 }
 

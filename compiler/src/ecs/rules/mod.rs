@@ -35,7 +35,7 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
     placement::check(&subject, report);
 }
 
-pub use capacity::check as check_capacity;
+pub use capacity::Capacity;
 
 /// What the rules look at.
 struct Subject<'a> {
