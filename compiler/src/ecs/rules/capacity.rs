@@ -113,7 +113,8 @@ impl<'a> Capacity<'a> {
 /// What the instances lack for all of these, whichever way tasks are placed.
 fn lacking(facts: &Facts<'_>, instances: &[&Value], demands: &[&Demand]) -> Option<String> {
     let rooms: Vec<Room> = instances.iter().map(|i| room(i)).collect();
-    let sums: [(&str, u64, &dyn Fn(&Need) -> u64); 2] = [
+    type Of<'a> = &'a dyn Fn(&Need) -> u64;
+    let sums: [(&str, u64, Of<'_>); 2] = [
         ("MiB of memory", rooms.iter().map(|r| r.memory).sum(), &|n| n.memory),
         ("CPU units", rooms.iter().map(|r| r.cpu).sum(), &|n| n.cpu),
     ];
