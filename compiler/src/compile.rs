@@ -372,7 +372,7 @@ fn target(settings: &Settings, facts: Option<&Facts<'_>>) -> Target {
         partition: facts.map_or("aws", |f| f.partition).to_owned(),
         account: facts.map(|f| f.account.to_owned()).or_else(|| settings.account.clone()),
         region: facts.map(|f| f.region.to_owned()).or_else(|| settings.region.clone()),
-        cluster: settings.cluster.clone(),
+        cluster: Some(settings.cluster.clone()),
     }
 }
 

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn target() -> Target {
-        Target { partition: "aws".into(), account: None, region: None, cluster: "default".into() }
+        Target { partition: "aws".into(), account: None, region: None, cluster: Some("default".into()) }
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub struct Observed {
     /// What the registries said about the scope's images, by image as written in the model.
     #[serde(default)]
     pub images: BTreeMap<String, ImageObservation>,
+    /// The S3 objects of the scope, by `bucket/key`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<String, ObjectObservation>,
+    /// The VPC of the host that observed, if the scope wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_vpc: Option<HomeVpc>,
 }
 
 fn default_partition() -> String {
@@ -75,6 +81,33 @@ pub struct ImageObservation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Why there is no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What S3 said about an object. Exactly one of `content` and `error` is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectObservation {
+    /// Its text. User data is reviewed text: it is part of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Its ETag as HeadObject answers it (with the quotes), which plans are guarded by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Why there is no content: missing, no permission, no UTF-8, too long for user data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What instance metadata (IMDSv2) said about the host that observed. Exactly one of the two is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HomeVpc {
+    /// Id of the VPC of its first network interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc_id: Option<String>,
+    /// Why it is not known: this is no EC2 instance, or its metadata cannot be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

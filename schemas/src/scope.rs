@@ -20,6 +20,9 @@ pub struct Scope {
     /// What to look at in ECS, if any component is placed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecs: Option<EcsScope>,
+    /// What to look at in EC2 Auto Scaling, if any component is placed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asg: Option<AsgScope>,
     /// Classic load balancers, by name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub load_balancers: BTreeSet<String>,
@@ -52,4 +55,38 @@ pub struct EcsScope {
     /// Whether container instances and their free resources matter (any task on EC2 capacity).
     #[serde(default)]
     pub container_instances: bool,
+}
+
+/// What to look at in EC2 Auto Scaling and EC2.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AsgScope {
+    /// Names of the groups of the components that the model wants, both slots of each; most of them do not exist. Launch
+    /// templates and launch configurations of the same names are wanted as well.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// Prefix of the tags that mark what is ours: groups tagged `PREFIX:project` with the scope's project are wanted too,
+    /// each with the launch template version or launch configuration that it uses and with its scaling policies.
+    pub tag_prefix: String,
+    /// Launch configurations or launch templates that settings are taken from, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub templates: BTreeSet<String>,
+    /// The VPC, by id or name, with all of its subnets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<String>,
+    /// Whether the VPC of the host where `belay observe` runs is wanted (from its instance metadata).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub home_vpc: bool,
+    /// Security groups of the VPC, by id or name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub security_groups: BTreeSet<String>,
+    /// Amazon machine images, by id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub amis: BTreeSet<String>,
+    /// EC2 key pairs, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub key_pairs: BTreeSet<String>,
+    /// S3 objects that hold user data: `bucket/key`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub objects: BTreeSet<String>,
 }

@@ -28,6 +28,7 @@ pub fn scope(context: Context<'_>) -> Scope {
         .collect();
     Scope {
         format: FORMAT,
+        asg: None,
         project: context.options.project.clone(),
         region: context.settings.region.clone(),
         ecs: Some(EcsScope {

@@ -76,11 +76,9 @@ impl<'a> Listing<'a> {
         let region = target.region.as_deref().map_or("a region known when it is applied".to_owned(), str::to_owned);
         let account =
             target.account.as_deref().map_or("an account known when it is applied".into(), |a| format!("account {a}"));
+        let place = target.cluster.as_ref().map_or(target.place().to_owned(), |name| format!("cluster {name}"));
         let partition = if target.partition == "aws" { String::new() } else { format!(" ({})", target.partition) };
-        self.line(
-            0,
-            &format!("{verb} {} {direction} cluster {}, {region}, {account}{partition}", plan.project, target.cluster),
-        );
+        self.line(0, &format!("{verb} {} {direction} {}, {region}, {account}{partition}", plan.project, place));
         self.line(0, &format!("plan {}", plan.digest));
         self.out.push('\n');
         self.line(0, &verdict(plan));

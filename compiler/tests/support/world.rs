@@ -293,6 +293,7 @@ impl World {
             project: "shop".to_owned(),
             region: None,
             ecs: None,
+            asg: None,
             load_balancers: BTreeSet::new(),
             target_groups: BTreeSet::new(),
             balancers: BTreeSet::new(),
@@ -391,6 +392,8 @@ impl World {
             scope,
             reads,
             images,
+            objects: Default::default(),
+            home_vpc: None,
         }
     }
 }

@@ -115,6 +115,8 @@ pub async fn observe(
         scope: scope.clone(),
         reads,
         images,
+        objects: BTreeMap::new(),
+        home_vpc: None,
     })
 }
 

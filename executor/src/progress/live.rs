@@ -112,7 +112,7 @@ impl Live {
         };
         let target = &self.story.plan().target;
         let project = self.paint.tone(Tone::Subject, &self.story.plan().project);
-        format!("{project} in {}  {doing}", target.cluster)
+        format!("{project} in {}  {doing}", target.place())
     }
 
     fn bar(&self, key: &Key) -> ProgressBar {

@@ -52,7 +52,7 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict on a run. `options` stands behind the commands that are suggested (such as ` --journal DIR`).
     pub fn of(plan: &Plan, status: &RunStatus, options: &str) -> Self {
-        let place = format!("{} in {}", plan.project, plan.target.cluster);
+        let place = format!("{} in {}", plan.project, plan.target.place());
         let took = duration(status.last_at.saturating_sub(status.started_at));
         let steps = |word: NodeWord, phase: &dyn Fn(Phase) -> bool| {
             let counted = status.nodes.iter().filter(|node| node.state == word && phase(node.phase)).count();

@@ -146,7 +146,7 @@ impl Builder {
                 partition: "aws".into(),
                 account: Some("123456789012".into()),
                 region: Some("us-east-1".into()),
-                cluster: "default".into(),
+                cluster: Some("default".into()),
             },
             inputs: Inputs { model: "sha256:0".into(), environment: "sha256:0".into(), observed: None },
             components: BTreeMap::new(),

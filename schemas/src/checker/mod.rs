@@ -19,7 +19,7 @@
 //! | `P206` | a plan that changes anything has exactly one commit point, in phase `deploy` |
 //! | `P207` | every deploy node comes before the commit point |
 //! | `P208` | every finalize node comes after the commit point |
-//! | `P209` | preflight holds reads only |
+//! | `P209` | preflight holds reads and HTTP `GET` requests only |
 //! | `P210` | nothing destructive happens before the commit point unless the user accepted it |
 //! | `P301` | compensations run in reverse order of what they undo |
 //! | `P401` | late values are well-formed |
@@ -130,7 +130,7 @@ pub const RULES: &[(&str, &str)] = &[
     ("P206", "a plan that changes anything has exactly one commit point, in phase `deploy`"),
     ("P207", "every deploy node comes before the commit point"),
     ("P208", "every finalize node comes after the commit point"),
-    ("P209", "preflight holds reads only"),
+    ("P209", "preflight holds reads and HTTP `GET` requests only"),
     ("P210", "nothing destructive happens before the commit point unless the user accepted it"),
     ("P301", "compensations run in reverse order of what they undo"),
     ("P401", "late values are well-formed"),

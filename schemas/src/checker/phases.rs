@@ -9,8 +9,14 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
     commit_point(view, found);
     for (_, node) in view.nodes() {
         let id = node.id.as_str();
-        if node.phase == Phase::Preflight && !matches!(node.action, Action::Read { .. }) {
-            found.add("P209", [id], format!("preflight holds reads only, not a `{}`", node.action.kind()));
+        if node.phase == Phase::Preflight
+            && (effect(node) || !matches!(node.action, Action::Read { .. } | Action::Http { .. }))
+        {
+            found.add(
+                "P209",
+                [id],
+                format!("preflight holds reads and `GET` requests only, not a `{}`", node.action.kind()),
+            );
         }
         if matches!(node.phase, Phase::Preflight | Phase::Deploy)
             && node.accepted.is_none()

@@ -67,13 +67,21 @@ pub struct Target {
     /// Twelve digits; absent when the plan was compiled without observed state (then pinned in the journal at apply).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Short name of the ECS cluster.
-    pub cluster: String,
+    /// Short name of the ECS cluster; absent when no component is placed on ECS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// AWS partition, such as `aws`, `aws-cn`, `aws-us-gov`.
     pub partition: String,
     /// AWS region; absent when neither the environment nor observed state names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+impl Target {
+    /// Where in the region, for people: the cluster, or EC2 Auto Scaling where there is none.
+    pub fn place(&self) -> &str {
+        self.cluster.as_deref().unwrap_or("EC2 Auto Scaling")
+    }
 }
 
 /// Digests (`sha256:…`) of the parsed inputs.

@@ -301,7 +301,7 @@ impl Builder {
                 partition: "aws".into(),
                 account: Some("123456789012".into()),
                 region: Some("us-east-1".into()),
-                cluster: "default".into(),
+                cluster: Some("default".into()),
             },
             inputs: Inputs { model: "sha256:00".into(), environment: "sha256:01".into(), observed: None },
             components: self.components,

@@ -84,7 +84,7 @@ fn announce(what: &str, run: &str, plan: &Plan, place: &Place, journal: &Path) {
         "{what} {}: plan {digest}, {} in {} ({})",
         paint.tone(Tone::Subject, run),
         paint.tone(Tone::Subject, &plan.project),
-        plan.target.cluster,
+        plan.target.place(),
         place.describe()
     ));
     let lock = format!("journal and lock: {} (who uses another directory is not locked out)", journal.display());

@@ -52,7 +52,7 @@ fn human(status: &RunStatus, plan: &Plan, verdict: &Verdict) -> String {
         "run {} of {} in {} (account {}{region}{world})",
         paint.tone(Tone::Subject, &status.run),
         paint.tone(Tone::Subject, &status.project),
-        plan.target.cluster,
+        plan.target.place(),
         status.account
     );
     let _ = writeln!(
