@@ -3,13 +3,16 @@
 
     client.py ENDPOINT REGION
 
-Each line of stdin is {"service", "operation", "input"}; each gets one line: {"output"} or {"error": {"code", "message",
-"status"}}. Moments are RFC 3339 texts, bytes base64. Nothing is retried, and no setting of the user is read.
+Each line of stdin is {"service", "operation", "input"}, and {"credentials": [ID, SECRET, TOKEN]} where they matter; each
+gets one line: {"output"} or {"error": {"code", "message", "status"}}. Moments are RFC 3339 texts, bytes base64. Nothing is
+retried, and no setting of the user is read. A line {"path", "body"} is a plain request to the server itself: POST with a
+body, GET without.
 """
 import base64
 import datetime
 import json
 import sys
+import urllib.request
 
 import botocore.config
 import botocore.exceptions
@@ -17,10 +20,13 @@ import botocore.parsers
 import botocore.session
 
 
-def connect(service, endpoint, region):
-    session = botocore.session.Session()
-    return session.create_client(
-        service, region_name=region, endpoint_url=endpoint, aws_access_key_id="testing", aws_secret_access_key="testing",
+SESSION = botocore.session.Session()
+
+
+def connect(service, endpoint, region, identity, secret, token):
+    return SESSION.create_client(
+        service, region_name=region, endpoint_url=endpoint, aws_access_key_id=identity, aws_secret_access_key=secret,
+        aws_session_token=token,
         config=botocore.config.Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
     )
 
@@ -34,11 +40,15 @@ def plain(value):
 
 
 def answer(clients, request, endpoint, region):
-    service = request["service"]
-    if service not in clients:
-        clients[service] = connect(service, endpoint, region)
+    if "path" in request:
+        body = None if request.get("body") is None else json.dumps(request["body"]).encode()
+        with urllib.request.urlopen(endpoint + request["path"], data=body) as told:
+            return {"output": json.load(told)}
+    key = (request["service"], *request.get("credentials", ("testing", "testing", None)))
+    if key not in clients:
+        clients[key] = connect(key[0], endpoint, region, *key[1:])
     try:
-        output = clients[service]._make_api_call(request["operation"], request["input"])
+        output = clients[key]._make_api_call(request["operation"], request["input"])
     except botocore.exceptions.ClientError as error:
         told = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Runs an emulator of AWS on a free port of the loopback interface, for as long as somebody holds its stdin open.
 
-    serve.py moto | ministack
+    serve.py moto | shimmed | ministack
 
 Prints one line, the port, once the emulator answers. When stdin ends, whoever started it is gone, and so is the emulator:
-no test leaves one behind, however it died.
+no test leaves one behind, however it died. `shimmed` is moto behind the shim of `shim/`.
 """
 import os
 import socket
@@ -42,6 +42,18 @@ def serve_moto(out):
     threading.Event().wait()
 
 
+def serve_shimmed(out):
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
+
+    from shim.app import Shim
+
+    app = Shim(DomainDispatcherApplication(create_backend_app))
+    server = make_server(HOST, 0, app, threaded=True, request_handler=MotoRequestHandler)
+    threading.Thread(target=announce, args=(server.server_port, "/moto-api/data.json", out), daemon=True).start()
+    server.serve_forever()
+
+
 def serve_ministack(out):
     listener = socket.socket()
     listener.bind((HOST, 0))
@@ -66,7 +78,7 @@ def main():
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     threading.Thread(target=follow_parent, daemon=True).start()
-    {"moto": serve_moto, "ministack": serve_ministack}[sys.argv[1]](out)
+    {"moto": serve_moto, "shimmed": serve_shimmed, "ministack": serve_ministack}[sys.argv[1]](out)
 
 
 if __name__ == "__main__":

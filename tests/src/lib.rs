@@ -3,6 +3,7 @@
 //!
 //! Panics are how tests fail, so this crate may panic.
 
+pub mod account;
 pub mod apps;
 pub mod binaries;
 pub mod compare;
@@ -12,4 +13,5 @@ pub mod generate;
 pub mod pipeline;
 pub mod python;
 pub mod servers;
+pub mod site;
 pub mod target;

@@ -89,7 +89,7 @@ impl Requirements {
 }
 
 /// Where the scripts and lists stand.
-fn peers() -> PathBuf {
+pub fn peers() -> PathBuf {
     target::repository().join("tests/peers")
 }
 

@@ -28,8 +28,21 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub enum Emulator {
     /// Wire formats, look-ups, not-found errors.
     Moto,
+    /// Moto behind the shim of `tests/peers/shim`: ECS services with deployments, revisions, rollbacks, batch limits.
+    Shimmed,
     /// ECS services that reach a steady state.
     Ministack,
+}
+
+/// Who calls: what `AWS_ACCESS_KEY_ID` and its companions are to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Access key id.
+    pub id: String,
+    /// Secret access key.
+    pub secret: String,
+    /// Session token.
+    pub token: Option<String>,
 }
 
 /// A running emulator with an empty account 123456789012.
@@ -126,6 +139,7 @@ impl Server {
     pub fn start(emulator: Emulator) -> Result<Self, ServerError> {
         let (requirements, name) = match emulator {
             Emulator::Moto => (Requirements::Aws, "moto"),
+            Emulator::Shimmed => (Requirements::Aws, "shimmed"),
             Emulator::Ministack => (Requirements::Ministack, "ministack"),
         };
         let mut process = Process::start(&Python::with(requirements)?, "serve.py", &[name])?;
@@ -183,7 +197,34 @@ impl Client {
         operation: &str,
         input: &Value,
     ) -> Result<Result<Value, PeerError>, ServerError> {
-        let request = json!({"service": service, "operation": operation, "input": input});
+        self.request(&json!({"service": service, "operation": operation, "input": input}))
+    }
+
+    /// Makes a call as somebody.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn call_as(
+        &mut self,
+        who: &Credentials,
+        service: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Result<Value, PeerError>, ServerError> {
+        let credentials = json!([who.id, who.secret, who.token]);
+        self.request(&json!({"service": service, "operation": operation, "input": input, "credentials": credentials}))
+    }
+
+    /// Asks the server itself, not AWS: a POST with a body, a GET without.
+    ///
+    /// # Errors
+    /// When the server refuses, or the client's process has ended.
+    pub fn server(&mut self, path: &str, body: Option<&Value>) -> Result<Value, ServerError> {
+        let answer = self.request(&json!({"path": path, "body": body}))?;
+        answer.map_err(|error| self.process.fault(format!("was refused {path}: {error}")))
+    }
+
+    fn request(&mut self, request: &Value) -> Result<Result<Value, PeerError>, ServerError> {
         let mut line = String::new();
         let sent = writeln!(self.requests, "{request}").and_then(|()| self.answers.read_line(&mut line));
         sent.map_err(|error| self.process.fault(format!("ended: {error}")))?;

@@ -6,13 +6,51 @@
 
 mod agreement;
 mod conformance;
+mod gaps;
 mod referee;
 mod servers;
 mod shapes;
+mod shim;
 
+use std::sync::{Arc, Mutex, OnceLock};
+
+use belay_tests::account::Account;
 use belay_tests::python::{Python, Requirements};
+use belay_tests::servers::{Client, Emulator, Server};
+use serde_json::Value;
 
 /// The environment with botocore.
 fn botocore() -> Python {
     Python::with(Requirements::Aws).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// An emulator that the tests of this process share, and a client of it. Whoever changes something has an account of its
+/// own there. It ends with the process, whose end it notices.
+fn emulator(which: Emulator) -> &'static (Server, Arc<Mutex<Client>>) {
+    type Shared = OnceLock<(Server, Arc<Mutex<Client>>)>;
+    static SHIMMED: Shared = OnceLock::new();
+    static MINISTACK: Shared = OnceLock::new();
+    let shared = match which {
+        Emulator::Shimmed => &SHIMMED,
+        Emulator::Ministack => &MINISTACK,
+        Emulator::Moto => panic!("without the shim it is started by whoever needs it"),
+    };
+    shared.get_or_init(|| {
+        let server = Server::start(which).unwrap_or_else(|error| panic!("{error}"));
+        let client = server.client().unwrap_or_else(|error| panic!("{error}"));
+        (server, Arc::new(Mutex::new(client)))
+    })
+}
+
+/// All items of a list of ECS, page by page.
+fn listed(account: &Account, operation: &str, member: &str, mut input: Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    loop {
+        let mut page = account.must("ecs", operation, &input);
+        all.extend(page[member].as_array().cloned().unwrap_or_default());
+        match page["nextToken"].take() {
+            Value::Null => return all,
+            token => input["nextToken"] = token,
+        }
+    }
 }

@@ -1,0 +1,126 @@
+"""The WSGI application: takes requests, keeps a list of them, answers or hands them on to moto.
+
+    GET  /shim/calls                       every call since the list was last taken, and how many came at the same time
+    POST /shim/failing  {DIGEST: REASON}   tasks of images with these digests stop as soon as they start
+"""
+import io
+import json
+import re
+import threading
+import urllib.parse
+
+from . import health
+from .ecs import Ecs, Refused
+
+ECS, ECR = "AmazonEC2ContainerServiceV20141113", "AmazonEC2ContainerRegistry_V20150921"
+SCOPE = re.compile(r"Credential=([^/]+)/[0-9]+/([^/]+)/([^/]+)/aws4_request")
+# The protocol's names of services that botocore and the AWS CLI call otherwise; which of two it is says the version.
+NAMES = {("elasticloadbalancing", "2015-12-01"): "elbv2", ("elasticloadbalancing", "2012-06-01"): "elb",
+         ("monitoring", None): "cloudwatch"}
+
+
+class Shim:
+    def __init__(self, moto):
+        self.moto, self.ecs = moto, Ecs()
+        self.lock = threading.RLock()
+        self.calls, self.open, self.most = [], 0, 0
+
+    def __call__(self, environ, start_response):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if environ["PATH_INFO"].startswith("/shim/"):
+            return self.told(environ["PATH_INFO"], body, start_response)
+        if environ["PATH_INFO"].startswith("/moto-api/"):
+            return self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+        scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        service = scope.group(3) if scope else None
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
+        form = {}
+        if target:
+            operation, given = target.split(".", 1)[1], json.loads(body or b"{}")
+        else:
+            form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+            operation, given = form.get("Action"), form
+            service = NAMES.get((service, form.get("Version")), NAMES.get((service, None), service))
+        with self.lock:
+            self.calls.append({"service": service, "operation": operation, "input": given})
+            self.open += 1
+            self.most = max(self.most, self.open)
+        try:
+            with self.lock:
+                if target.startswith(ECS + "."):
+                    return self.ecs_call(environ, operation, given, start_response)
+                if operation == "DescribeTargetHealth" and "Targets.member.1.Id" not in form:
+                    found = health.targets(self.ecs.services.values(), form.get("TargetGroupArn"))
+                    if found:
+                        return answer(start_response, 200, "text/xml", health.target_health(found))
+                if service == "elb" and operation == "DescribeInstanceHealth" and "Instances.member.1.InstanceId" not in form:
+                    found = health.instances(self.ecs.services.values(), self.account(environ), form["LoadBalancerName"])
+                    if found:
+                        return answer(start_response, 200, "text/xml", health.instance_health(found))
+            return self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+        finally:
+            with self.lock:
+                self.open -= 1
+
+    def told(self, path, body, start_response):
+        with self.lock:
+            if path == "/shim/failing":
+                self.ecs.doomed.update(json.loads(body))
+                return answer(start_response, 200, "application/json", "{}")
+            calls, most = self.calls, self.most
+            self.calls, self.most = [], self.open
+            return answer(start_response, 200, "application/json", json.dumps({"calls": calls, "most": most}))
+
+    def ecs_call(self, environ, operation, given, start_response):
+        try:
+            told = self.ecs.answer(lambda *call: self.ask(environ, *call), operation, given)
+            return answer(start_response, 200, "application/x-amz-json-1.1", json.dumps(told))
+        except Refused as error:
+            text = json.dumps({"__type": error.code, "message": error.message})
+            return answer(start_response, error.status, "application/x-amz-json-1.1", text)
+        except Passed as passed:
+            return answer(start_response, *passed.args)
+
+    def account(self, environ):
+        """Of the caller, as the beginning of ARNs: `arn:PARTITION:REGION:ACCOUNT`."""
+        # moto's DescribeClusters names what is missing by its ARN.
+        arn = self.ask(environ, "DescribeClusters", {"clusters": ["-"]})["failures"][0]["arn"]
+        return ":".join(part for index, part in enumerate(arn.split(":")[:5]) if index != 2)
+
+    def ask(self, environ, operation, given, service="ecs"):
+        """moto's answer to a JSON call on the same caller's behalf."""
+        target, body = {"ecs": ECS, "ecr": ECR}[service], json.dumps(given).encode()
+        signed = environ.get("HTTP_AUTHORIZATION", "")
+        scope = SCOPE.search(signed)
+        if scope:
+            signed = signed[:scope.start(3)] + service + signed[scope.end(3):]
+        told = {}
+
+        def started(status, headers, *_):
+            told["status"], told["type"] = int(status.split()[0]), dict(headers).get("Content-Type", "")
+            return lambda data: None
+
+        asked = environ | {
+            "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "HTTP_X_AMZ_TARGET": f"{target}.{operation}",
+            "CONTENT_TYPE": "application/x-amz-json-1.1", "HTTP_AUTHORIZATION": signed, "REQUEST_METHOD": "POST", "PATH_INFO": "/",
+        }
+        text = b"".join(self.moto(asked, started))
+        if told["status"] == 200:
+            return json.loads(text)
+        if service != "ecs" or not told["type"].startswith("application/"):
+            if service == "ecr":
+                return {}
+        raise Passed(told["status"], told["type"], text.decode())
+
+
+class Passed(Exception):
+    """An error that moto answered."""
+
+
+STATUS = {200: "200 OK", 400: "400 Bad Request", 404: "404 Not Found", 500: "500 Internal Server Error"}
+
+
+def answer(start_response, status, kind, text):
+    body = text.encode()
+    start_response(STATUS.get(status, f"{status} Error"), [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]

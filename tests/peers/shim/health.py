@@ -1,0 +1,53 @@
+"""Load balancers as far as ECS changes them: the running tasks of services are their targets, and healthy ones.
+
+moto keeps one port for each target, and its target groups know nothing of services; so where tasks stand behind a target
+group or a classic load balancer, their health is told from here. All others are moto's.
+"""
+from xml.sax.saxutils import escape
+
+
+def targets(services, arn):
+    """Targets of a target group: (id, port) of each running task behind it."""
+    found = []
+    for service in services:
+        for balancer in service.members.get("loadBalancers", []):
+            if balancer.get("targetGroupArn") == arn:
+                found += places(service, balancer)
+    return found
+
+
+def instances(services, scope, name):
+    """Instances of a classic load balancer: those on which a task behind it runs."""
+    found = set()
+    for service in services:
+        for balancer in service.members.get("loadBalancers", []):
+            if balancer.get("loadBalancerName") == name and service.scope.replace(":ecs:", ":") == scope:
+                found |= {place for place, _ in places(service, balancer)}
+    return sorted(found)
+
+
+def places(service, balancer):
+    key = (balancer["containerName"], balancer["containerPort"])
+    running = [task for task in service.tasks if task.last == "RUNNING" and key in task.ports]
+    return [task.ports[key] for task in running]
+
+
+def target_health(found):
+    members = "".join(
+        f"<member><HealthCheckPort>traffic-port</HealthCheckPort><TargetHealth><State>healthy</State></TargetHealth>"
+        f"<Target><Port>{port}</Port><Id>{escape(place)}</Id></Target></member>" for place, port in found)
+    return wrapped("DescribeTargetHealth", "2015-12-01", f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>")
+
+
+def instance_health(found):
+    members = "".join(
+        f"<member><InstanceId>{escape(place)}</InstanceId><State>InService</State><ReasonCode>N/A</ReasonCode>"
+        f"<Description>N/A</Description></member>" for place in found)
+    return wrapped("DescribeInstanceHealth", "2012-06-01", f"<InstanceStates>{members}</InstanceStates>")
+
+
+def wrapped(operation, version, inner):
+    return (f'<{operation}Response xmlns="http://elasticloadbalancing.amazonaws.com/doc/{version}/">'
+            f"<{operation}Result>{inner}</{operation}Result>"
+            f"<ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata>"
+            f"</{operation}Response>")

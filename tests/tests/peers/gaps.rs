@@ -1,0 +1,169 @@
+//! What the emulators lack of the operations that plans and observed states of the fixtures hold, and where that is
+//! covered instead. The lists are true: each operation is called at each emulator.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use belay_executor::simulator::World;
+use belay_tests::account::Account;
+use belay_tests::fixtures::{ALL, read};
+use belay_tests::servers::{Emulator, PeerError, Server};
+use serde_json::{Value, json};
+
+use crate::emulator;
+
+/// An operation that an emulator lacks.
+struct Lack {
+    service: &'static str,
+    operation: &'static str,
+    covered: &'static str,
+}
+
+const fn lack(service: &'static str, operation: &'static str, covered: &'static str) -> Lack {
+    Lack { service, operation, covered }
+}
+
+/// Not implemented by moto.
+const MOTO: [Lack; 4] = [
+    lack("ecs", "DescribeServiceDeployments", "tests/peers/shim: round_trip.rs, shim.rs"),
+    lack("ecs", "DescribeServiceRevisions", "tests/peers/shim: round_trip.rs, shim.rs"),
+    lack("ecs", "ListServiceDeployments", "tests/peers/shim: round_trip.rs, shim.rs"),
+    lack("ecs", "StopServiceDeployment", "tests/peers/shim: shim.rs; the simulated AWS: tests/way_back.rs"),
+];
+
+/// Not implemented by ministack.
+const MINISTACK: [Lack; 2] = [
+    lack("ecs", "StopServiceDeployment", "tests/peers/shim: shim.rs"),
+    lack("elb", "DescribeInstanceHealth", "moto: round_trip.rs, fixture `classic`"),
+];
+
+/// Answered by ministack without having any: what AWS would tell is missing from the answer.
+const HOLLOW: [Lack; 6] = [
+    lack("ecs", "DescribeServiceDeployments", "tests/peers/shim: round_trip.rs"),
+    lack("ecs", "DescribeServiceRevisions", "tests/peers/shim: round_trip.rs"),
+    lack("ecs", "ListServiceDeployments", "tests/peers/shim: round_trip.rs"),
+    lack("ecs", "ListContainerInstances", "moto: round_trip.rs (RegisterContainerInstance is not implemented)"),
+    lack("elb", "DescribeLoadBalancers", "moto: round_trip.rs, fixture `classic`"),
+    lack("elb", "DescribeLoadBalancerAttributes", "moto: round_trip.rs, fixture `classic`"),
+];
+
+/// Every operation of the fixtures with an input of it, late values filled in.
+fn operations() -> BTreeMap<(String, String), Value> {
+    fn walk(value: &Value, found: &mut BTreeMap<(String, String), Value>) {
+        match value {
+            Value::Object(members) => {
+                if let (Some(service), Some(operation)) = (value["service"].as_str(), value["operation"].as_str()) {
+                    let key = (service.to_owned(), operation.to_owned());
+                    found.entry(key).or_insert_with(|| filled(&value["input"]));
+                }
+                let inner = members.iter().filter(|(name, _)| *name != "input" && *name != "output");
+                inner.for_each(|(_, value)| walk(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeMap::new();
+    for fixture in ALL {
+        for file in ["plan.json", "observed.json"] {
+            walk(&serde_json::from_str(&read(&fixture.dir().join(file))).unwrap(), &mut found);
+        }
+    }
+    found
+}
+
+fn filled(input: &Value) -> Value {
+    match input {
+        // Where a list is late it is one of names.
+        Value::Object(members) if members.contains_key("$output") && members["path"] == "taskArns[:5]" => {
+            json!(["late"])
+        }
+        Value::Object(members) if members.contains_key("$output") || members.contains_key("$run") => json!("late"),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), filled(value))).collect(),
+        Value::Array(items) => items.iter().map(filled).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Whether an answer says that there is no such operation. What else is refused is known.
+fn is_lacking(answer: &Result<Value, PeerError>) -> bool {
+    match answer {
+        Ok(_) => false,
+        Err(error) => {
+            // A page for people in the place of XML.
+            let page = error.code == "ResponseParserError" && error.message.contains("Internal Server Error");
+            assert!(page || error.status != 0, "it was not sent: {error}");
+            page || error.status == 500 || error.code == "InvalidAction"
+        }
+    }
+}
+
+fn assert_true(list: &[Lack], call: &mut dyn FnMut(&str, &str, &Value) -> Result<Value, PeerError>) {
+    let said: BTreeSet<(String, String)> =
+        list.iter().map(|one| (one.service.to_owned(), one.operation.to_owned())).collect();
+    assert!(list.iter().all(|one| !one.covered.is_empty()));
+    let lacking: BTreeSet<(String, String)> = operations()
+        .into_iter()
+        .filter(|((service, operation), input)| is_lacking(&call(service, operation, input)))
+        .map(|(operation, _)| operation)
+        .collect();
+    assert_eq!(lacking, said, "what is lacking (left) is not what the list says (right)");
+}
+
+#[test]
+fn what_moto_lacks_is_listed() {
+    let server = Server::start(Emulator::Moto).unwrap_or_else(|error| panic!("{error}"));
+    let client = server.client().unwrap_or_else(|error| panic!("{error}"));
+    let account = Account::new(Emulator::Moto, &Arc::new(Mutex::new(client)), "222222222200");
+    // Asked for what is not there, moto answers some operations as if it did not have them.
+    account.seed(&World::default_account());
+    assert_true(&MOTO, &mut |service, operation, input| account.call(service, operation, input));
+}
+
+#[test]
+fn the_shim_lacks_nothing() {
+    let (_, client) = emulator(Emulator::Shimmed);
+    let account = Account::new(Emulator::Shimmed, client, "222222222201");
+    account.seed(&World::default_account());
+    assert_true(&[], &mut |service, operation, input| account.call(service, operation, input));
+}
+
+#[test]
+fn what_ministack_lacks_is_listed() {
+    let (_, client) = emulator(Emulator::Ministack);
+    let account = Account::new(Emulator::Ministack, client, "222222222202");
+    account.must("ecs", "CreateCluster", &json!({"clusterName": "default"}));
+    assert_true(&MINISTACK, &mut |service, operation, input| account.call(service, operation, input));
+}
+
+#[test]
+fn what_ministack_answers_without_having_it_is_listed() {
+    let (_, client) = emulator(Emulator::Ministack);
+    let account = Account::new(Emulator::Ministack, client, "222222222203");
+    account.must("ecs", "CreateCluster", &json!({"clusterName": "default"}));
+    let container = json!({"name": "a", "image": "b", "memory": 64});
+    account.must("ecs", "RegisterTaskDefinition", &json!({"family": "a", "containerDefinitions": [container]}));
+    let service = json!({"cluster": "default", "serviceName": "a", "taskDefinition": "a", "desiredCount": 1});
+    let made = account.must("ecs", "CreateService", &service);
+    assert_eq!(made["service"]["runningCount"], 1);
+    for Lack { operation, service, covered } in HOLLOW {
+        let (input, member) = match operation {
+            "DescribeServiceDeployments" => (json!({"serviceDeploymentArns": ["a"]}), "failures"),
+            "DescribeServiceRevisions" => (json!({"serviceRevisionArns": ["a"]}), "failures"),
+            "ListServiceDeployments" => (json!({"cluster": "default", "service": "a"}), "serviceDeployments"),
+            "ListContainerInstances" => (json!({"cluster": "default"}), "containerInstanceArns"),
+            "DescribeLoadBalancers" => (json!({}), "LoadBalancerDescriptions"),
+            _ => (json!({"LoadBalancerName": "a"}), "LoadBalancerAttributes"),
+        };
+        let answer = account.call(service, operation, &input);
+        let told = answer.as_ref().is_ok_and(|answer| !answer[member].is_null() && answer[member] != json!([]));
+        assert!(!told, "{operation} is not hollow any more ({covered}): {answer:?}");
+    }
+    // Nothing that these two families would tell of can be made either.
+    let refused = account.call("ecs", "RegisterContainerInstance", &json!({"cluster": "default"}));
+    assert!(is_lacking(&refused), "container instances can be registered: {refused:?}");
+    let listener = json!({"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 80});
+    let classic = json!({"LoadBalancerName": "a", "Listeners": [listener], "AvailabilityZones": ["us-east-1a"]});
+    let made = account.call("elb", "CreateLoadBalancer", &classic);
+    assert!(made.as_ref().is_ok_and(|made| made["DNSName"].is_null()) || made.is_err(), "{made:?}");
+}
