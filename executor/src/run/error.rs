@@ -42,6 +42,14 @@ pub enum RunError {
         /// The caller's.
         found: String,
     },
+    /// The credentials belong to another partition: AWS, AWS China, GovCloud.
+    #[error("the plan is for the partition {plan}, these credentials belong to the partition {found}")]
+    Partition {
+        /// The plan's.
+        plan: String,
+        /// The caller's.
+        found: String,
+    },
     /// Who the credentials belong to could not be found out.
     #[error("cannot find out which account the credentials belong to: {0}")]
     Identity(CloudError),
@@ -115,7 +123,8 @@ impl RunError {
             Self::Plan(_) | Self::Rules(_) | Self::Format(_) | Self::Digest { .. } | Self::Replay { .. } => 1,
             Self::NoGate(_) | Self::NothingToRollBack { .. } | Self::Destroyed { .. } => 1,
             Self::Superseded { .. } => 1,
-            Self::Account { .. } | Self::Region { .. } | Self::Identity(_) | Self::Lock(_) | Self::Settle(_) => 6,
+            Self::Account { .. } | Self::Partition { .. } | Self::Region { .. } | Self::Identity(_) => 6,
+            Self::Lock(_) | Self::Settle(_) => 6,
             Self::Journal(JournalError::Io { .. }) => 6,
             Self::Journal(JournalError::Encode(_)) | Self::Internal(_) => 70,
             Self::Journal(_) => 1,

@@ -34,6 +34,8 @@ mod worker;
 pub use error::RunError;
 pub use listener::{Listener, RunEvent, Silent, What};
 pub use outcome::Outcome;
-pub use session::{Mode, Options, Setup, apply, begin, resume, rollback, status, take_up, verify};
+pub use session::{
+    Identity, Mode, Options, Setup, apply, begin, belongs, identity, resume, rollback, status, take_up, verify,
+};
 pub use signals::{Interrupt, Signals, signals};
 pub use status::{NodeStatus, NodeWord, RunStatus, StuckNode};

@@ -286,32 +286,71 @@ fn header(plan: &Plan, options: &Options, now: u64) -> Header {
     }
 }
 
-/// The account of the credentials, which must be the plan's.
-async fn identify(plan: &Plan, region: Option<&str>, setup: &Setup<'_>) -> Result<String, RunError> {
-    if let (Some(plan), Some(found)) = (&plan.target.region, region)
-        && plan != found
-    {
-        return Err(RunError::Region { plan: plan.clone(), found: found.to_owned() });
-    }
+/// Who the credentials belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account: String,
+    /// The caller.
+    pub arn: String,
+    /// `aws`, `aws-cn`, …
+    pub partition: String,
+}
+
+/// Asks who the credentials belong to.
+///
+/// # Errors
+/// When there is no answer that tells it.
+pub async fn identity(cloud: &dyn Cloud, clock: &dyn Clock) -> Result<Identity, RunError> {
     let mut tries = 0;
     let answer = loop {
-        match setup.cloud.call("sts", "GetCallerIdentity", &serde_json::json!({})).await {
+        match cloud.call("sts", "GetCallerIdentity", &serde_json::json!({})).await {
             Ok(answer) => break answer,
             Err(error) if tries < 3 && matches!(error.kind, ErrorKind::Transient | ErrorKind::Unknown) => {
                 tries += 1;
-                setup.clock.wait_until(setup.clock.now() + 1000 * tries).await;
+                clock.wait_until(clock.now() + 1000 * tries).await;
             }
             Err(error) => return Err(RunError::Identity(error)),
         }
     };
-    let Some(found) = answer["Account"].as_str() else {
-        let error = CloudError::new(ErrorKind::Environment, "NoAccount", "GetCallerIdentity told no account");
-        return Err(RunError::Identity(error));
+    let told = |name: &str| {
+        answer[name].as_str().map(str::to_owned).ok_or_else(|| {
+            let words = format!("GetCallerIdentity told no {name}");
+            RunError::Identity(CloudError::new(ErrorKind::Environment, "NoIdentity", words))
+        })
     };
-    match &plan.target.account {
-        Some(plan) if plan != found => Err(RunError::Account { plan: plan.clone(), found: found.to_owned() }),
-        _ => Ok(found.to_owned()),
+    let (account, arn) = (told("Account")?, told("Arn")?);
+    let partition = arn.split(':').nth(1).unwrap_or_default().to_owned();
+    Ok(Identity { account, arn, partition })
+}
+
+/// Checks that a plan is for this caller and region.
+///
+/// # Errors
+/// Another account, partition or region.
+pub fn belongs(plan: &Plan, caller: &Identity, region: Option<&str>) -> Result<(), RunError> {
+    let target = &plan.target;
+    if let (Some(plan), Some(found)) = (&target.region, region)
+        && plan != found
+    {
+        return Err(RunError::Region { plan: plan.clone(), found: found.to_owned() });
     }
+    if target.partition != caller.partition {
+        return Err(RunError::Partition { plan: target.partition.clone(), found: caller.partition.clone() });
+    }
+    match &target.account {
+        Some(plan) if *plan != caller.account => {
+            Err(RunError::Account { plan: plan.clone(), found: caller.account.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The account of the credentials, which must be the plan's.
+async fn identify(plan: &Plan, region: Option<&str>, setup: &Setup<'_>) -> Result<String, RunError> {
+    let caller = identity(setup.cloud.as_ref(), setup.clock.as_ref()).await?;
+    belongs(plan, &caller, region)?;
+    Ok(caller.account)
 }
 
 fn lock(runs: &Runs, header: &Header) -> Result<Lock, RunError> {

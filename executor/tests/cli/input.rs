@@ -50,18 +50,43 @@ fn wrong_usage_ends_with_2() {
     "#);
 }
 
+#[cfg(not(feature = "aws"))]
 #[test]
-fn without_a_simulated_world_there_is_no_aws_yet() {
+fn a_build_without_aws_says_so() {
     let desk = Desk::new();
     desk.write("plan.json", &plans::create("nginx:1"));
     desk.write("scope.json", r#"{"format": 1, "project": "shop"}"#);
     assert_snapshot!(desk.belay(&["apply", "plan.json"]).said(), @r#"
     error: this build of belay knows only the simulated AWS
-    help: give `--simulated WORLD.json` to work on a simulated world (a missing file starts from the default account); a build with the feature `aws`, which connects to AWS, comes with the next version
+    help: give `--simulated WORLD.json` to work on a simulated world (a missing file starts from the default account); a build with the feature `aws` connects to AWS
     exit 6
     "#);
     assert_eq!(desk.belay(&["verify", "plan.json"]).code, 6);
     assert_eq!(desk.belay(&["observe", "scope.json"]).code, 6);
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn without_a_simulated_world_there_have_to_be_credentials() {
+    let desk = Desk::new();
+    desk.write("plan.json", &plans::create("nginx:1"));
+    desk.write("scope.json", r#"{"format": 1, "project": "shop"}"#);
+    assert_snapshot!(desk.belay(&["apply", "plan.json"]).said(), @r#"
+    error: no AWS credentials: no credentials found in chain. Attempted:
+      Environment: environment variable not set
+      Profile: the credential provider was not enabled
+      WebIdentityToken: $AWS_WEB_IDENTITY_TOKEN_FILE was not set
+      EcsContainer: ECS provider not configured
+      Ec2InstanceMetadata: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
+    help: set AWS_PROFILE, log in (`aws sso login`), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `--simulated WORLD.json` works on a simulated world without any
+    exit 6
+    "#);
+    assert_snapshot!(desk.belay(&["observe", "scope.json"]).said(), @r#"
+    error: no region: neither the environment file nor the AWS configuration names one
+    help: write `region` into the environment file, or set AWS_REGION
+    exit 6
+    "#);
+    assert_eq!(desk.belay(&["verify", "plan.json"]).code, 6);
 }
 
 #[test]
@@ -110,7 +135,7 @@ fn scopes_and_observed_state_that_are_none() {
     let desk = Desk::new();
     desk.write("typo.json", r#"{"format": 1, "project": "shop", "loadBalancer": []}"#);
     assert_snapshot!(desk.belay(&["observe", "typo.json", "--simulated", "w.json"]).said(), @r#"
-    error: typo.json: not a scope as `belayc scope` writes it: unknown field `loadBalancer`, expected one of `format`, `project`, `region`, `ecs`, `loadBalancers`, `targetGroups`, `balancers`, `images` at line 1 column 47
+    error: typo.json: not a scope as `belayc scope` writes it: unknown field `loadBalancer`, expected one of `format`, `project`, `region`, `ecs`, `asg`, `loadBalancers`, `targetGroups`, `balancers`, `images` at line 1 column 47
     exit 1
     "#);
     let later = desk.belay_with(&["observe", "-", "--simulated", "w.json"], r#"{"format": 7}"#);

@@ -24,8 +24,12 @@ pub enum Failure {
     Input { path: String, reason: String, help: Option<String> },
     #[error("{path}: {source}")]
     Plan { path: String, source: LoadError },
+    #[cfg(not(feature = "aws"))]
     #[error("this build of belay knows only the simulated AWS")]
     NoAws,
+    #[cfg(feature = "aws")]
+    #[error(transparent)]
+    Aws(#[from] belay_executor::aws::ConfigurationError),
     #[error(transparent)]
     Observe(#[from] ObserveError),
     #[error(transparent)]
@@ -52,7 +56,11 @@ impl Failure {
             Self::Journal(JournalError::NoRun(_) | JournalError::NoRuns(_)) | Self::Usage { .. } => 2,
             Self::Journal(JournalError::Io { .. }) | Self::Write { .. } => 6,
             Self::Journal(_) => 1,
-            Self::NoAws | Self::Observe(_) | Self::Environment { .. } | Self::Runtime(_) => 6,
+            #[cfg(feature = "aws")]
+            Self::Aws(_) => 6,
+            #[cfg(not(feature = "aws"))]
+            Self::NoAws => 6,
+            Self::Observe(_) | Self::Environment { .. } | Self::Runtime(_) => 6,
             Self::Run(error) => error.exit_code(),
         }
     }
@@ -61,10 +69,13 @@ impl Failure {
     fn help(&self) -> Option<String> {
         let help = match self {
             Self::Input { help, .. } | Self::Usage { help, .. } => return help.clone(),
+            #[cfg(not(feature = "aws"))]
             Self::NoAws => {
                 "give `--simulated WORLD.json` to work on a simulated world (a missing file starts from the default \
-                 account); a build with the feature `aws`, which connects to AWS, comes with the next version"
+                 account); a build with the feature `aws` connects to AWS"
             }
+            #[cfg(feature = "aws")]
+            Self::Aws(error) => return aws_help(error),
             Self::Plan { source: LoadError::Digest { .. }, .. } => {
                 "a plan runs only as it was reviewed: compile it again instead of editing it"
             }
@@ -106,4 +117,22 @@ impl Failure {
         }
         ExitCode::from(self.code())
     }
+}
+
+/// What to do about a configuration that does not lead to AWS.
+#[cfg(feature = "aws")]
+fn aws_help(error: &belay_executor::aws::ConfigurationError) -> Option<String> {
+    use belay_executor::aws::ConfigurationError as Error;
+    let help = match error {
+        Error::NoRegion => "write `region` into the environment file, or set AWS_REGION",
+        Error::Region { .. } => {
+            "name the same region in the environment file and in the AWS configuration (AWS_REGION, profile)"
+        }
+        Error::Credentials(_) => {
+            "set AWS_PROFILE, log in (`aws sso login`), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+             `--simulated WORLD.json` works on a simulated world without any"
+        }
+        Error::Bundle { .. } => "name a file with certificates in PEM",
+    };
+    Some(help.to_owned())
 }

@@ -20,7 +20,7 @@ use crate::say::say;
 /// `belay observe`
 pub async fn observe(args: &cli::Observe) -> Result<u8, Failure> {
     let scope: Scope = files::document(&args.scope, "a scope", "belayc scope")?;
-    let place = Place::open(&args.place, Use::Look)?;
+    let place = Place::open(&args.place, Use::Look, scope.region.as_deref()).await?;
     let cloud = Counted::new(place.cloud.as_ref());
     let observed = observe_target(&scope, &cloud, place.clock.as_ref(), &place.region).await?;
     files::write(args.output.as_deref(), &pretty(&observed))?;
@@ -35,7 +35,7 @@ pub async fn observe(args: &cli::Observe) -> Result<u8, Failure> {
 /// `belay verify`
 pub async fn verify(args: &cli::Verify) -> Result<u8, Failure> {
     let plan = files::plan(&args.plan)?;
-    let place = Place::open(&args.place, Use::Look)?;
+    let place = Place::open(&args.place, Use::Look, plan.target.region.as_deref()).await?;
     let setup = Setup::quiet(Arc::clone(&place.cloud), Arc::clone(&place.clock));
     let failures = run::verify(&plan, Some(&place.region), setup).await?;
     match args.format {

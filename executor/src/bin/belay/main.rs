@@ -4,6 +4,7 @@
 //! says how it came out (see `belay --help`); a bug of ours ends the process with 70 and never with another code.
 
 mod cli;
+mod consent;
 mod failure;
 mod files;
 mod look;

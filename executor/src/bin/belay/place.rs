@@ -1,13 +1,13 @@
-//! Where a command works: a simulated world, or AWS once a build knows it.
+//! Where a command works: a simulated world, or AWS.
 //!
-//! Invariant: a run goes on only where it began.
+//! Invariants: a run goes on only where it began; on AWS it is known who calls before anything else is done.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use belay_executor::cloud::{Clock, Cloud};
 use belay_executor::lock::Lock;
-use belay_executor::run::RunError;
+use belay_executor::run::{Identity, RunError, RunStatus};
 use belay_executor::simulator::SimulatedCloud;
 
 use crate::cli::Where;
@@ -21,8 +21,10 @@ pub struct Place {
     pub clock: Arc<dyn Clock>,
     /// The region that calls go to.
     pub region: String,
-    /// The account, where it is known without asking.
-    account: String,
+    /// The account.
+    pub account: String,
+    /// Who calls; `None` in a simulated world.
+    pub caller: Option<Identity>,
     /// The simulated world's file, as an absolute path.
     pub world: Option<String>,
     /// Keeps others from changing the same simulated world; only who changes it holds it.
@@ -39,22 +41,22 @@ pub enum Use {
 }
 
 impl Place {
-    /// The place that the command line names.
-    pub fn open(place: &Where, purpose: Use) -> Result<Self, Failure> {
-        let Some(path) = &place.simulated else { return Err(Failure::NoAws) };
+    /// The place that the command line names. `region` is the one of what is worked on, if it names one.
+    pub async fn open(place: &Where, purpose: Use, region: Option<&str>) -> Result<Self, Failure> {
+        let Some(path) = &place.simulated else { return aws(region).await };
         let path =
             std::path::absolute(path).map_err(|source| Failure::Read { path: path.display().to_string(), source })?;
         Self::simulated(&path, place.pace, purpose)
     }
 
     /// The place where a run began. Naming it again is allowed, naming another one is not.
-    pub fn again(place: &Where, world: Option<&str>) -> Result<Self, Failure> {
-        let Some(world) = world else {
+    pub async fn again(place: &Where, run: &RunStatus) -> Result<Self, Failure> {
+        let Some(world) = &run.world else {
             if place.simulated.is_some() {
                 let reason = "this run works on AWS, not on a simulated world".to_owned();
                 return Err(Failure::Usage { reason, help: Some("leave out --simulated".to_owned()) });
             }
-            return Err(Failure::NoAws);
+            return aws(run.region.as_deref()).await;
         };
         let world = PathBuf::from(world);
         if let Some(named) = &place.simulated
@@ -102,6 +104,7 @@ impl Place {
             _alone: alone,
             region: world.region,
             account: world.account,
+            caller: None,
             world: Some(path.display().to_string()),
             clock: Arc::clone(&cloud) as Arc<dyn Clock>,
             cloud,
@@ -116,4 +119,29 @@ impl Place {
         });
         format!("account {}, {}{}", self.account, self.region, world.unwrap_or_default())
     }
+}
+
+/// AWS, as the configuration of this process says. Who calls is asked first: without an answer nothing else would have one.
+#[cfg(feature = "aws")]
+async fn aws(region: Option<&str>) -> Result<Place, Failure> {
+    use belay_executor::aws::{AwsCloud, WallClock};
+    let cloud = AwsCloud::open(region).await?;
+    let clock = Arc::new(WallClock);
+    let caller = belay_executor::run::identity(&cloud, clock.as_ref()).await?;
+    Ok(Place {
+        region: cloud.region().to_owned(),
+        account: caller.account.clone(),
+        caller: Some(caller),
+        world: None,
+        cloud: Arc::new(cloud),
+        clock,
+        _alone: None,
+    })
+}
+
+/// This build has no AWS.
+#[cfg(not(feature = "aws"))]
+#[expect(clippy::unused_async, reason = "the other one waits")]
+async fn aws(_: Option<&str>) -> Result<Place, Failure> {
+    Err(Failure::NoAws)
 }

@@ -11,6 +11,7 @@ use belay_schemas::plan::Plan;
 use serde_json::json;
 
 use crate::cli::{self, Format};
+use crate::consent;
 use crate::failure::Failure;
 use crate::files;
 use crate::place::{Place, Use};
@@ -19,7 +20,8 @@ use crate::say::say;
 /// `belay apply`
 pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
     let plan = files::plan(&args.plan)?;
-    let place = Place::open(&args.place, Use::Change)?;
+    let place = Place::open(&args.place, Use::Change, plan.target.region.as_deref()).await?;
+    consent::to_apply(&plan, &place, args.yes)?;
     let run = fresh_run_id(place.clock.now());
     if args.format == Format::Human && !plan.nodes.is_empty() {
         announce("run", &run, &plan, &place, &args.journal.journal);
@@ -42,14 +44,14 @@ pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
 
 /// `belay resume`
 pub async fn resume(args: &cli::Resume) -> Result<u8, Failure> {
-    let taken = Taken::up("resuming", args.run.as_deref(), &args.journal.journal, &args.place, args.format)?;
+    let taken = Taken::up("resuming", args.run.as_deref(), &args.journal.journal, &args.place, args.format).await?;
     let status = run::resume(&taken.dir, &args.approve, Some(&taken.place.region), taken.session.setup()).await;
     taken.session.end(&taken.plan, &args.journal.journal, status)
 }
 
 /// `belay rollback`
 pub async fn rollback(args: &cli::Rollback) -> Result<u8, Failure> {
-    let taken = Taken::up("rolling back", args.run.as_deref(), &args.journal.journal, &args.place, args.format)?;
+    let taken = Taken::up("rolling back", args.run.as_deref(), &args.journal.journal, &args.place, args.format).await?;
     let status = run::rollback(&taken.dir, Some(&taken.place.region), taken.session.setup()).await;
     taken.session.end(&taken.plan, &args.journal.journal, status)
 }
@@ -63,11 +65,17 @@ struct Taken {
 }
 
 impl Taken {
-    fn up(what: &str, id: Option<&str>, journal: &Path, place: &cli::Where, format: Format) -> Result<Self, Failure> {
+    async fn up(
+        what: &str,
+        id: Option<&str>,
+        journal: &Path,
+        place: &cli::Where,
+        format: Format,
+    ) -> Result<Self, Failure> {
         let dir = Runs::new(journal).find(id)?;
         let status = run::status(&dir)?;
         let (_, plan) = Runs::open(&dir)?;
-        let place = Place::again(place, status.world.as_deref())?;
+        let place = Place::again(place, &status).await?;
         if format == Format::Human {
             announce(what, &status.run, &plan, &place, journal);
         }

@@ -1,0 +1,253 @@
+//! What a failed call means: the one place where AWS's codes and messages are classified.
+//!
+//! Invariants: what may have taken effect is never called refused; what cannot have is never called doubtful. Sources:
+//! the services' API references and models (codes, HTTP statuses), the "common errors" pages of each API, and for the
+//! texts what the Terraform provider for AWS matches.
+
+use super::exchange::{Reached, Unanswered};
+use super::wire::Fault;
+use crate::cloud::{CloudError, ErrorKind};
+
+/// Codes by which every service says "not now": nothing happened. From botocore's retry rules.
+const THROTTLES: &[&str] = &[
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Codes by which a service says that it is busy with the same object, or not yet ready for it: nothing happened, and the
+/// same call may succeed later.
+const CONTENTIONS: &[(&str, &str)] = &[
+    ("application-autoscaling", "ConcurrentUpdateException"),
+    ("autoscaling", "InstanceRefreshInProgress"),
+    ("autoscaling", "ResourceContention"), // with HTTP 500
+    ("autoscaling", "ScalingActivityInProgress"),
+    ("ecs", "UpdateInProgressException"),
+    ("events", "ConcurrentModificationException"),
+    ("iam", "ConcurrentModification"),
+    ("logs", "OperationAbortedException"),
+    ("s3", "OperationAborted"),
+];
+
+/// Refusals that time cures, told apart by their words. `None` for every service.
+const CURED_BY_TIME: &[(&str, &str, &str)] = &[
+    ("autoscaling", "AlreadyExists", "pending delete"),
+    ("autoscaling", "ResourceInUse", "scaling activity"),
+    ("autoscaling", "ValidationError", "Invalid IAM Instance Profile"),
+    ("ec2", "InvalidParameterValue", "Invalid IAM Instance Profile"),
+    ("ecs", "ClientException", "Too many concurrent attempts"),
+    ("ecs", "ClientException", "Unable to assume the service linked role"),
+    ("ecs", "InvalidParameterException", "Unable to assume the service linked role"),
+    ("ecs", "InvalidParameterException", "does not have an associated load balancer"),
+    ("ecs", "InvalidParameterException", "still Draining"),
+    ("ecs", "InvalidParameterException", "cannot be stopped while deployments are active"),
+    ("ecs", "InvalidParameterException", "deployments are active"),
+];
+
+/// Codes of all services whose names do not say it: what is named does not exist.
+const ABSENCES: &[(&str, &str)] = &[
+    ("application-autoscaling", "ObjectNotFoundException"),
+    ("autoscaling", "ActiveInstanceRefreshNotFound"),
+    ("ecr", "ImageNotFoundException"),
+    ("elb", "InvalidInstance"),
+    ("elbv2", "InvalidTarget"),
+    ("iam", "NoSuchEntity"),
+    ("route53", "NoSuchHostedZone"),
+    ("s3", "NoSuchBucket"),
+    ("s3", "NoSuchKey"),
+    ("servicediscovery", "InstanceNotFound"),
+    ("servicediscovery", "NamespaceNotFound"),
+    ("servicediscovery", "ServiceNotFound"),
+];
+
+/// Refusals that say by their words that what is named does not exist.
+const ABSENT_IN_WORDS: &[(&str, &str, &str)] = &[
+    ("autoscaling", "ValidationError", "name not found"),
+    ("autoscaling", "ValidationError", "not found"),
+    ("autoscaling", "ValidationError", "not part of Auto Scaling group"),
+    ("autoscaling", "ValidationError", "No Load Balancers found"),
+    ("autoscaling", "ValidationError", "Unable to find"),
+    ("ecs", "ClientException", "Unable to describe task definition"),
+    ("ecs", "ClientException", "TaskDefinition not found"),
+    ("ecs", "ClientException", "The specified task definition does not exist"),
+    ("ecs", "InvalidParameterException", "The referenced task was not found"),
+    ("ecs", "InvalidParameterException", "The specified container instance was not found"),
+    ("ecs", "InvalidParameterException", "The specified resource cannot be found"),
+    ("ecs", "InvalidParameterException", "The specified capacity provider does not exist"),
+    ("ec2", "InvalidParameterValue", "does not exist"),
+];
+
+/// The credentials themselves are no good: the same call with others may be.
+const CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NotAuthorized",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
+
+/// The clock of this machine differs from AWS's.
+const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
+
+/// The credentials are good, and may not do this.
+const DENIALS: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "OptInRequired",
+    "UnauthorizedOperation",
+];
+
+/// A call that failed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    /// The AWS CLI's service name.
+    pub service: &'a str,
+    /// The service's prefix in IAM actions.
+    pub iam: &'a str,
+    /// The operation.
+    pub operation: &'a str,
+    /// Whether it changes nothing.
+    pub readonly: bool,
+    /// Who calls, where that is known.
+    pub caller: Option<&'a str>,
+}
+
+/// A refusal that AWS answered with an HTTP status.
+pub(super) fn refused(call: Call<'_>, status: u16, fault: Fault) -> CloudError {
+    let Fault { code, message } = fault;
+    if DENIALS.contains(&&*code) {
+        return CloudError::new(ErrorKind::Rejected, code, denied(call, message));
+    }
+    if is_clock(&code, &message) {
+        let advice = "the clock of this machine differs from AWS's; set it right (`timedatectl`, ntp)";
+        return CloudError::new(ErrorKind::Environment, code, format!("{message} ({advice})"));
+    }
+    if CREDENTIALS.contains(&&*code) {
+        let advice = match &*code {
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+                "the credentials have expired: get new ones (`aws sso login`, or assume the role again)"
+            }
+            _ => {
+                "AWS does not know these credentials: see AWS_PROFILE and AWS_ACCESS_KEY_ID, or `aws sts get-caller-identity`"
+            }
+        };
+        return CloudError::new(ErrorKind::Environment, code, format!("{message} ({advice})"));
+    }
+    let kind = kind(call, status, &code, &message);
+    CloudError::new(kind, code, message)
+}
+
+fn kind(call: Call<'_>, status: u16, code: &str, message: &str) -> ErrorKind {
+    let listed = |table: &[(&str, &str)]| table.contains(&(call.service, code));
+    let worded = |table: &[(&str, &str, &str)]| {
+        table.iter().any(|(service, of, words)| *service == call.service && *of == code && message.contains(words))
+    };
+    if THROTTLES.contains(&code) || status == 429 || listed(CONTENTIONS) || worded(CURED_BY_TIME) {
+        return ErrorKind::Transient;
+    }
+    if listed(ABSENCES) || worded(ABSENT_IN_WORDS) || says_absent(code) {
+        return ErrorKind::NotFound;
+    }
+    match status {
+        500.. if call.readonly => ErrorKind::Transient,
+        500.. => ErrorKind::Unknown,
+        // A proxy gave up waiting for AWS.
+        408 if call.readonly => ErrorKind::Transient,
+        408 => ErrorKind::Unknown,
+        // Not AWS's words: a proxy or a wrong endpoint.
+        _ if code.starts_with("HTTP ") => ErrorKind::Environment,
+        _ => ErrorKind::Rejected,
+    }
+}
+
+/// `ClusterNotFoundException`, `TargetGroupNotFound`, `InvalidVpcID.NotFound`, `….NotFoundException`, `ServiceNotFound`.
+fn says_absent(code: &str) -> bool {
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    code.ends_with("NotFound") || code.ends_with("DoesNotExist")
+}
+
+fn is_clock(code: &str, message: &str) -> bool {
+    CLOCK.contains(&code)
+        || (code.contains("Signature")
+            && ["Signature expired", "Signature not yet current"].iter().any(|words| message.contains(words)))
+}
+
+/// AWS's words, with the action and the caller where AWS leaves them out (EC2 does).
+fn denied(call: Call<'_>, message: String) -> String {
+    let action = format!("{}:{}", call.iam, call.operation);
+    let mut words = message;
+    if !words.contains("perform: ") && !words.contains(&action) {
+        words = format!("{words} (denied action: {action})");
+    }
+    if let Some(caller) = call.caller
+        && !words.contains("User: ")
+    {
+        words = format!("{words} (caller: {caller})");
+    }
+    words
+}
+
+/// A request without an answer.
+pub(super) fn unanswered(call: Call<'_>, endpoint: &str, why: Unanswered) -> CloudError {
+    let Unanswered { reached, timed_out, words } = why;
+    match reached {
+        Reached::Nothing => {
+            let code = if is_about_credentials(&words) { "NoCredentials" } else { "NotSent" };
+            CloudError::new(ErrorKind::Environment, code, advised(&words, endpoint))
+        }
+        Reached::Transport => {
+            let code = if is_about_trust(&words) { "TlsFailure" } else { "Unreachable" };
+            CloudError::new(ErrorKind::Environment, code, advised(&words, endpoint))
+        }
+        // It changes nothing, so it may be asked again.
+        Reached::Connection if call.readonly => CloudError::new(ErrorKind::Transient, lost(timed_out), words),
+        Reached::Connection => CloudError::new(ErrorKind::Unknown, lost(timed_out), words),
+    }
+}
+
+fn lost(timed_out: bool) -> &'static str {
+    if timed_out { "TimedOut" } else { "AnswerLost" }
+}
+
+fn is_about_credentials(words: &str) -> bool {
+    words.contains("credential") || words.contains("identity")
+}
+
+fn is_about_trust(words: &str) -> bool {
+    ["certificate", "UnknownIssuer", "tls", "TLS"].iter().any(|word| words.contains(word))
+}
+
+fn advised(words: &str, endpoint: &str) -> String {
+    let advice = match () {
+        () if is_about_credentials(words) => {
+            "no usable credentials: set AWS_PROFILE, log in (`aws sso login`), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+        () if is_about_trust(words) => {
+            "the endpoint's certificate is not trusted: AWS_CA_BUNDLE names a file with the authority to trust"
+        }
+        () if words.contains("dns error") || words.contains("failed to lookup") => {
+            "its name is unknown: is the region right, and is there a network?"
+        }
+        () => "is there a network, a proxy (HTTPS_PROXY), a VPC endpoint, another AWS_ENDPOINT_URL?",
+    };
+    format!("{endpoint}: {words} ({advice})")
+}

@@ -1,0 +1,127 @@
+//! AWS behind the cloud seam.
+//!
+//! Each call goes through one of three carriers: aws-sdk-ecs, aws-sdk-autoscaling, or for every other service the SDK's
+//! orchestrator. What stands in a request is written from the shapes in `schemas/aws`, or for ECS by the crate's own
+//! serialiser; every answer is read by the same reader, so that what is observed does not depend on which members a crate
+//! knows. Measured against SDK crates for all services: aws-sdk-ec2 alone takes minutes to build, and the query-protocol
+//! crates have no way from and to JSON.
+//!
+//! Invariants: a call is sent once; no answer means that it may have happened, unless it is known that it did not leave.
+
+mod carriers;
+mod clock;
+mod configuration;
+mod endpoints;
+mod errors;
+mod exchange;
+mod generic;
+mod wire;
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use belay_schemas::aws;
+use serde_json::Value;
+
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use carriers::{AutoScaling, Ecs};
+pub use clock::WallClock;
+pub use configuration::ConfigurationError;
+use errors::Call;
+use generic::Generic;
+use wire::{Fault, WireError};
+
+/// An AWS account and region.
+pub struct AwsCloud {
+    config: SdkConfig,
+    region: String,
+    ecs: Ecs,
+    autoscaling: AutoScaling,
+    generic: Generic,
+    /// Who calls, once that was asked.
+    caller: OnceLock<String>,
+}
+
+impl AwsCloud {
+    /// Connects with the configuration of this process; `wanted` is the region of what is worked on.
+    ///
+    /// # Errors
+    /// Without a region or credentials; see [`ConfigurationError`].
+    pub async fn open(wanted: Option<&str>) -> Result<Self, ConfigurationError> {
+        let (config, region) = configuration::load(wanted).await?;
+        let (ecs, autoscaling) = (Ecs::new(&config), AutoScaling::new(&config));
+        let generic = Generic::new(&config, &region);
+        Ok(Self { config, region, ecs, autoscaling, generic, caller: OnceLock::new() })
+    }
+
+    /// The region that calls go to.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The partition of that region, as it stands in ARNs.
+    pub fn partition(&self) -> &'static str {
+        endpoints::partition_of(&self.region).name
+    }
+}
+
+#[async_trait]
+impl Cloud for AwsCloud {
+    async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        let found = aws::service(service).and_then(|table| Ok((table, aws::operation(service, operation)?)));
+        let (table, shape) = found.map_err(|e| not_sent("UnknownOperation", &e))?;
+        let unwritable = |error: WireError| not_sent("InvalidInput", &error);
+        let outcome = match service {
+            "ecs" => self.ecs.send(operation, input).await.map_err(unwritable)?,
+            "autoscaling" => {
+                let request = wire::encode(table, shape, input).map_err(unwritable)?;
+                self.autoscaling.send(operation, request).await.map_err(unwritable)?
+            }
+            _ => {
+                let request = wire::encode(table, shape, input).map_err(unwritable)?;
+                self.generic.send(&table.facts, operation, request).await
+            }
+        };
+        let caller = self.caller.get().map(String::as_str);
+        let call = Call { service, iam: &table.facts.signing_name, operation, readonly: shape.readonly, caller };
+        let answer = outcome.map_err(|why| {
+            errors::unanswered(call, &endpoints::of(&table.facts, &self.region, &self.config).url, why)
+        })?;
+        if !(200..300).contains(&answer.status) {
+            let mut error = errors::refused(call, answer.status, Fault::of(&answer));
+            if answer.status >= 500
+                && let Some(id) = answer.request_id()
+            {
+                // What AWS's support asks for.
+                error.message = format!("{} (request {id})", error.message);
+            }
+            return Err(error);
+        }
+        let output = wire::decode(table, shape, &answer).map_err(|error| {
+            // The call took effect, or may have; only what it says is lost.
+            let kind = if shape.readonly { ErrorKind::Transient } else { ErrorKind::Unknown };
+            CloudError::new(kind, "UnreadableAnswer", error.to_string())
+        })?;
+        if (service, operation) == ("sts", "GetCallerIdentity")
+            && let Some(arn) = output["Arn"].as_str()
+        {
+            // Only the first answer is kept; they are all the same.
+            let _ = self.caller.set(arn.to_owned());
+        }
+        Ok(output)
+    }
+
+    async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
+        let message = format!("the registry of {image} cannot be asked yet");
+        Err(CloudError::new(ErrorKind::Rejected, "UnsupportedRegistry", message))
+    }
+
+    fn joins_reads(&self) -> bool {
+        true
+    }
+}
+
+fn not_sent(code: &str, error: &dyn std::error::Error) -> CloudError {
+    CloudError::new(ErrorKind::Rejected, code, error.to_string())
+}
