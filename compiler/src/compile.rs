@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::FORMAT;
 use belay_schemas::checker;
+use belay_schemas::image::Image;
 use belay_schemas::late::is_reserved;
 use belay_schemas::model::TeardownOrphans;
 use belay_schemas::observed::Observed;
@@ -18,7 +19,6 @@ use serde_json::Value;
 use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired};
 use crate::ecs::facts::Facts;
-use crate::ecs::image::Image;
 use crate::ecs::lower::{Lowerer, Work};
 use crate::ecs::ownership::{self, Orphan, Standing};
 use crate::ecs::settings::{self, Settings};
@@ -200,6 +200,16 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
                 scope.tag_prefix, context.settings.tag_prefix
             ),
             Some(settings::place(&["tag_prefix"])),
+        );
+    }
+    if let Some(scope) = &observed.scope.ecs
+        && context.options.mode == Mode::Teardown
+        && !scope.teardown
+    {
+        refuse(
+            "B505",
+            "the observed state was made for a deployment: it lacks what only a teardown needs".to_owned(),
+            None,
         );
     }
     unobserved_images(context, report);

@@ -9,6 +9,7 @@ pub mod aws;
 pub mod checker;
 pub mod condition;
 pub mod environment;
+pub mod image;
 pub mod journal;
 pub mod json_schema;
 pub mod late;

@@ -55,6 +55,17 @@ pub struct EcsScope {
     /// Whether container instances and their free resources matter (any task on EC2 capacity).
     #[serde(default)]
     pub container_instances: bool,
+    /// Whether everything is to be taken away, so that all revisions of task definitions matter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub teardown: bool,
+}
+
+impl EcsScope {
+    /// The families of the wanted services' task definitions.
+    pub fn families(&self) -> impl Iterator<Item = String> {
+        let names = self.services.iter().filter_map(|name| name.strip_prefix(&self.service_prefix));
+        names.map(|name| format!("{}{name}", self.family_prefix))
+    }
 }
 
 /// What to look at in EC2 Auto Scaling and EC2.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use belay_schemas::image::Image;
 use belay_schemas::plan::Why;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,6 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
-use super::image::Image;
 use super::json::{items, number, tag, text};
 use super::{normal, pointer};
 

@@ -9,7 +9,7 @@ use belay_schemas::observed::{ImageObservation, Observed};
 use belay_schemas::scope::Scope;
 use serde_json::Value;
 
-use super::json::{items, number, revision, tag, text};
+use super::json::{family, items, number, revision, tag, text};
 
 /// An index over observed state.
 #[derive(Debug, Default)]
@@ -78,9 +78,8 @@ impl<'a> Facts<'a> {
                 items(output, "serviceRevisions").iter().filter_map(|r| text(r, "serviceRevisionArn").map(|n| (n, r))),
             ),
             ("ecs", "ListTaskDefinitions") => {
-                if let Some(family) = text(input, "familyPrefix") {
-                    self.families
-                        .insert(family, items(output, "taskDefinitionArns").iter().filter_map(Value::as_str).collect());
+                for arn in items(output, "taskDefinitionArns").iter().filter_map(Value::as_str) {
+                    self.families.entry(family(arn)).or_default().push(arn);
                 }
             }
             ("ecs", "DescribeTaskDefinition") => {
@@ -161,7 +160,7 @@ impl<'a> Facts<'a> {
 
     /// Families with at least one ACTIVE revision.
     pub fn families(&self) -> impl Iterator<Item = &'a str> {
-        self.families.iter().filter(|(_, arns)| !arns.is_empty()).map(|(f, _)| *f)
+        self.families.keys().copied()
     }
 
     /// A target group by name or ARN.

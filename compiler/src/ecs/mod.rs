@@ -6,7 +6,6 @@
 pub mod desired;
 pub mod diff;
 pub mod facts;
-pub mod image;
 pub mod json;
 pub mod lower;
 pub mod names;

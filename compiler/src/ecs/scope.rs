@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use belay_schemas::FORMAT;
+use belay_schemas::plan::Mode;
 use belay_schemas::scope::{EcsScope, Scope};
 
 use super::Context;
@@ -38,6 +39,7 @@ pub fn scope(context: Context<'_>) -> Scope {
             family_prefix: context.family(""),
             tag_prefix: context.settings.tag_prefix.clone(),
             container_instances: true,
+            teardown: context.options.mode == Mode::Teardown,
         }),
         load_balancers,
         target_groups,

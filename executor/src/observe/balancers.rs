@@ -96,12 +96,12 @@ pub(super) async fn used(reader: &Reader<'_>, used: &InUse, known: &Known) -> Re
     details(reader, &Known { target_groups: arns(&groups.found), load_balancers: names(&classic.found) }).await
 }
 
-/// Attributes and health of target groups, attributes of classic load balancers.
+/// Attributes of target groups and of classic load balancers: how long they drain. AWS tells them one at a time.
 async fn details(reader: &Reader<'_>, known: &Known) -> Result<(), ObserveError> {
-    let groups = known.target_groups.iter().flat_map(|arn| {
-        ["DescribeTargetGroupAttributes", "DescribeTargetHealth"]
-            .map(|operation| reader.read("elbv2", operation, json!({"TargetGroupArn": arn})))
-    });
+    let groups = known
+        .target_groups
+        .iter()
+        .map(|arn| reader.read("elbv2", "DescribeTargetGroupAttributes", json!({"TargetGroupArn": arn})));
     let classic = known
         .load_balancers
         .iter()

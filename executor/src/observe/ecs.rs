@@ -1,25 +1,29 @@
 //! What is read from ECS: the cluster, the project's services with their revisions, task definitions, instances.
 //!
-//! Invariant: the API's batch limits are kept, and batches are cut from sorted lists, so that the same state gives the
-//! same reads.
+//! Invariants: the API's batch limits are kept, and batches are cut from sorted lists, so that the same state gives the
+//! same reads; of task definitions, of which AWS describes one a call, only those are described that a plan may need:
+//! the ones that services run, and the ones that a plan may deregister (see [`definitions`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use belay_schemas::scope::EcsScope;
+use belay_schemas::scope::{EcsScope, Scope};
 use futures_util::future::{try_join_all, try_join4};
 use serde_json::{Value, json};
 
 use super::reader::Reader;
+use super::redact::Owner;
 use super::{ObserveError, items, short_name, strings};
 
 /// What DescribeServices takes at a time.
 const SERVICES: usize = 10;
 /// What DescribeServiceRevisions takes at a time.
 const REVISIONS: usize = 20;
-/// How many revisions of a family are described: the newest ones, which is more than ever stay registered.
-const NEWEST: usize = 10;
 /// What DescribeContainerInstances takes at a time.
 const INSTANCES: usize = 100;
+/// How many of the newest revisions of a family are looked at, at most. Whatever is older waits for the next time.
+const NEWEST: usize = 10;
+/// How many of the newest revisions stay whatever an update does: of the three that stay, it may register one.
+const STAYING: usize = 2;
 
 /// What the observed services refer to outside ECS.
 #[derive(Debug, Default)]
@@ -32,19 +36,57 @@ pub(super) struct InUse {
     task_definitions: BTreeSet<String>,
 }
 
-pub(super) async fn observe(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, ObserveError> {
-    let cluster = async { reader.read("ecs", "DescribeClusters", json!({"clusters": [scope.cluster]})).await };
-    let (_, mut used, newest, ()) =
-        try_join4(cluster, services(reader, scope), families(reader, scope), instances(reader, scope)).await?;
-    // Whose a revision is stands in its tags, so those that may be tidied away are described as well.
-    used.task_definitions.extend(newest);
-    try_join_all(
-        used.task_definitions.iter().map(|arn| {
-            reader.read("ecs", "DescribeTaskDefinition", json!({"taskDefinition": arn, "include": ["TAGS"]}))
-        }),
-    )
-    .await?;
+/// ACTIVE revisions by family, newest first.
+type Families = BTreeMap<String, Vec<String>>;
+
+pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, ecs: &EcsScope) -> Result<InUse, ObserveError> {
+    let cluster = async { reader.read("ecs", "DescribeClusters", json!({"clusters": [ecs.cluster]})).await };
+    let (_, used, families, ()) =
+        try_join4(cluster, services(reader, ecs), families(reader, ecs), instances(reader, ecs)).await?;
+    definitions(reader, scope, ecs, &used, &families).await?;
     Ok(used)
+}
+
+/// Describes the task definitions that services run, and those that a plan may deregister: whose a revision is stands
+/// in its tags. An update keeps the newest ones; where nothing is to be left of a family, all of it is looked at, if
+/// its newest revision or one that runs is the project's.
+async fn definitions(
+    reader: &Reader<'_>,
+    scope: &Scope,
+    ecs: &EcsScope,
+    used: &InUse,
+    families: &Families,
+) -> Result<(), ObserveError> {
+    let wanted: BTreeSet<String> = if ecs.teardown { BTreeSet::new() } else { ecs.families().collect() };
+    let mut first = used.task_definitions.clone();
+    let mut doubtful = Vec::new();
+    for (family, arns) in families {
+        let looked_at = arns.iter().take(NEWEST);
+        if wanted.contains(family) {
+            first.extend(looked_at.skip(STAYING).cloned());
+        } else if let Some(newest) = arns.first() {
+            first.insert(newest.clone());
+            doubtful.push((family.as_str(), looked_at));
+        }
+    }
+    let owner = Owner::of(scope, ecs);
+    let owner = &owner;
+    let described = try_join_all(first.iter().map(|arn| async move {
+        let answer = describe(reader, arn).await?;
+        Ok(answer.filter(|definition| owner.owns(definition)).map(|_| family_of(arn)))
+    }));
+    let ours: BTreeSet<&str> = described.await?.into_iter().flatten().collect();
+    let rest = doubtful
+        .into_iter()
+        .filter(|(family, _)| ours.contains(family))
+        .flat_map(|(_, arns)| arns)
+        .filter(|arn| !first.contains(*arn));
+    try_join_all(rest.map(|arn| describe(reader, arn))).await?;
+    Ok(())
+}
+
+async fn describe(reader: &Reader<'_>, arn: &str) -> Result<Option<Value>, ObserveError> {
+    reader.read("ecs", "DescribeTaskDefinition", json!({"taskDefinition": arn, "include": ["TAGS"]})).await
 }
 
 /// The wanted services and whatever else carries the project's prefix. Wanted ones are described even when they are not
@@ -103,27 +145,57 @@ async fn describe_services(reader: &Reader<'_>, scope: &EcsScope, names: &[&str]
     Ok(found)
 }
 
-/// The active revisions of each of the project's families; returns the newest of each.
-async fn families(reader: &Reader<'_>, scope: &EcsScope) -> Result<Vec<String>, ObserveError> {
-    let input = json!({"familyPrefix": scope.family_prefix, "status": "ACTIVE"});
-    let Some(listed) = reader.read("ecs", "ListTaskDefinitionFamilies", input).await? else { return Ok(Vec::new()) };
-    let newest = try_join_all(strings(&listed, "families").map(|family| revisions(reader, family))).await?;
-    Ok(newest.into_iter().flatten().collect())
+/// The active revisions of the project's families.
+async fn families(reader: &Reader<'_>, ecs: &EcsScope) -> Result<Families, ObserveError> {
+    if let Some(families) = all_families(reader, ecs).await? {
+        return Ok(families);
+    }
+    let input = json!({"familyPrefix": ecs.family_prefix, "status": "ACTIVE"});
+    let Some(listed) = reader.read("ecs", "ListTaskDefinitionFamilies", input).await? else {
+        return Ok(Families::new());
+    };
+    let listed = try_join_all(strings(&listed, "families").map(|family| revisions(reader, family))).await?;
+    Ok(listed.into_iter().collect())
+}
+
+/// All active revisions of the account, a hundred a call, where that is likely to take fewer calls than asking for each
+/// family. In an account that has far more of them, this costs a quarter of those calls at most. Other people's are
+/// not recorded.
+async fn all_families(reader: &Reader<'_>, ecs: &EcsScope) -> Result<Option<Families>, ObserveError> {
+    let most = ecs.services.len() / 4;
+    let input = json!({"status": "ACTIVE", "sort": "DESC"});
+    let Some(mut answer) = reader.attempt_within(most, "ecs", "ListTaskDefinitions", &input).await? else {
+        return Ok(None);
+    };
+    let mut families = Families::new();
+    if let Some(arns) = answer["taskDefinitionArns"].as_array_mut() {
+        arns.retain(|arn| arn.as_str().is_some_and(|arn| short_name(arn).starts_with(&ecs.family_prefix)));
+        for arn in arns.iter().filter_map(Value::as_str) {
+            families.entry(family_of(arn).to_owned()).or_default().push(arn.to_owned());
+        }
+    }
+    reader.record("ecs", "ListTaskDefinitions", input, Ok(answer));
+    Ok(Some(families))
+}
+
+/// The family in the ARN of a revision.
+fn family_of(arn: &str) -> &str {
+    short_name(arn).split(':').next().unwrap_or_default()
 }
 
 /// The filter is called a prefix: revisions of families that merely start with this one's name are left out.
-async fn revisions(reader: &Reader<'_>, family: &str) -> Result<Vec<String>, ObserveError> {
+async fn revisions(reader: &Reader<'_>, family: &str) -> Result<(String, Vec<String>), ObserveError> {
     let input = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC"});
     let mut answer = reader.attempt("ecs", "ListTaskDefinitions", &input).await?;
-    let mut newest = Vec::new();
+    let mut own = Vec::new();
     if let Ok(output) = &mut answer
         && let Some(arns) = output["taskDefinitionArns"].as_array_mut()
     {
-        arns.retain(|arn| arn.as_str().map(short_name).and_then(|n| n.split(':').next()) == Some(family));
-        newest.extend(arns.iter().take(NEWEST).filter_map(|arn| arn.as_str().map(str::to_owned)));
+        arns.retain(|arn| arn.as_str().is_some_and(|arn| family_of(arn) == family));
+        own.extend(arns.iter().filter_map(|arn| arn.as_str().map(str::to_owned)));
     }
     reader.record("ecs", "ListTaskDefinitions", input, answer);
-    Ok(newest)
+    Ok((family.to_owned(), own))
 }
 
 /// The cluster's instances with their free resources, where the scope wants them.

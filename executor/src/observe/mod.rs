@@ -6,16 +6,16 @@
 //! not the project's own never leave this module in clear (see [`redact`]).
 
 mod balancers;
+mod counted;
 mod ecs;
 mod reader;
 mod redact;
 
+pub use counted::{Counted, Counts};
 pub use redact::redacted;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use belay_schemas::FORMAT;
 use belay_schemas::observed::{ImageObservation, Observed};
 use belay_schemas::scope::Scope;
@@ -93,7 +93,7 @@ pub async fn observe(
     let (used, named, images) = try_join3(
         async {
             match &scope.ecs {
-                Some(wanted) => ecs::observe(&reader, wanted).await,
+                Some(wanted) => ecs::observe(&reader, scope, wanted).await,
                 None => Ok(ecs::InUse::default()),
             }
         },
@@ -104,7 +104,7 @@ pub async fn observe(
     balancers::used(&reader, &used, &named).await?;
     let mut reads = reader.into_reads();
     if let Some(ecs) = &scope.ecs {
-        redact::foreign(&mut reads, &ecs.tag_prefix, &scope.project);
+        redact::foreign(&mut reads, &redact::Owner::of(scope, ecs));
     }
     Ok(Observed {
         format: FORMAT,
@@ -162,39 +162,4 @@ fn strings<'v>(answer: &'v Value, member: &str) -> impl Iterator<Item = &'v str>
 /// The items of a list member of an answer.
 fn items<'v>(answer: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> {
     answer[member].as_array().into_iter().flatten()
-}
-
-/// A cloud that counts the calls made through it.
-pub struct Counted<'a> {
-    cloud: &'a dyn Cloud,
-    calls: AtomicU64,
-}
-
-impl<'a> Counted<'a> {
-    /// Counts from zero.
-    pub fn new(cloud: &'a dyn Cloud) -> Self {
-        Self { cloud, calls: AtomicU64::new(0) }
-    }
-
-    /// Calls so far, registry look-ups included.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
-    }
-}
-
-#[async_trait]
-impl Cloud for Counted<'_> {
-    async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.cloud.call(service, operation, input).await
-    }
-
-    async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.cloud.image_digest(image).await
-    }
-
-    async fn settle(&self) -> Result<(), CloudError> {
-        self.cloud.settle().await
-    }
 }

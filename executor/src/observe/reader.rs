@@ -1,10 +1,11 @@
-//! Makes reads: bounded in number at a time, retried when throttled, pages joined, recorded.
+//! Makes reads: bounded in number at a time, paced below AWS's request rates, retried when throttled, pages joined,
+//! recorded.
 //!
 //! Invariant: on a virtual clock at most one call is in flight, and none while the clock moves.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use belay_schemas::observed::{Read, ReadError};
 use serde_json::{Map, Value};
@@ -12,9 +13,10 @@ use tokio::sync::Semaphore;
 
 use super::ObserveError;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
+use crate::run::throttle::{Throttle, is_throttle};
 
 /// Calls in flight at a time. The ECS read buckets hold 50 to 100 and refill with 20 a second; a look-up takes some
-/// 50 ms, so this stays near the refill rate without waiting needlessly in small accounts.
+/// 50 ms, so this uses up a full bucket quickly, and keeps up with the refill afterwards.
 const IN_FLIGHT: usize = 8;
 /// Tries of one read before its throttling is taken for an answer.
 const TRIES: u32 = 8;
@@ -27,6 +29,9 @@ pub(super) struct Reader<'a> {
     cloud: &'a dyn Cloud,
     clock: &'a dyn Clock,
     permits: Semaphore,
+    /// Registries have their own: a slow one holds nothing else up.
+    registries: Semaphore,
+    throttle: Mutex<Throttle>,
     /// By service, operation and canonical input: the order in which they are written.
     reads: Mutex<BTreeMap<(String, String, String), Read>>,
 }
@@ -34,7 +39,14 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(cloud: &'a dyn Cloud, clock: &'a dyn Clock) -> Self {
         let in_flight = if clock.is_virtual() { 1 } else { IN_FLIGHT };
-        Self { cloud, clock, permits: Semaphore::new(in_flight), reads: Mutex::default() }
+        Self {
+            cloud,
+            clock,
+            permits: Semaphore::new(in_flight),
+            registries: Semaphore::new(in_flight),
+            throttle: Mutex::default(),
+            reads: Mutex::default(),
+        }
     }
 
     /// Everything that was recorded, sorted.
@@ -69,12 +81,10 @@ impl<'a> Reader<'a> {
         operation: &str,
         input: &Value,
     ) -> Result<Result<Value, CloudError>, ObserveError> {
-        match self.pages(service, operation, input).await {
+        match self.pages(MOST_PAGES, service, operation, input).await {
             Ok(output) => Ok(Ok(output)),
             Err(Failure::Cloud(error)) if error.kind == ErrorKind::NotFound => Ok(Err(error)),
-            Err(Failure::Cloud(error)) => {
-                Err(ObserveError::Call { service: service.to_owned(), operation: operation.to_owned(), source: error })
-            }
+            Err(Failure::Cloud(error)) => Err(failed(service, operation, error)),
             Err(Failure::Endless) => Err(ObserveError::answer(service, operation, "an end to its pages")),
         }
     }
@@ -89,18 +99,32 @@ impl<'a> Reader<'a> {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).insert(key, read);
     }
 
+    /// Makes a read of at most so many pages without recording it; nothing when there are more.
+    pub(super) async fn attempt_within(
+        &self,
+        most: usize,
+        service: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Option<Value>, ObserveError> {
+        match self.pages(most, service, operation, input).await {
+            Ok(output) => Ok(Some(output)),
+            Err(Failure::Endless) => Ok(None),
+            Err(Failure::Cloud(source)) => Err(failed(service, operation, source)),
+        }
+    }
+
     /// One call whose absence of an answer fails the observation, not recorded.
     pub(super) async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, ObserveError> {
-        self.retried(operation, || self.cloud.call(service, operation, input)).await.map_err(|source| {
-            ObserveError::Call { service: service.to_owned(), operation: operation.to_owned(), source }
-        })
+        self.one(service, operation, input).await.map_err(|source| failed(service, operation, source))
     }
 
     pub(super) async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
+        let _permit = if self.clock.is_virtual() { &self.permits } else { &self.registries }.acquire().await;
         self.retried(image, || self.cloud.image_digest(image)).await
     }
 
-    async fn pages(&self, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
+    async fn pages(&self, most: usize, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
         let (token_in, token_out) =
             if service == "ecs" { ("nextToken", "nextToken") } else { ("Marker", "NextMarker") };
         let mut sent = input.clone();
@@ -110,8 +134,8 @@ impl<'a> Reader<'a> {
         }
         let mut joined = Map::new();
         let mut last_token = None;
-        for _ in 0..MOST_PAGES {
-            let page = self.retried(operation, || self.cloud.call(service, operation, &sent)).await?;
+        for _ in 0..most {
+            let page = self.one(service, operation, &sent).await?;
             let Value::Object(mut page) = page else { return Ok(page) };
             let token = page.remove(token_out).filter(|t| t.as_str().is_some_and(|t| !t.is_empty()));
             join(&mut joined, page);
@@ -127,6 +151,35 @@ impl<'a> Reader<'a> {
         Err(Failure::Endless)
     }
 
+    /// One call at its turn, whatever becomes of it.
+    async fn one(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        let turn = || self.throttle().permit(service, operation, self.clock.now());
+        // Whoever waits for the turn of one family of operations keeps no other family from its own; only on a virtual
+        // clock, which may not move beside a call, everybody waits.
+        let early = if self.clock.is_virtual() { None } else { Some(turn()) };
+        if let Some(at) = early {
+            self.clock.wait_until(at).await;
+        }
+        let _permit = self.permits.acquire().await;
+        if early.is_none() {
+            self.clock.wait_until(turn()).await;
+        }
+        self.retried(operation, || async {
+            let answer = self.cloud.call(service, operation, input).await;
+            if let Err(error) = &answer
+                && is_throttle(&error.code)
+            {
+                self.throttle().throttled(service, operation, self.clock.now());
+            }
+            answer
+        })
+        .await
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads change nothing, so one whose answer was lost is sent again like one that was throttled. The permit is kept
     /// during the pause: a throttled service wants less at a time.
     async fn retried<T, F: Future<Output = Result<T, CloudError>>>(
@@ -134,7 +187,6 @@ impl<'a> Reader<'a> {
         salt: &str,
         call: impl Fn() -> F,
     ) -> Result<T, CloudError> {
-        let _permit = self.permits.acquire().await;
         let mut tries = 0;
         loop {
             match call().await {
@@ -146,6 +198,10 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+fn failed(service: &str, operation: &str, source: CloudError) -> ObserveError {
+    ObserveError::Call { service: service.to_owned(), operation: operation.to_owned(), source }
 }
 
 enum Failure {

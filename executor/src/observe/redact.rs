@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use belay_schemas::observed::Read;
+use belay_schemas::scope::{EcsScope, Scope};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -24,12 +25,28 @@ pub fn redacted(value: &str) -> String {
     text
 }
 
+/// Who owns what carries its tag.
+pub(super) struct Owner<'a> {
+    keys: [String; 2],
+    project: &'a str,
+}
+
+impl<'a> Owner<'a> {
+    /// The project that is looked at.
+    pub(super) fn of(scope: &'a Scope, ecs: &EcsScope) -> Self {
+        Self { keys: [format!("{}:project", ecs.tag_prefix), "skopos:project".to_owned()], project: &scope.project }
+    }
+
+    /// Whether something that has `tags` in ECS's shape is the project's.
+    pub(super) fn owns(&self, tagged: &Value) -> bool {
+        items(tagged, "tags")
+            .any(|tag| self.keys.iter().any(|key| tag["key"] == **key) && tag["value"] == *self.project)
+    }
+}
+
 /// Replaces the environment values of all task definitions in `reads` that are not the project's.
-pub(super) fn foreign(reads: &mut [Read], tag_prefix: &str, project: &str) {
-    let keys = [format!("{tag_prefix}:project"), "skopos:project".to_owned()];
-    let is_ours = |tagged: &Value| {
-        items(tagged, "tags").any(|tag| keys.iter().any(|key| tag["key"] == **key) && tag["value"] == *project)
-    };
+pub(super) fn foreign(reads: &mut [Read], owner: &Owner<'_>) {
+    let is_ours = |tagged: &Value| owner.owns(tagged);
     let ours: BTreeSet<String> = reads
         .iter()
         .filter(|read| read.operation == "DescribeServices")

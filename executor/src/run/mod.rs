@@ -25,7 +25,7 @@ mod signals;
 mod stages;
 pub mod state;
 mod status;
-mod throttle;
+pub(crate) mod throttle;
 mod undo;
 mod wait;
 mod way_back;

@@ -1,5 +1,5 @@
-//! Keeps a run below AWS's request rates: a token bucket for each service and family of operations, measured on the
-//! run's clock, slower for a while whenever AWS says that it is too fast.
+//! Keeps a run or an observation below AWS's request rates: a token bucket for each service and family of operations,
+//! measured on its clock, slower for a while whenever AWS says that it is too fast.
 //!
 //! Invariant: a permit is a time, never a refusal; calls of one family are permitted in the order of asking.
 
@@ -20,9 +20,9 @@ struct Bucket {
     factor: f64,
 }
 
-/// All buckets of one run.
+/// All buckets of one run or observation.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     buckets: HashMap<(String, &'static str), Bucket>,
 }
 
@@ -65,7 +65,7 @@ impl Throttle {
 }
 
 /// Whether an error code says that the call came too fast.
-pub(super) fn is_throttle(code: &str) -> bool {
+pub(crate) fn is_throttle(code: &str) -> bool {
     matches!(code, "RequestLimitExceeded" | "PriorRequestNotComplete" | "SlowDown" | "TooManyRequestsException")
         || code.contains("Throttl")
 }

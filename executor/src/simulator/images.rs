@@ -1,5 +1,6 @@
 //! Registries: what an image reference stands for, and what its containers do.
 
+use belay_schemas::image;
 use sha2::{Digest, Sha256};
 
 use super::world::{Behaviour, World};
@@ -11,11 +12,7 @@ pub(super) fn sha256(text: &str) -> String {
 
 /// An image reference without tag and digest.
 fn repository(image: &str) -> &str {
-    let name = image.split('@').next().unwrap_or(image);
-    match name.rfind(':') {
-        Some(colon) if !name[colon..].contains('/') => &name[..colon],
-        _ => name,
-    }
+    image::Image::parse(image).repository
 }
 
 impl World {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use belay_schemas::image::Image;
 use belay_schemas::model::{Mount, Text};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
-use crate::ecs::image::Image;
 use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 use crate::ecs::settings::VolumeKind;

@@ -137,7 +137,7 @@ impl<'a> Lowerer<'a> {
                 raises.extend(raise);
                 let lowered = create::create(context, desired, limits, draft);
                 if let Some(facts) = context.facts {
-                    remove::tidy(context, facts, &component, 1, draft);
+                    remove::tidy(context, facts, &component, true, draft);
                 }
                 (Change::Create, 0, Some(lowered))
             }
@@ -156,13 +156,13 @@ impl<'a> Lowerer<'a> {
                     update::Task { service, difference, replace: *replace, limits },
                     draft,
                 );
-                let registered = draft.nodes[before..].iter().filter(|n| is_registration(n)).count();
-                remove::tidy(context, facts, &component, registered, draft);
+                let registers = draft.nodes[before..].iter().any(is_registration);
+                remove::tidy(context, facts, &component, registers, draft);
                 let scale_only = !deploys && difference.settings.is_empty() && difference.tags.is_empty();
                 (if scale_only { Change::Scale } else { Change::Update }, floor, Some(lowered))
             }
             Work::None => {
-                let tidied = context.facts.is_some_and(|facts| remove::tidy(context, facts, &component, 0, draft));
+                let tidied = context.facts.is_some_and(|facts| remove::tidy(context, facts, &component, false, draft));
                 (if tidied { Change::Tidy } else { Change::None }, floor(wanted, desired.percents().0), None)
             }
         }

@@ -18,7 +18,7 @@ use super::draft::{
 use super::register::deregistered;
 use super::{COMMIT, timing, waits};
 
-/// How many revisions of a family stay registered.
+/// How many revisions of a family stay registered, the one included that an update registers.
 const KEEP: usize = 3;
 
 /// Scales a service of ours to zero, undoably; nothing if it runs nothing (or is a daemon, which cannot be scaled).
@@ -146,18 +146,21 @@ pub fn delete(context: Context<'_>, facts: &Facts<'_>, orphan: &Orphan<'_>, why:
 
 /// ACTIVE revisions of a family that carry our tags, newest first.
 fn ours<'a>(context: Context<'_>, facts: &Facts<'a>, family: &str, component: &str) -> Vec<&'a str> {
-    let mine = |arn: &&&str| {
-        facts.definition(arn).is_some_and(|d| {
-            owner(d.tags, &context.settings.tag_prefix) == Some(&context.options.project)
-                && crate::ecs::json::tag(d.tags, &context.tag("component")).is_none_or(|c| c == component)
-        })
-    };
-    facts.family(family).iter().filter(mine).copied().collect()
+    facts.family(family).iter().filter(|arn| is_ours(context, facts, arn, component)).copied().collect()
 }
 
-/// Deregisters the revisions that are older than the last three and that nothing refers to, after the commit point.
-/// `registered` counts the revisions that this plan adds.
-pub fn tidy(context: Context<'_>, facts: &Facts<'_>, component: &str, registered: usize, draft: &mut Draft) -> bool {
+/// Whether a revision carries our tags. One that was not looked at is not known to be ours.
+fn is_ours(context: Context<'_>, facts: &Facts<'_>, arn: &str, component: &str) -> bool {
+    facts.definition(arn).is_some_and(|d| {
+        owner(d.tags, &context.settings.tag_prefix) == Some(&context.options.project)
+            && crate::ecs::json::tag(d.tags, &context.tag("component")).is_none_or(|c| c == component)
+    })
+}
+
+/// Deregisters the revisions of ours that are older than the last three and that nothing refers to, after the commit
+/// point. Where this plan registers one, that is one of the three; a twin of the running one does not count, so that
+/// looking again right after the plan finds nothing to do.
+pub fn tidy(context: Context<'_>, facts: &Facts<'_>, component: &str, registers: bool, draft: &mut Draft) -> bool {
     let referenced: BTreeSet<&str> = facts
         .services()
         .flat_map(|(_, s)| {
@@ -166,10 +169,10 @@ pub fn tidy(context: Context<'_>, facts: &Facts<'_>, component: &str, registered
         })
         .flatten()
         .collect();
-    let family = context.family(component);
     let mut any = false;
-    for arn in ours(context, facts, &family, component).into_iter().skip(KEEP.saturating_sub(registered)) {
-        if !referenced.contains(arn) {
+    let stay = if registers { KEEP - 1 } else { KEEP + 1 };
+    for arn in facts.family(&context.family(component)).iter().skip(stay) {
+        if !referenced.contains(arn) && is_ours(context, facts, arn, component) {
             deregister(component, arn, COMMIT, draft);
             any = true;
         }

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use belay_schemas::image::Image;
 use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
-use crate::ecs::image::Image;
 use crate::ecs::json::{flag, items, number, text};
 use crate::meaning::secrets;
 

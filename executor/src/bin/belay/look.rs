@@ -24,12 +24,20 @@ pub async fn observe(args: &cli::Observe) -> Result<u8, Failure> {
     let cloud = Counted::new(place.cloud.as_ref());
     let observed = observe_target(&scope, &cloud, place.clock.as_ref(), &place.region).await?;
     files::write(args.output.as_deref(), &pretty(&observed))?;
-    let calls = match cloud.calls() {
-        1 => "1 call".to_owned(),
-        calls => format!("{calls} calls"),
-    };
-    say(format_args!("observed {} with {calls}, nothing was changed", place.describe()));
+    let counts = cloud.counts();
+    let services: usize = observed
+        .outputs("ecs", "DescribeServices")
+        .map(|(_, output)| output["services"].as_array().map_or(0, Vec::len))
+        .sum();
+    let (services, calls) = (number(services as u64, "service"), number(counts.total(), "call"));
+    say(format_args!("observed {}: {services} in {calls}, nothing was changed", place.describe()));
+    say(format_args!("  {counts}"));
     Ok(0)
+}
+
+/// `1 call`, `2 calls`.
+fn number(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `belay verify`

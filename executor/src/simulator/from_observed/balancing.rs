@@ -1,7 +1,7 @@
 //! Load balancers and target groups as they were observed. What observing does not read (listeners and rules of
 //! application load balancers) is filled in so that every target group that was attached is attached again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use belay_schemas::observed::Observed;
 use serde_json::{Value, json};
@@ -9,23 +9,14 @@ use serde_json::{Value, json};
 use super::{items, number, text, texts};
 use crate::simulator::time::Time;
 use crate::simulator::world::{
-    ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
-    World,
+    ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, TargetGroup, World,
 };
 
 pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
-    let services = observed.outputs("ecs", "DescribeServices").flat_map(|(_, output)| items(output, "services"));
-    let used: BTreeSet<&str> =
-        services.flat_map(|s| items(s, "loadBalancers")).filter_map(|b| b["targetGroupArn"].as_str()).collect();
     for (_, output) in observed.outputs("elbv2", "DescribeTargetGroups") {
         for group in items(output, "TargetGroups") {
             let (name, arn) = (text(group, "TargetGroupName"), text(group, "TargetGroupArn"));
-            let mut made = target_group(group, observed);
-            if used.contains(arn.as_str()) {
-                // Its services register their tasks anew.
-                made.targets.clear();
-            }
-            world.target_groups.insert(name, made);
+            world.target_groups.insert(name, target_group(group, observed));
             for balancer in texts(group, "LoadBalancerArns") {
                 attach(world, &balancer, &arn, &text(group, "VpcId"), since);
             }
@@ -40,12 +31,10 @@ pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
 
 fn target_group(group: &Value, observed: &Observed) -> TargetGroup {
     let arn = text(group, "TargetGroupArn");
-    let of_group = |operation| {
-        let mut outputs = observed.outputs("elbv2", operation);
-        outputs.find(|(input, _)| input["TargetGroupArn"] == *arn).map(|(_, output)| output)
-    };
-    let attributes = of_group("DescribeTargetGroupAttributes").into_iter().flat_map(|o| items(o, "Attributes"));
-    let targets = of_group("DescribeTargetHealth").into_iter().flat_map(|o| items(o, "TargetHealthDescriptions"));
+    let attributes = observed
+        .outputs("elbv2", "DescribeTargetGroupAttributes")
+        .filter(|(input, _)| input["TargetGroupArn"] == *arn)
+        .flat_map(|(_, output)| items(output, "Attributes"));
     let optional = |name: &str| group[name].as_str().map(str::to_owned);
     TargetGroup {
         protocol: text(group, "Protocol"),
@@ -64,28 +53,10 @@ fn target_group(group: &Value, observed: &Observed) -> TargetGroup {
         },
         attributes: attributes.map(|a| (text(a, "Key"), text(a, "Value"))).collect(),
         tags: BTreeMap::new(),
-        targets: targets.filter_map(|t| target(&t["Target"], text(&t["TargetHealth"], "State").as_str())).collect(),
+        // Services register their tasks; who else stands behind it is not looked at.
+        targets: Vec::new(),
         arn,
     }
-}
-
-/// A registered target as it was.
-fn target(target: &Value, state: &str) -> Option<Target> {
-    let state = match state {
-        "healthy" => TargetState::Healthy,
-        "unhealthy" => TargetState::Unhealthy,
-        "initial" => TargetState::Initial,
-        // Draining ones are gone soon, unused ones get no traffic.
-        _ => return None,
-    };
-    Some(Target {
-        id: text(target, "Id"),
-        port: number(target, "Port", 80),
-        availability_zone: target["AvailabilityZone"].as_str().map(str::to_owned),
-        task: None,
-        state,
-        due: None,
-    })
 }
 
 /// Puts a target group behind the load balancer of that ARN: behind its listener, or a rule of it if that has one.

@@ -1,4 +1,14 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
+//!
+//! Invariant: compiler, simulated registries and registry client read a reference the same way, because they read it
+//! here. The rules are those of the reference grammar that Docker and ECS use
+//! (<https://github.com/distribution/reference>): what precedes the first `/` is a registry if it has a dot or a port or
+//! is `localhost`; without one it is Docker Hub, whose official images live under `library/`.
+
+use std::borrow::Cow;
+
+/// The registry of references that name none.
+pub const DOCKER_HUB: &str = "docker.io";
 
 /// An image reference taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +33,30 @@ impl<'a> Image<'a> {
             }
             None => Self { repository: name, tag: None, digest },
         }
+    }
+
+    /// The registry's host, with its port if one is written.
+    pub fn registry(&self) -> &'a str {
+        match self.host() {
+            None | Some("index.docker.io" | "registry-1.docker.io") => DOCKER_HUB,
+            Some(host) => host,
+        }
+    }
+
+    /// The repository as its registry knows it.
+    pub fn path(&self) -> Cow<'a, str> {
+        let path = self.host().map_or(self.repository, |host| &self.repository[host.len() + 1..]);
+        if self.registry() == DOCKER_HUB && !path.contains('/') {
+            Cow::from(format!("library/{path}"))
+        } else {
+            Cow::from(path)
+        }
+    }
+
+    /// What is written before the first `/`, if that is a registry.
+    fn host(&self) -> Option<&'a str> {
+        let (host, _) = self.repository.split_once('/')?;
+        (host.contains(['.', ':']) || host == "localhost").then_some(host)
     }
 
     /// The reference that always means the same bytes.
@@ -60,9 +94,7 @@ impl<'a> Image<'a> {
                 return Some(format!("`{tag}` is not a tag: it has up to 128 letters, digits, `_`, `.` and `-`"));
             }
         }
-        let path =
-            image.repository.split_once('/').filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost");
-        let name = path.map_or(image.repository, |(_, rest)| rest);
+        let name = image.host().map_or(image.repository, |host| &image.repository[host.len() + 1..]);
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
             return Some(format!("`{name}` has capitals; repository names are lower case"));
         }
@@ -91,6 +123,25 @@ mod tests {
         assert_eq!((image.repository, image.tag), ("registry:5000/team/app", None));
         let image = Image::parse("registry:5000/team/app:1.2");
         assert_eq!((image.repository, image.tag), ("registry:5000/team/app", Some("1.2")));
+    }
+
+    #[test]
+    fn registry_and_path_are_what_docker_takes_them_for() {
+        for (text, registry, path, tag) in [
+            ("nginx", "docker.io", "library/nginx", None),
+            ("nginx:1.13", "docker.io", "library/nginx", Some("1.13")),
+            ("shop/web:2.4.0", "docker.io", "shop/web", Some("2.4.0")),
+            ("docker.io/nginx:1", "docker.io", "library/nginx", Some("1")),
+            ("index.docker.io/shop/web", "docker.io", "shop/web", None),
+            ("localhost/web:1", "localhost", "web", Some("1")),
+            ("localhost:5000/web", "localhost:5000", "web", None),
+            ("registry:5000/team/app:1.2", "registry:5000", "team/app", Some("1.2")),
+            ("quay.io/a/b/c:x", "quay.io", "a/b/c", Some("x")),
+            ("[::1]:5000/web:1", "[::1]:5000", "web", Some("1")),
+        ] {
+            let image = Image::parse(text);
+            assert_eq!((image.registry(), &*image.path(), image.tag), (registry, path, tag), "{text}");
+        }
     }
 
     #[test]
