@@ -4,7 +4,7 @@
 
 use super::time::Time;
 use super::world::{TaskStatus, World};
-use super::{ecs, targets};
+use super::{autoscaling, ec2, ecs, targets};
 
 impl World {
     /// When something happens next by itself.
@@ -12,7 +12,8 @@ impl World {
     pub fn next_event(&self) -> Option<Time> {
         let tasks = self.tasks.iter().filter_map(|(_, task)| task.times.next());
         let services = self.services.values().filter_map(|service| service.due);
-        tasks.chain(services).chain(targets::next(self)).min()
+        let machines = ec2::next(self).into_iter().chain(autoscaling::next(self));
+        tasks.chain(services).chain(targets::next(self)).chain(machines).min()
     }
 
     /// Lets time pass until `to`, with everything that happens in between.
@@ -31,6 +32,8 @@ impl World {
         for task in targets::pass_time(self) {
             ecs::refresh_health(self, &task);
         }
+        ec2::pass_time(self);
+        autoscaling::pass_time(self);
         ecs::pass_time(self);
         let now = self.now;
         let due = self.services.iter().filter(|(_, service)| service.due.is_some_and(|due| due <= now));
@@ -53,6 +56,7 @@ impl World {
         if self.tasks.iter().any(|(_, t)| t.last_status == TaskStatus::Stopped && old(t.times.stopped_at)) {
             self.tasks.retain(|task| !(task.last_status == TaskStatus::Stopped && old(task.times.stopped_at)));
         }
+        ec2::forget_terminated(self);
         ecs::forget_deleted(self);
     }
 }

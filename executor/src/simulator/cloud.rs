@@ -16,7 +16,7 @@ use super::file::{self, FileError};
 use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
-use super::{ec2, ecr, ecs, elb, elbv2, sts, throttle};
+use super::{autoscaling, ec2, ecr, ecs, elb, elbv2, iam, s3, sts, throttle};
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 
 /// A simulated AWS account, as a cloud and as a clock.
@@ -199,6 +199,9 @@ impl World {
             "elb" => elb::call(self, operation, input),
             "elbv2" => elbv2::call(self, operation, input),
             "ec2" => ec2::call(self, operation, input),
+            "autoscaling" => autoscaling::call(self, operation, input),
+            "iam" => iam::call(self, operation, input),
+            "s3" => s3::call(self, operation, input),
             "sts" => sts::call(self, operation, input),
             "ecr" => ecr::call(self, operation, input),
             _ => Err(unknown_operation(format!("The simulated AWS does not model the service {service}."))),
@@ -212,7 +215,12 @@ fn unwritten(error: &FileError) -> CloudError {
 
 /// What a call concerns, in short: what its input names first, of these.
 fn concerns(input: &Value) -> String {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 18] = [
+        "PolicyName",
+        "AutoScalingGroupName",
+        "LaunchConfigurationName",
+        "LaunchTemplateName",
+        "LaunchTemplateId",
         "serviceDeploymentArn",
         "serviceName",
         "service",
@@ -227,7 +235,7 @@ fn concerns(input: &Value) -> String {
         "Name",
         "cluster",
     ];
-    const LISTS: [&str; 3] = ["containerInstances", "taskDefinitions", "RulePriorities"];
+    const LISTS: [&str; 4] = ["containerInstances", "taskDefinitions", "RulePriorities", "InstanceIds"];
     let listed = |name: &str| {
         let words = input.get(name)?.as_array()?.iter().filter_map(Value::as_str).map(short);
         Some(words.collect::<Vec<_>>().join(", "))

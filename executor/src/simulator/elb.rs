@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::errors::{missing, rejected, unknown_operation};
 use super::request::{Answer, Paging, items, required, text, texts};
-use super::targets;
 use super::world::{Behaviour, ClassicLoadBalancer, HealthCheck, Target, TargetState, World};
+use super::{ec2, targets};
 use crate::cloud::CloudError;
 
 pub(super) fn call(world: &mut World, operation: &str, input: &Value) -> Answer {
@@ -143,7 +143,7 @@ fn register(world: &mut World, input: &Value) -> Answer {
     find(world, input)?;
     let now = world.now;
     let ids: Vec<&str> = items(input, "Instances").iter().filter_map(|i| text(i, "InstanceId")).collect();
-    let known = |id: &str| world.container_instances.values().any(|i| i.ec2_instance_id == id);
+    let known = |id: &str| ec2::known_instance(world, id);
     if let Some(unknown) = ids.iter().find(|id| !known(id)) {
         return Err(rejected("InvalidInstance", format!("Could not find EC2 instance {unknown}.")));
     }

@@ -3,6 +3,8 @@
 //! Invariant: two worlds have the same essence when they differ only in ids, revision numbers of equal content, events,
 //! inactive objects, times, the log and the counters.
 
+mod machines;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -31,6 +33,10 @@ pub fn essence(world: &World) -> Value {
             (name.clone(), shown)
         }).collect::<BTreeMap<_, _>>(),
         "loadBalancers": load_balancers(world),
+        "launchTemplates": machines::templates(world),
+        "launchConfigurations": machines::configurations(world),
+        "autoScalingGroups": machines::groups(world),
+        "instances": machines::own_instances(world),
     })
 }
 
@@ -118,7 +124,11 @@ fn targets(world: &World, targets: &[super::world::Target]) -> Value {
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     for target in targets.iter().filter(|target| target.state != TargetState::Draining) {
         let owner = target.task.as_ref().and_then(|id| world.tasks.get(id));
-        let whose = owner.map_or_else(|| format!("{}:{}", target.id, target.port), |task| task.group.clone());
+        let whose = match (owner, machines::owner(world, &target.id)) {
+            (Some(task), _) => task.group.clone(),
+            (None, Some(group)) => format!("group:{group}:{}", target.port),
+            (None, None) => format!("{}:{}", target.id, target.port),
+        };
         *kinds.entry(format!("{whose} {:?}", target.state)).or_default() += 1;
     }
     json!(kinds)

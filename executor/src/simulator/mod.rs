@@ -3,6 +3,7 @@
 //! Invariants: it knows nothing of plans and of who calls; it is deterministic (no entropy, no wall clock); whatever it
 //! does not model it refuses in words, instead of passing it over.
 
+mod autoscaling;
 mod clockwork;
 mod cloud;
 mod ec2;
@@ -15,8 +16,10 @@ mod essence;
 pub mod faults;
 mod file;
 mod from_observed;
+mod iam;
 mod images;
 mod request;
+mod s3;
 mod sts;
 mod targets;
 mod throttle;

@@ -131,6 +131,13 @@ pub(super) fn drain_task(world: &mut World, id: &str) -> (Vec<Place>, u64) {
     (places, longest)
 }
 
+/// Takes an instance out of every list at once.
+pub(super) fn forget_instance(world: &mut World, id: &str) {
+    for (_, _, targets) in lists(world) {
+        targets.retain(|target| target.id != id);
+    }
+}
+
 /// The states that a task's targets have, without draining ones.
 pub(super) fn states_of(world: &World, id: &str) -> Vec<(Place, u64, TargetState)> {
     let groups = world.target_groups.values().map(|g| (Place::Group(g.arn.clone()), &g.targets));
@@ -159,6 +166,8 @@ pub(super) fn pass_time(world: &mut World) -> Vec<String> {
         .filter(|(_, t)| t.containers.iter().any(|c| c.behaviour == Behaviour::NeverHealthy))
         .map(|(id, _)| id.clone())
         .collect();
+    let dead: std::collections::BTreeSet<String> =
+        world.instances.iter().filter(|(_, i)| i.never_answers()).map(|(id, _)| id.clone()).collect();
     let mut concerned = Vec::new();
     for (_, _, targets) in lists(world) {
         targets.retain(|t| !(t.state == TargetState::Draining && t.due.is_none_or(|due| due <= now)));
@@ -166,7 +175,10 @@ pub(super) fn pass_time(world: &mut World) -> Vec<String> {
             if target.due.is_some_and(|due| due > now) {
                 continue;
             }
-            let failing = target.task.as_ref().is_some_and(|task| fails.contains(task));
+            let failing = match &target.task {
+                Some(task) => fails.contains(task),
+                None => dead.contains(&target.id),
+            };
             target.state = if failing { TargetState::Unhealthy } else { TargetState::Healthy };
             target.due = None;
             concerned.extend(target.task.clone());

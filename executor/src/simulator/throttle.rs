@@ -33,7 +33,14 @@ fn limit_of(service: &str, operation: &str) -> Limit {
         ("ecs", "TagResource" | "UntagResource" | "ListTagsForResource") => limit("ecs tags", 20, 10),
         ("ecs", name) if name.contains("CapacityProvider") => limit("ecs capacity provider", 10, 1),
         ("ecs", _) => limit("ecs cluster", 20, 1),
-        ("ec2", _) => limit("ec2 describe", 100, 20),
+        ("ec2", "CreateLaunchTemplateVersion" | "ModifyLaunchTemplate" | "TerminateInstances") => {
+            limit("ec2 modify often", 100, 5)
+        }
+        ("ec2", name) if name.starts_with("Describe") => limit("ec2 describe", 100, 20),
+        ("ec2", _) => limit("ec2 modify", 50, 5),
+        // Unpublished; about as much as AWS is seen to allow.
+        ("autoscaling", name) if name.starts_with("Describe") => limit("autoscaling describe", 40, 10),
+        ("autoscaling", _) => limit("autoscaling modify", 20, 5),
         ("elb" | "elbv2", name) if name.starts_with("Describe") => limit("elb describe", 40, 10),
         ("elb" | "elbv2", name) if name.contains("Target") || name.contains("Instances") => {
             limit("elb register", 20, 4)

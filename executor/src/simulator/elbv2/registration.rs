@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::errors::rejected;
 use super::super::request::{Answer, items, number, required, text};
-use super::super::targets;
 use super::super::world::{Behaviour, Target, TargetGroup, TargetState, World};
+use super::super::{ec2, targets};
 use super::no_group;
 use crate::cloud::CloudError;
 
@@ -80,7 +80,7 @@ pub(super) fn register(world: &mut World, input: &Value) -> Answer {
     let group = world.target_group(arn).ok_or_else(no_group)?;
     let check = |asked: &Value| -> Result<(), CloudError> {
         let id = text(asked, "Id").unwrap_or_default();
-        let known = world.container_instances.values().any(|i| i.ec2_instance_id == id);
+        let known = ec2::known_instance(world, id);
         match group.target_type.as_str() {
             "instance" if !known => {
                 Err(rejected("InvalidTarget", format!("The following targets are not in the target group VPC: '{id}'")))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     ClassicListener, ClassicLoadBalancer, Cluster, ContainerInstance, HealthCheck, InstanceStatus, Listener,
-    LoadBalancer, Rule, TargetGroup, Time, World, ecs::reserved_ports,
+    LoadBalancer, Rule, StoredObject, TargetGroup, Time, World, ecs::reserved_ports,
 };
 
 const VPC: &str = "vpc-0a000001";
@@ -23,7 +23,8 @@ fn named(name: &str) -> Value {
 impl World {
     /// Account 123456789012 in us-east-1: VPC `default` with a subnet in each of three zones, cluster `default` with
     /// three container instances, two classic load balancers, an application load balancer with three target groups
-    /// behind its listener, and one target group that no load balancer uses.
+    /// behind its listener, and one target group that no load balancer uses; security groups `default` and `app`, AMIs
+    /// for both architectures, key pair `ops`, instance profile `app` and an object with user data in S3.
     #[must_use]
     pub fn default_account() -> Self {
         let mut world = Self::empty("123456789012", "us-east-1");
@@ -48,6 +49,7 @@ impl World {
             "GroupId": GROUP, "GroupName": "default", "Description": "default VPC security group", "VpcId": VPC,
             "OwnerId": account, "IpPermissions": [], "IpPermissionsEgress": [], "Tags": named("default"),
         })];
+        world.fill_machines();
         world.clusters.insert(
             "default".to_owned(),
             Cluster {
@@ -70,6 +72,45 @@ impl World {
         let balancer = world.shop_balancer();
         world.load_balancers.insert("shop".to_owned(), balancer);
         world
+    }
+
+    /// What EC2 instances are launched with.
+    fn fill_machines(&mut self) {
+        let account = self.account.clone();
+        self.security_groups.push(json!({
+            "GroupId": "sg-0a000002", "GroupName": "app", "Description": "application instances", "VpcId": VPC,
+            "OwnerId": account, "IpPermissions": [], "IpPermissionsEgress": [], "Tags": named("app"),
+        }));
+        let images = [
+            ("ami-0a000001", "base-1", "x86_64"),
+            ("ami-0a000002", "base-2", "x86_64"),
+            ("ami-0a000003", "base-arm-1", "arm64"),
+        ];
+        self.machine_images = images
+            .iter()
+            .map(|(id, name, architecture)| {
+                json!({
+                    "ImageId": id, "Name": name, "Architecture": architecture, "State": "available", "OwnerId": account,
+                    "Public": false, "ImageType": "machine", "RootDeviceType": "ebs", "RootDeviceName": "/dev/xvda",
+                    "VirtualizationType": "hvm", "CreationDate": "2025-12-01T00:00:00.000Z", "Tags": named(name),
+                })
+            })
+            .collect();
+        self.key_pairs = vec![json!({
+            "KeyPairId": "key-0a000001", "KeyName": "ops", "KeyType": "ed25519", "Tags": [],
+            "KeyFingerprint": "sNnOgVcFIUHRFBNPzXEbDSTa+0000000000000000000",
+        })];
+        let roles = json!([{
+            "Path": "/", "RoleName": "app", "RoleId": "AROASIMULATED", "Arn": self.iam_arn("role/app"),
+            "CreateDate": Time::START.to_string(),
+        }]);
+        self.instance_profiles = vec![json!({
+            "Path": "/", "InstanceProfileName": "app", "InstanceProfileId": "AIPASIMULATED",
+            "Arn": self.iam_arn("instance-profile/app"), "CreateDate": Time::START.to_string(), "Roles": roles,
+        })];
+        let text = "#!/bin/sh\nexec docker run --restart=unless-stopped -p 8080:8080 {{image_id}}\n".to_owned();
+        let object = StoredObject { text, version_id: None, modified_at: Time::START };
+        self.objects.insert("shop-config/user-data.sh".to_owned(), object);
     }
 
     fn elb_arn(&self, resource: &str) -> String {

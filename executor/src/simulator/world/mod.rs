@@ -6,6 +6,8 @@
 mod balancing;
 mod default;
 mod ecs;
+mod groups;
+mod machines;
 mod settings;
 mod table;
 
@@ -22,6 +24,11 @@ pub use ecs::{
     Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family, ImageUse,
     InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
     ServiceStatus, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus, TaskTimes,
+};
+pub use groups::{Activity, Attachment, AutoScalingGroup, Family as AttachmentFamily, GroupTag, Lifecycle, Member};
+pub use machines::{
+    HttpBehaviour, HttpHandler, HttpRequest, Instance, InstanceState, LaunchTemplate, StateReason, StoredObject,
+    TemplateVersion,
 };
 pub use settings::{Behaviour, Bucket, Image, LogEntry, Outcome, Throttling, Timings};
 pub use table::TaskTable;
@@ -95,6 +102,43 @@ pub struct World {
     /// Target groups by name.
     #[serde(default)]
     pub target_groups: BTreeMap<String, TargetGroup>,
+    /// AMIs, in the shape that ec2 describes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machine_images: Vec<Value>,
+    /// Key pairs, in the shape that ec2 describes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_pairs: Vec<Value>,
+    /// Instance profiles, in the shape that iam describes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instance_profiles: Vec<Value>,
+    /// EC2 instances by id, besides those behind the container instances; terminated ones stay for an hour.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances: BTreeMap<String, Instance>,
+    /// How many instances of a kind there is room for at most: by `TYPE`, `TYPE/ZONE` or `spot/TYPE`. Without an entry
+    /// there is always room.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capacity: BTreeMap<String, u64>,
+    /// Launch templates by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub launch_templates: BTreeMap<String, LaunchTemplate>,
+    /// Launch configurations by name, in the shape that autoscaling describes them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub launch_configurations: BTreeMap<String, Value>,
+    /// Whether the account is too new for launch configurations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refuses_launch_configurations: bool,
+    /// Auto Scaling groups by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
+    /// Objects in S3 by `BUCKET/KEY`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<String, StoredObject>,
+    /// What answers HTTP requests, by URI. Any other one answers 200.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub http_handlers: BTreeMap<String, HttpHandler>,
+    /// Every HTTP request that was received, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http_requests: Vec<HttpRequest>,
     /// Every mutating call that was made, in order.
     #[serde(default)]
     pub log: Vec<LogEntry>,
@@ -138,6 +182,18 @@ impl World {
             classic_load_balancers: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
             target_groups: BTreeMap::new(),
+            machine_images: Vec::new(),
+            key_pairs: Vec::new(),
+            instance_profiles: Vec::new(),
+            instances: BTreeMap::new(),
+            capacity: BTreeMap::new(),
+            launch_templates: BTreeMap::new(),
+            launch_configurations: BTreeMap::new(),
+            refuses_launch_configurations: false,
+            auto_scaling_groups: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            http_handlers: BTreeMap::new(),
+            http_requests: Vec::new(),
             log: Vec::new(),
             dirty: BTreeSet::new(),
         }

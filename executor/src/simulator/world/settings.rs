@@ -29,6 +29,22 @@ pub struct Timings {
     pub stopped_task_retention_seconds: u64,
     /// Longest pause between two attempts of a task that keeps failing (documented: 27 minutes).
     pub longest_back_off_seconds: u64,
+    /// From a change until an Auto Scaling group acts on it.
+    pub group_schedule_seconds: u64,
+    /// From the launch of an EC2 instance until it is `running`.
+    pub instance_pending_seconds: u64,
+    /// From `running` until the application of an EC2 instance answers its first health check.
+    pub instance_boot_seconds: u64,
+    /// From the termination of an EC2 instance until it is `terminated`.
+    pub instance_shutdown_seconds: u64,
+    /// From an instance's failure until its Auto Scaling group notices it.
+    pub instance_check_seconds: u64,
+    /// From attaching a load balancer or a target group until all instances are registered.
+    pub attach_seconds: u64,
+    /// The first pause after a launch that failed; it doubles up to the longest one of tasks.
+    pub launch_retry_seconds: u64,
+    /// How long terminated instances remain visible (documented: an hour).
+    pub terminated_instance_retention_seconds: u64,
 }
 
 impl Default for Timings {
@@ -42,6 +58,14 @@ impl Default for Timings {
             stop_seconds: 30,
             stopped_task_retention_seconds: 3600,
             longest_back_off_seconds: 1620,
+            group_schedule_seconds: 5,
+            instance_pending_seconds: 25,
+            instance_boot_seconds: 45,
+            instance_shutdown_seconds: 20,
+            instance_check_seconds: 15,
+            attach_seconds: 10,
+            launch_retry_seconds: 30,
+            terminated_instance_retention_seconds: 3600,
         }
     }
 }

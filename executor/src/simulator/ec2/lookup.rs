@@ -1,14 +1,13 @@
-//! What ECS needs of EC2: VPCs, subnets, security groups, instances; read-only.
+//! Looking things up as ec2 does: by ids, by names and by filters with wildcards.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::errors::{missing, rejected, unknown_operation};
-use super::request::{Answer, Paging, items, text, texts};
-use super::world::World;
+use super::super::errors::{missing, rejected};
+use super::super::request::{Answer, Paging, items, text, texts};
 use crate::cloud::CloudError;
 
 /// How one kind of thing is described.
-struct Kind {
+pub(super) struct Kind {
     /// The list in the answer.
     list: &'static str,
     /// The id's member.
@@ -17,16 +16,19 @@ struct Kind {
     ids: &'static str,
     not_found: &'static str,
     name: &'static str,
+    /// The input's list of names, and the member that they look at.
+    names: Option<(&'static str, &'static str)>,
     /// Filters with the members that they look at.
     filters: &'static [(&'static str, &'static str)],
 }
 
-const VPCS: Kind = Kind {
+pub(super) const VPCS: Kind = Kind {
     list: "Vpcs",
     id: "VpcId",
     ids: "VpcIds",
     not_found: "InvalidVpcID.NotFound",
     name: "vpc ID",
+    names: None,
     filters: &[
         ("vpc-id", "VpcId"),
         ("cidr", "CidrBlock"),
@@ -36,12 +38,13 @@ const VPCS: Kind = Kind {
         ("owner-id", "OwnerId"),
     ],
 };
-const SUBNETS: Kind = Kind {
+pub(super) const SUBNETS: Kind = Kind {
     list: "Subnets",
     id: "SubnetId",
     ids: "SubnetIds",
     not_found: "InvalidSubnetID.NotFound",
     name: "subnet ID",
+    names: None,
     filters: &[
         ("subnet-id", "SubnetId"),
         ("vpc-id", "VpcId"),
@@ -52,12 +55,13 @@ const SUBNETS: Kind = Kind {
         ("owner-id", "OwnerId"),
     ],
 };
-const GROUPS: Kind = Kind {
+pub(super) const GROUPS: Kind = Kind {
     list: "SecurityGroups",
     id: "GroupId",
     ids: "GroupIds",
     not_found: "InvalidGroup.NotFound",
     name: "security group",
+    names: Some(("GroupNames", "GroupName")),
     filters: &[
         ("group-id", "GroupId"),
         ("group-name", "GroupName"),
@@ -67,30 +71,48 @@ const GROUPS: Kind = Kind {
     ],
 };
 
-pub(super) fn call(world: &World, operation: &str, input: &Value) -> Answer {
-    match operation {
-        "DescribeVpcs" => describe(&VPCS, &world.vpcs, input),
-        "DescribeSubnets" => describe(&SUBNETS, &world.subnets, input),
-        "DescribeSecurityGroups" => describe(&GROUPS, &world.security_groups, input),
-        "DescribeInstances" => instances(world, input),
-        _ => Err(unknown_operation(format!("The simulated AWS does not model {operation} of ec2."))),
-    }
-}
+pub(super) const IMAGES: Kind = Kind {
+    list: "Images",
+    id: "ImageId",
+    ids: "ImageIds",
+    not_found: "InvalidAMIID.NotFound",
+    name: "image id",
+    names: None,
+    filters: &[
+        ("image-id", "ImageId"),
+        ("name", "Name"),
+        ("state", "State"),
+        ("architecture", "Architecture"),
+        ("owner-id", "OwnerId"),
+        ("root-device-type", "RootDeviceType"),
+        ("virtualization-type", "VirtualizationType"),
+    ],
+};
+pub(super) const KEY_PAIRS: Kind = Kind {
+    list: "KeyPairs",
+    id: "KeyPairId",
+    ids: "KeyPairIds",
+    not_found: "InvalidKeyPair.NotFound",
+    name: "key pair",
+    names: Some(("KeyNames", "KeyName")),
+    filters: &[("key-name", "KeyName"), ("key-pair-id", "KeyPairId"), ("fingerprint", "KeyFingerprint")],
+};
 
-fn describe(kind: &Kind, all: &[Value], input: &Value) -> Answer {
+pub(super) fn describe(kind: &Kind, all: &[Value], input: &Value) -> Answer {
     let ids = texts(input, kind.ids);
     if let Some(unknown) = ids.iter().find(|id| !all.iter().any(|item| item[kind.id] == **id)) {
         let message = format!("The {} '{unknown}' does not exist", kind.name);
         return Err(missing(kind.not_found, message));
     }
-    let names = texts(input, "GroupNames");
-    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|item| item["GroupName"] == **name)) {
-        return Err(missing(kind.not_found, format!("The security group '{unknown}' does not exist")));
+    let names = kind.names.map(|(list, _)| texts(input, list)).unwrap_or_default();
+    let member = kind.names.map_or("", |(_, member)| member);
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|item| item[member] == **name)) {
+        return Err(missing(kind.not_found, format!("The {} '{unknown}' does not exist", kind.name)));
     }
     let mut found = Vec::new();
     for item in all {
         let named = ids.is_empty() || ids.iter().any(|id| item[kind.id] == **id);
-        let called = names.is_empty() || names.iter().any(|name| item["GroupName"] == **name);
+        let called = names.is_empty() || names.iter().any(|name| item[member] == **name);
         if named && called && passes(item, items(input, "Filters"), kind.filters)? {
             found.push(item.clone());
         }
@@ -99,7 +121,7 @@ fn describe(kind: &Kind, all: &[Value], input: &Value) -> Answer {
 }
 
 /// Whether something passes all filters: one of the values of each, with `*` and `?` as in the shell.
-fn passes(item: &Value, filters: &[Value], known: &[(&str, &str)]) -> Result<bool, CloudError> {
+pub(super) fn passes(item: &Value, filters: &[Value], known: &[(&str, &str)]) -> Result<bool, CloudError> {
     for filter in filters {
         let name = text(filter, "Name").unwrap_or_default();
         let tags = || items(item, "Tags").iter();
@@ -125,7 +147,7 @@ fn passes(item: &Value, filters: &[Value], known: &[(&str, &str)]) -> Result<boo
     Ok(true)
 }
 
-fn like(pattern: &str, value: &str) -> bool {
+pub(in super::super) fn like(pattern: &str, value: &str) -> bool {
     fn at(pattern: &[char], value: &[char]) -> bool {
         match pattern.split_first() {
             None => value.is_empty(),
@@ -135,51 +157,6 @@ fn like(pattern: &str, value: &str) -> bool {
         }
     }
     at(&pattern.chars().collect::<Vec<_>>(), &value.chars().collect::<Vec<_>>())
-}
-
-/// The EC2 instances behind the container instances.
-fn instances(world: &World, input: &Value) -> Answer {
-    let ids = texts(input, "InstanceIds");
-    let known = |id: &str| world.container_instances.values().any(|instance| instance.ec2_instance_id == id);
-    if let Some(unknown) = ids.iter().find(|id| !known(id)) {
-        return Err(missing("InvalidInstanceID.NotFound", format!("The instance ID '{unknown}' does not exist")));
-    }
-    let filters = [
-        ("instance-id", "InstanceId"),
-        ("availability-zone", "AvailabilityZone"),
-        ("private-ip-address", "PrivateIpAddress"),
-    ];
-    let mut reservations = Vec::new();
-    for instance in world.container_instances.values() {
-        let zone = &instance.availability_zone;
-        let subnet = world.subnets.iter().find(|subnet| subnet["AvailabilityZone"] == **zone);
-        let mut shown = json!({
-            "InstanceId": instance.ec2_instance_id,
-            "InstanceType": instance.attributes.get("ecs.instance-type").map_or("m5.large", String::as_str),
-            "State": {"Code": 16, "Name": "running"},
-            "Placement": {"AvailabilityZone": zone},
-            "LaunchTime": instance.registered_at.to_string(),
-            "Tags": super::request::to_upper_tags(&instance.tags),
-        });
-        if let Some(address) = &instance.private_ip {
-            shown["PrivateIpAddress"] = address.as_str().into();
-        }
-        for member in ["SubnetId", "VpcId"] {
-            if let Some(value) = subnet.map(|subnet| &subnet[member]) {
-                shown[member] = value.clone();
-            }
-        }
-        let asked = ids.is_empty() || ids.contains(&instance.ec2_instance_id.as_str());
-        let mut flat = shown.clone();
-        flat["AvailabilityZone"] = zone.as_str().into();
-        if asked && passes(&flat, items(input, "Filters"), &filters)? {
-            reservations.push(json!({
-                "ReservationId": instance.ec2_instance_id.replacen("i-", "r-", 1), "OwnerId": world.account,
-                "Groups": [], "Instances": [shown],
-            }));
-        }
-    }
-    Ok(Paging::EC2.answer("Reservations", reservations, input)?.into())
 }
 
 #[cfg(test)]
