@@ -8,6 +8,8 @@ mod deployments;
 mod essence;
 mod faults;
 mod file;
+mod groups;
+mod machines;
 mod placement;
 mod scale;
 mod services;
