@@ -25,7 +25,7 @@ fn family_of(operation: &str) -> Family {
     }
 }
 
-fn named<'v>(family: Family, input: &'v Value) -> Vec<&'v str> {
+fn named(family: Family, input: &Value) -> Vec<&str> {
     match family {
         Family::Classic => texts(input, "LoadBalancerNames"),
         Family::TargetGroup => texts(input, "TargetGroupARNs"),

@@ -118,7 +118,7 @@ pub(super) fn activities(world: &World, input: &Value) -> Answer {
     let groups = world.auto_scaling_groups.iter().filter(|(name, _)| of.is_none_or(|of| of == *name));
     let all = groups.flat_map(|(name, group)| group.activities.iter().map(move |a| (a.started_at, name, group, a)));
     let mut wanted: Vec<_> = all.filter(|(.., a)| ids.is_empty() || ids.contains(&a.id.as_str())).collect();
-    wanted.sort_by(|a, b| b.0.cmp(&a.0));
+    wanted.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
     let shown = wanted.into_iter().map(|(_, name, group, activity)| activities::show(name, group, activity));
     Ok(ACTIVITY_PAGES.answer("Activities", shown.collect(), input)?.into())
 }
