@@ -1,4 +1,4 @@
-//! Makes reads: bounded in number at a time, paced below AWS's request rates, retried when throttled, pages joined,
+//! Makes reads: bounded in number at a time, paced by AWS's complaints, retried when throttled, pages joined,
 //! recorded.
 //!
 //! Invariant: on a virtual clock at most one call is in flight, and none while the clock moves.
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
             clock,
             permits: Semaphore::new(in_flight),
             registries: Semaphore::new(in_flight),
-            throttle: Mutex::default(),
+            throttle: Mutex::new(Throttle::eager()),
             reads: Mutex::default(),
         }
     }

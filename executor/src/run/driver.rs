@@ -87,7 +87,7 @@ impl<'a> Driver<'a> {
             timer_number: 0,
             asked: Vec::new(),
             asking: 0,
-            throttle: Throttle::default(),
+            throttle: Throttle::eager(),
             owner,
             inbox,
         }

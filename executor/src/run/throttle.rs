@@ -1,6 +1,9 @@
 //! Keeps a run or an observation below AWS's request rates: a token bucket for each service and family of operations,
 //! measured on its clock, slower for a while whenever AWS says that it is too fast.
 //!
+//! An eager one holds back nothing until AWS complains for the first time, and the documented rate from then on: quotas
+//! can be raised, what else an account does is not known here, and a throttled call has changed nothing.
+//!
 //! Invariant: a permit is a time, never a refusal; calls of one family are permitted in the order of asking.
 
 use std::collections::HashMap;
@@ -10,33 +13,59 @@ type Rate = (f64, f64);
 
 /// For how long AWS's complaint is remembered, in milliseconds.
 const PENALTY: u64 = 30_000;
+/// Complaints that come so soon after another one, in milliseconds, are about calls that were sent with it.
+const SAME: u64 = 1_000;
 
 #[derive(Debug)]
 struct Bucket {
     rate: Rate,
+    /// Whether calls are held back: always, or since AWS complained.
+    armed: bool,
+    /// When AWS complained last.
+    told: Option<u64>,
     tokens: f64,
     at: u64,
     slow_until: u64,
     factor: f64,
 }
 
+impl Bucket {
+    /// Adds what has come since the last time; tokens a second.
+    fn refill(&mut self, now: u64) -> f64 {
+        if now >= self.slow_until {
+            self.factor = 1.0;
+        }
+        let (burst, refill) = (self.rate.0, self.rate.1 * self.factor);
+        let elapsed = now.saturating_sub(self.at) as f64 / 1000.0;
+        self.tokens = (self.tokens + elapsed * refill).min(burst);
+        self.at = self.at.max(now);
+        refill
+    }
+}
+
 /// All buckets of one run or observation.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
+    eager: bool,
     buckets: HashMap<(String, &'static str), Bucket>,
 }
 
 impl Throttle {
+    /// One that holds nothing back until AWS complains.
+    pub fn eager() -> Self {
+        Self { eager: true, ..Self::default() }
+    }
+
     /// The time from which on a call may be made, asked for at `now` (milliseconds).
     pub fn permit(&mut self, service: &str, operation: &str, now: u64) -> u64 {
         let bucket = self.bucket(service, operation, now);
-        let elapsed = now.saturating_sub(bucket.at) as f64 / 1000.0;
-        if now >= bucket.slow_until {
-            bucket.factor = 1.0;
+        let refill = bucket.refill(now);
+        bucket.tokens -= 1.0;
+        if !bucket.armed {
+            // Only the documented burst counts: what went beyond it was somebody's to give.
+            bucket.tokens = bucket.tokens.max(0.0);
+            return now;
         }
-        let (burst, refill) = (bucket.rate.0, bucket.rate.1 * bucket.factor);
-        bucket.tokens = (bucket.tokens + elapsed * refill).min(burst) - 1.0;
-        bucket.at = bucket.at.max(now);
         if bucket.tokens >= 0.0 {
             return now;
         }
@@ -47,15 +76,29 @@ impl Throttle {
     /// AWS said that a call came too fast.
     pub fn throttled(&mut self, service: &str, operation: &str, now: u64) {
         let bucket = self.bucket(service, operation, now);
+        let known = bucket.told.is_some_and(|told| now < told + SAME);
+        if known {
+            return;
+        }
+        bucket.told = Some(now);
+        bucket.refill(now);
         bucket.tokens = bucket.tokens.min(0.0);
+        if !bucket.armed {
+            // The documented rate is tried before a lower one.
+            bucket.armed = true;
+            return;
+        }
         bucket.factor = (bucket.factor / 2.0).max(1.0 / 16.0);
         bucket.slow_until = now + PENALTY;
     }
 
     fn bucket(&mut self, service: &str, operation: &str, now: u64) -> &mut Bucket {
         let (family, rate) = family(service, operation);
+        let armed = !self.eager;
         self.buckets.entry((service.to_owned(), family)).or_insert(Bucket {
             rate,
+            armed,
+            told: None,
             tokens: rate.0,
             at: now,
             slow_until: 0,
@@ -117,6 +160,19 @@ mod tests {
         assert_eq!(times[20..], [2000, 3000, 4000]);
         assert_eq!(throttle.permit("ecs", "UpdateService", 1000), 1000);
         assert_eq!(throttle.permit("ecs", "RegisterTaskDefinition", 30_000), 30_000);
+    }
+
+    #[test]
+    fn an_eager_one_waits_for_the_first_complaint() {
+        let mut throttle = Throttle::eager();
+        assert!((0..500).all(|_| throttle.permit("ecs", "RegisterTaskDefinition", 1000) == 1000));
+        // Eight were on their way when the first of them was refused: one complaint.
+        (0..8).for_each(|_| throttle.throttled("ecs", "RegisterTaskDefinition", 1100));
+        let times: Vec<u64> = (0..3).map(|_| throttle.permit("ecs", "RegisterTaskDefinition", 1100)).collect();
+        assert_eq!(times, [2100, 3100, 4100], "the documented rate, one a second");
+        assert_eq!(throttle.permit("ecs", "UpdateService", 1100), 1100);
+        throttle.throttled("ecs", "RegisterTaskDefinition", 5000);
+        assert_eq!(throttle.permit("ecs", "RegisterTaskDefinition", 5000), 7000, "half of it");
     }
 
     #[test]
