@@ -97,8 +97,13 @@ impl Account {
         let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}).to_string();
         let input = json!({"repositoryName": repository, "imageTag": tag, "imageManifest": manifest,
             "imageManifestMediaType": kind, "imageDigest": hash(&manifest)});
-        let pushed = self.must("ecr", "PutImage", &input);
-        pushed["image"]["imageId"]["imageDigest"].as_str().unwrap_or_default().to_owned()
+        match self.call("ecr", "PutImage", &input) {
+            Err(error) if error.code != "ImageAlreadyExistsException" => panic!("PutImage {image}: {error}"),
+            _ => {}
+        }
+        let wanted = json!({"repositoryName": repository, "imageIds": [{"imageTag": tag}]});
+        let pushed = self.must("ecr", "DescribeImages", &wanted);
+        pushed["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Makes what a world holds before anything is deployed, as far as the emulator knows such things.
