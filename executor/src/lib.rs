@@ -8,6 +8,8 @@ pub mod journal;
 pub mod lock;
 pub mod observe;
 pub mod progress;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod run;
 pub mod simulator;
 pub mod time;

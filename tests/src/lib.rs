@@ -12,6 +12,7 @@ pub mod fixtures;
 pub mod generate;
 pub mod pipeline;
 pub mod python;
+pub mod registry;
 pub mod servers;
 pub mod site;
 pub mod target;

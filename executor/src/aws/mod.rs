@@ -25,6 +25,7 @@ use belay_schemas::aws;
 use serde_json::Value;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::registry::Registries;
 use carriers::{AutoScaling, Ecs};
 pub use clock::WallClock;
 pub use configuration::ConfigurationError;
@@ -39,6 +40,7 @@ pub struct AwsCloud {
     ecs: Ecs,
     autoscaling: AutoScaling,
     generic: Generic,
+    registries: Registries,
     /// Who calls, once that was asked.
     caller: OnceLock<String>,
 }
@@ -52,7 +54,8 @@ impl AwsCloud {
         let (config, region) = configuration::load(wanted).await?;
         let (ecs, autoscaling) = (Ecs::new(&config), AutoScaling::new(&config));
         let generic = Generic::new(&config, &region);
-        Ok(Self { config, region, ecs, autoscaling, generic, caller: OnceLock::new() })
+        let registries = Registries::default();
+        Ok(Self { config, region, ecs, autoscaling, generic, registries, caller: OnceLock::new() })
     }
 
     /// The region that calls go to.
@@ -113,8 +116,7 @@ impl Cloud for AwsCloud {
     }
 
     async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
-        let message = format!("the registry of {image} cannot be asked yet");
-        Err(CloudError::new(ErrorKind::Rejected, "UnsupportedRegistry", message))
+        self.registries.digest(image).await
     }
 
     fn joins_reads(&self) -> bool {

@@ -8,6 +8,7 @@
 mod balancers;
 mod counted;
 mod ecs;
+mod images;
 mod reader;
 mod redact;
 
@@ -17,9 +18,9 @@ pub use redact::redacted;
 use std::collections::BTreeMap;
 
 use belay_schemas::FORMAT;
-use belay_schemas::observed::{ImageObservation, Observed};
+use belay_schemas::observed::Observed;
 use belay_schemas::scope::Scope;
-use futures_util::future::{join_all, try_join3};
+use futures_util::future::try_join3;
 use serde_json::{Value, json};
 
 use crate::cloud::{Clock, Cloud, CloudError};
@@ -98,7 +99,7 @@ pub async fn observe(
             }
         },
         balancers::named(&reader, scope),
-        async { Ok(images(&reader, scope).await) },
+        async { Ok(images::observe(&reader, region, &scope.images).await) },
     )
     .await?;
     balancers::used(&reader, &used, &named).await?;
@@ -130,23 +131,6 @@ async fn caller(reader: &Reader<'_>) -> Result<(String, String), ObserveError> {
     let arn = member("Arn")?;
     let partition = arn.split(':').nth(1).unwrap_or_default();
     Ok((member("Account")?, partition.to_owned()))
-}
-
-/// The digest that each wanted image has in its registry now. One that is pinned already needs no look-up. No error
-/// here fails the observation: only the component that wants the image is concerned.
-async fn images(reader: &Reader<'_>, scope: &Scope) -> BTreeMap<String, ImageObservation> {
-    let found = join_all(scope.images.iter().map(|image| async move {
-        let answer = match image.split_once('@') {
-            Some((_, digest)) => Ok(digest.to_owned()),
-            None => reader.image_digest(image).await,
-        };
-        let observation = match answer {
-            Ok(digest) => ImageObservation { digest: Some(digest), error: None },
-            Err(error) => ImageObservation { digest: None, error: Some(error.to_string()) },
-        };
-        (image.clone(), observation)
-    }));
-    found.await.into_iter().collect()
 }
 
 /// The last part of an ARN or of a name: `shop_web` of `arn:…:service/default/shop_web`.

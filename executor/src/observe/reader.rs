@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One call at its turn, whatever becomes of it.
-    async fn one(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+    pub(super) async fn one(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
         let turn = || self.throttle().permit(service, operation, self.clock.now());
         // Whoever waits for the turn of one family of operations keeps no other family from its own; only on a virtual
         // clock, which may not move beside a call, everybody waits.

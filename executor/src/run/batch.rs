@@ -1,7 +1,7 @@
 //! Reads that several workers ask for at the same moment, made as one call where the API takes a list.
 //!
 //! Invariants: everybody gets exactly the answer that a call of its own would have given; a joint call that is refused
-//! is made again one by one, because one name may spoil it for all.
+//! is made again one by one, because one name may spoil it for all; only where nobody may read, nobody asks again.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::port::{Nap, Task};
+use super::read::is_access;
 use super::state::Halt;
 use crate::cloud::{CloudError, ErrorKind};
 
@@ -134,8 +135,8 @@ impl Batch {
         input.insert(self.joint.names.to_owned(), json!(self.names()));
         let alone = self.asked.len() == 1;
         let answer = call(&task, self.joint, Value::Object(input)).await;
-        let spoilt =
-            matches!(&answer, Ok(Err(error)) if matches!(error.kind, ErrorKind::Rejected | ErrorKind::NotFound));
+        let spoilt = matches!(&answer, Ok(Err(error))
+            if matches!(error.kind, ErrorKind::Rejected | ErrorKind::NotFound) && !is_access(&error.code));
         let mut replies = Vec::with_capacity(self.asked.len());
         for (names, one) in self.asked {
             let own = match &answer {

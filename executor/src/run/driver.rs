@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use belay_schemas::journal::{CallError, Event, Failure, FailureKind, GuardFailure, Header, RunPhase};
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +25,10 @@ use super::throttle::Throttle;
 use super::worker::{self, Ended};
 use crate::cloud::{Clock, Cloud};
 use crate::journal::Journal;
+
+/// How often it is looked whether reads still have to wait for others to be joined with: a worker that begins a call
+/// says nothing. Next to a request over the network it is nothing.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// Start guards that are being looked at.
 #[derive(Debug, Default)]
@@ -60,6 +66,8 @@ pub(super) struct Driver<'a> {
     asked: Vec<Asked>,
     /// Workers that wait for joint reads.
     asking: usize,
+    /// Workers whose calls are in flight.
+    calling: Arc<AtomicUsize>,
     throttle: Throttle,
     owner: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -87,6 +95,7 @@ impl<'a> Driver<'a> {
             timer_number: 0,
             asked: Vec::new(),
             asking: 0,
+            calling: Arc::default(),
             throttle: Throttle::eager(),
             owner,
             inbox,
@@ -118,7 +127,7 @@ impl<'a> Driver<'a> {
             if self.dispatch()? {
                 break;
             }
-            if self.inbox.is_empty() {
+            if self.inbox.is_empty() && self.nobody_else_asks() {
                 self.ask();
             }
             let due = self.timers.keys().next().map(|(at, _)| *at);
@@ -134,6 +143,8 @@ impl<'a> Driver<'a> {
                     self.ended(ended)?;
                 }
                 () = clock.wait_until(due.unwrap_or(0)), if may_wait => self.fire(),
+                // Made only when polled: where reads are not joined, the runtime need not have timers.
+                () = async { tokio::time::sleep(GATHER).await }, if !self.asked.is_empty() => {}
             }
         }
         self.cloud.settle().await.map_err(RunError::Settle)?;
@@ -193,6 +204,12 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    /// Whether every worker sleeps, waits for an answer or for a joint read, so that no other read can come soon to
+    /// those that are asked for.
+    fn nobody_else_asks(&self) -> bool {
+        self.timers.len() + self.asking + self.calling.load(Ordering::SeqCst) >= self.workers.len()
+    }
+
     /// Makes the reads that were asked for since the last time, as few calls as possible.
     fn ask(&mut self) {
         for batch in batch::gather(std::mem::take(&mut self.asked)) {
@@ -209,6 +226,7 @@ impl<'a> Driver<'a> {
             graph: Arc::clone(&self.graph),
             run: Arc::clone(&self.run),
             ix,
+            calling: Arc::clone(&self.calling),
             answers: Arc::new(answers_for(&self.state, ix)),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use belay_schemas::journal::{CallError, Event, Failure, FailureKind};
 use belay_schemas::plan::Node;
@@ -78,6 +79,8 @@ pub(super) struct Task {
     pub graph: Arc<Graph>,
     pub run: Arc<str>,
     pub ix: usize,
+    /// How many workers have a call in flight.
+    pub calling: Arc<AtomicUsize>,
     /// Answers of the nodes that this one refers to.
     pub answers: Arc<Answers>,
 }
@@ -150,7 +153,9 @@ impl Task {
 
     /// Makes one call now.
     pub async fn send(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        let calling = Calling::begin(&self.calling);
         let answer = self.cloud.call(service, operation, input).await;
+        drop(calling);
         if let Err(error) = &answer
             && super::throttle::is_throttle(&error.code)
         {
@@ -165,6 +170,12 @@ impl Task {
         if self.cloud.joins_reads() { (at + pause / 2).next_multiple_of(pause.max(1)) } else { at + pause }
     }
 
+    /// When to make a failed read again. Where reads are joined, those that failed together are joined again.
+    pub fn try_again(&self, failures: u32) -> u64 {
+        let at = self.backoff(failures);
+        if self.cloud.joins_reads() { at.next_multiple_of(1000) } else { at }
+    }
+
     /// When to try again after the `failures`-th failure in a row: 1, 2, 4, … 20 seconds, of which up to half is cut
     /// off by a hash of run, node and count, so that many nodes do not come back at once and a rerun takes as long.
     pub fn backoff(&self, failures: u32) -> u64 {
@@ -172,6 +183,22 @@ impl Task {
         let hash = Sha256::digest(format!("{}\n{}\n{failures}", self.run, self.node().id).as_bytes());
         let cut = u64::from(u16::from_be_bytes([hash[0], hash[1]])) * (full / 2) / 65_535;
         self.now() + full - cut
+    }
+}
+
+/// Counts a call in flight, also one that is given up.
+struct Calling<'a>(&'a AtomicUsize);
+
+impl<'a> Calling<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Calling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

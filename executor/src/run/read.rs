@@ -85,7 +85,7 @@ pub(super) async fn read(task: &Task, call: &Call, deadline: u64, nap: Nap) -> R
             ErrorKind::Transient | ErrorKind::Unknown | ErrorKind::Environment => {}
         }
         failures += 1;
-        let again = task.backoff(failures);
+        let again = task.try_again(failures);
         if again > deadline {
             return Err(match error.kind {
                 ErrorKind::Environment => NoAnswer::Unreachable(error),

@@ -21,7 +21,7 @@ use world::World;
 
 /// Runs a future on one thread.
 pub fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
 pub fn setup(world: &World) -> Setup<'static> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use belay_executor::run::Outcome;
+use belay_executor::run::{Outcome, verify};
 use belay_schemas::plan::{Action, Call, Phase, Wait};
 use serde_json::json;
 
 use crate::plans::{Builder, call, chain, node};
 use crate::world::{Fault, START, World};
-use crate::{options, outcome, run, run_with};
+use crate::{options, outcome, run, run_with, setup};
 
 fn edit(builder: &mut Builder, id: &str, change: impl Fn(&mut Wait)) {
     let Action::Wait { wait } = &mut builder.node(id).action else { unreachable!() };
@@ -144,4 +144,37 @@ fn reads_of_the_same_moment_are_made_together_and_everybody_gets_its_own() {
     let (status, _) = run(&plan, &world);
     assert_eq!(outcome(&status), Outcome::Stale);
     assert_eq!(status.stale.iter().map(|f| f.node.as_str()).collect::<Vec<_>>(), ["t00.set"; 3]);
+}
+
+/// Many workers on many threads ask one after another: they are waited for.
+#[test]
+fn start_guards_of_many_nodes_take_few_reads_and_tell_all_that_moved() {
+    let names: Vec<String> = (0..203).map(|number| format!("t{number:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut builder = Builder::default();
+    for name in &names {
+        builder.update(name);
+        let set = builder.node(&format!("{name}.set"));
+        let input = json!({"cluster": "default", "services": [name]});
+        set.guards[0].read = Call { service: "ecs".into(), operation: "DescribeServices".into(), input };
+        set.guards[0].holds = BTreeMap::from([("services[0].value".to_owned(), json!("old"))]);
+    }
+    let plan = builder.commit().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let look = |world: &World| {
+        world.inner.lock().unwrap().joins = true;
+        let failures = runtime.block_on(verify(&plan, None, setup(world))).unwrap();
+        (failures.into_iter().map(|f| f.node).collect::<Vec<_>>(), world.snapshot().0.joint_reads)
+    };
+    let (failures, reads) = look(&World::new(&names));
+    assert_eq!(failures, Vec::<String>::new());
+    assert_eq!((reads.iter().sum::<usize>(), reads.len()), (203, 21));
+
+    let world = World::new(&names);
+    for name in ["t007", "t107", "t202"] {
+        world.inner.lock().unwrap().things.get_mut(name).unwrap().value = "other".to_owned();
+    }
+    let (failures, reads) = look(&world);
+    assert_eq!(failures, ["t007.set", "t107.set", "t202.set"]);
+    assert_eq!(reads.len(), 21);
 }

@@ -1,0 +1,117 @@
+//! Digests from a real Docker registry with a password, the way they are observed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+
+use belay_executor::cloud::ErrorKind;
+use belay_executor::registry::{Registries, Settings};
+use belay_tests::registry::{DockerRegistry, PASSWORD, USER};
+use oci_client::client::{Client, ClientConfig, ClientProtocol};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Reference, RegistryOperation};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+fn sha256(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// Pushes as `docker push` would.
+struct Pusher {
+    client: Client,
+    registry: String,
+}
+
+impl Pusher {
+    async fn new(registry: &str) -> Self {
+        let client =
+            Client::try_from(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() }).unwrap();
+        let auth = RegistryAuth::Basic(USER.to_owned(), PASSWORD.to_owned());
+        let pusher = Self { client, registry: registry.to_owned() };
+        pusher.client.auth(&pusher.at("shop/web", "1"), &auth, RegistryOperation::Push).await.unwrap();
+        pusher
+    }
+
+    fn at(&self, name: &str, tag: &str) -> Reference {
+        Reference::with_tag(self.registry.clone(), name.to_owned(), tag.to_owned())
+    }
+
+    /// Pushes a manifest; returns how an index refers to it.
+    async fn manifest(&self, name: &str, tag: &str, kind: &'static str, manifest: &Value) -> Value {
+        let body = manifest.to_string().into_bytes();
+        let (digest, size) = (sha256(&body), body.len());
+        self.client.push_manifest_raw(&self.at(name, tag), body, kind.parse().unwrap()).await.unwrap();
+        json!({"mediaType": kind, "digest": digest, "size": size})
+    }
+
+    /// Pushes an image of nothing for one platform.
+    async fn image(&self, name: &str, tag: &str, architecture: &str) -> Value {
+        let platform = json!({"architecture": architecture, "os": "linux"});
+        let config = platform.to_string().into_bytes();
+        let digest = sha256(&config);
+        let size = config.len();
+        self.client.push_blob(&self.at(name, tag), config, &digest).await.unwrap();
+        let kind = "application/vnd.oci.image.config.v1+json";
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
+                              "config": {"mediaType": kind, "digest": digest, "size": size}});
+        let mut referred = self.manifest(name, tag, MANIFEST, &manifest).await;
+        referred["platform"] = platform;
+        referred
+    }
+}
+
+/// The registries of this machine as seen with what `docker login` wrote.
+fn logged_in(folder: &Path, registry: &str, password: &str) -> Registries {
+    let file = folder.join("config.json");
+    let auth = json!({"auths": {registry: {"username": USER, "password": password}}});
+    fs::write(&file, auth.to_string()).unwrap();
+    Registries::new(Settings { docker_config: Some(file), ..Settings::default() })
+}
+
+#[tokio::test]
+async fn tags_indexes_passwords_and_silence() {
+    let registry = DockerRegistry::start().unwrap_or_else(|error| panic!("{error}"));
+    let folder = tempfile::tempdir().unwrap();
+    let registries = logged_in(folder.path(), registry.address(), PASSWORD);
+    let at = |rest: &str| format!("{}/{rest}", registry.address());
+    // What is asked for while nothing is there is not remembered as missing.
+    let error = registries.digest(&at("shop/web:1")).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::NotFound, "ImageNotFound"));
+
+    let pusher = Pusher::new(registry.address()).await;
+    let amd = pusher.image("shop/web", "1", "amd64").await;
+    assert_eq!(registries.digest(&at("shop/web:1")).await.unwrap(), amd["digest"]);
+    let arm = pusher.image("shop/web", "arm", "arm64").await;
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [amd, arm]});
+    let index = pusher.manifest("shop/web", "latest", INDEX, &index).await;
+    // Without a tag it is `latest`, and of several platforms the index.
+    assert_eq!(registries.digest(&at("shop/web")).await.unwrap(), index["digest"]);
+    assert_ne!(index["digest"], amd["digest"]);
+    assert_eq!(registries.digest(&at("shop/web:none")).await.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(registries.digest(&at("shop/nothing:1")).await.unwrap_err().kind, ErrorKind::NotFound);
+
+    // A tag that was moved is another image to whoever looks for the first time.
+    pusher.manifest("shop/web", "1", INDEX, &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [arm]})).await;
+    let later = logged_in(folder.path(), registry.address(), PASSWORD);
+    assert_ne!(later.digest(&at("shop/web:1")).await.unwrap(), amd["digest"]);
+
+    let wrong = logged_in(folder.path(), registry.address(), "guess");
+    let error = wrong.digest(&at("shop/web:1")).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Environment, "RegistryAccessDenied"));
+    let file = folder.path().join("config.json").display().to_string();
+    assert!(error.message.contains(registry.address()) && error.message.contains(&file), "{error}");
+    assert!(!error.to_string().contains("guess"), "{error}");
+    let nobody = Registries::new(Settings::default());
+    let error = nobody.digest(&at("shop/web:1")).await.unwrap_err();
+    assert!(error.message.contains("there are none for it: `docker login"), "{error}");
+
+    let gone = registry.stop();
+    let error = logged_in(folder.path(), &gone, PASSWORD).digest(&format!("{gone}/shop/web:1")).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Environment, "RegistryUnreachable"));
+}
