@@ -16,6 +16,7 @@ use belay_schemas::plan::{Inputs, Mode, Notice, Plan, Target, canonical_digest};
 use belay_schemas::scope::Scope;
 use serde_json::Value;
 
+use crate::asg;
 use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired};
 use crate::ecs::facts::Facts;
@@ -24,6 +25,7 @@ use crate::ecs::ownership::{self, Orphan, Standing};
 use crate::ecs::settings::{self, Settings};
 use crate::ecs::{Context, diff, rules};
 use crate::meaning;
+use crate::placement::Placement;
 use crate::source::Loaded;
 
 /// What the command line asks for.
@@ -43,11 +45,12 @@ pub struct Options {
 pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, report: &mut Report) -> Option<Plan> {
     check_options(loaded, observed, options, report);
     meaning::check(loaded, report);
+    let placement = Placement::of(loaded);
     let settings = settings::resolve(&loaded.environment, report);
     let facts = observed.map(Facts::new);
     let context = Context { loaded, options, settings: &settings, facts: facts.as_ref() };
     if let Some(observed) = observed {
-        check_observed(context, observed, report);
+        check_observed(context, &placement, observed, report);
     }
     let only: BTreeSet<&str> = options.only.iter().map(String::as_str).collect();
     let included = |name: &str| only.is_empty() || only.contains(name);
@@ -55,7 +58,8 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let mut lowerer = Lowerer::new(context);
     let mut capacity = rules::Capacity::new(context);
     if options.mode == Mode::Deploy {
-        for (name, component) in loaded.model.components.iter().filter(|(name, _)| included(name)) {
+        let placed = |name: &str| placement.ecs.contains(name) && included(name);
+        for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
             let desired = desired::build(context, name, component, report);
             rules::check(context, &desired, report);
             refuse_reserved(&desired, report);
@@ -67,13 +71,25 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
             }
         }
     }
-    let orphans = orphans(context, &included, report);
+    let orphans = orphans(context, &placement, &included, report);
     capacity.finish(!orphans.is_empty(), report);
     let leftovers = leftover_families(context, &orphans, &included);
     if report.has_errors() {
         return None;
     }
-    let lowering = lowerer.finish(&orphans, &leftovers, report);
+    let mut part = lowerer.finish(&orphans, &leftovers, report);
+    let mut used = facts.as_ref().map(Facts::used);
+    if placement.uses_asg {
+        let settings = asg::settings::resolve(&loaded.environment, report);
+        let found = observed.zip(facts.as_ref()).map(|(observed, shared)| asg::facts::Facts::new(observed, shared));
+        let context = asg::Context { loaded, options, settings: &settings, facts: found.as_ref() };
+        part.join(asg::plugin::compile(context, &placement.asg, &included, report));
+        used = found.as_ref().map(asg::facts::Facts::used);
+    }
+    if report.has_errors() {
+        return None;
+    }
+    let lowering = part.finish(loaded);
     if report.has_errors() {
         return None;
     }
@@ -82,8 +98,8 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         compiler: Some(concat!("belayc ", env!("CARGO_PKG_VERSION")).to_owned()),
         project: options.project.clone(),
         mode: options.mode,
-        target: target(&settings, facts.as_ref()),
-        inputs: Inputs { observed: facts.as_ref().map(|f| canonical_digest(&f.used(), &[])), ..inputs },
+        target: target(loaded, &placement, &settings, facts.as_ref()),
+        inputs: Inputs { observed: used.map(|used| canonical_digest(&used, &[])), ..inputs },
         components: lowering.components,
         notices: notices(report),
         nodes: lowering.nodes,
@@ -111,7 +127,16 @@ pub fn scope(loaded: &Loaded, options: &Options, report: &mut Report) -> Option<
     meaning::check(loaded, report);
     let settings = settings::resolve(&loaded.environment, report);
     let context = Context { loaded, options, settings: &settings, facts: None };
-    (!report.has_errors()).then(|| crate::ecs::scope::scope(context))
+    let placement = Placement::of(loaded);
+    let asg = placement.uses_asg.then(|| asg::settings::resolve(&loaded.environment, report));
+    (!report.has_errors()).then(|| {
+        let mut scope = crate::ecs::scope::scope(context, &placement);
+        if let Some(settings) = &asg {
+            let context = asg::Context { loaded, options, settings, facts: None };
+            asg::scope::add(context, &placement.asg, &mut scope);
+        }
+        scope
+    })
 }
 
 fn check_project(options: &Options, report: &mut Report) {
@@ -144,7 +169,7 @@ fn check_options(loaded: &Loaded, observed: Option<&Observed>, options: &Options
 }
 
 /// Whether the observation is one of this target, for these inputs.
-fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report) {
+fn check_observed(context: Context<'_>, placement: &Placement<'_>, observed: &Observed, report: &mut Report) {
     let mut refuse = |code, message: String, place: Option<Place>| {
         let diagnostic = Diagnostic::error(code, message);
         let diagnostic = match place {
@@ -158,6 +183,16 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
             "B505",
             format!("the observed state is of project `{}`, not `{}`", observed.scope.project, context.options.project),
             None,
+        );
+    }
+    let asg = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.asg.as_ref());
+    if let Some(region) = asg.and_then(|a| a.region.as_ref())
+        && *region != observed.region
+    {
+        refuse(
+            "B505",
+            format!("the observed state is of region {}, not {region}", observed.region),
+            Some(asg::settings::place(&["region"])),
         );
     }
     if let Some(region) = &context.settings.region
@@ -177,6 +212,9 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
             format!("the observed state is of account {}, not {account}", observed.account),
             Some(settings::place(&["cluster"])),
         );
+    }
+    if !placement.uses_ecs {
+        return;
     }
     let cluster = &context.settings.cluster;
     match &observed.scope.ecs {
@@ -212,7 +250,7 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
             None,
         );
     }
-    unobserved_images(context, report);
+    unobserved_images(context, placement, report);
     let found = context.facts.and_then(|f| f.cluster(cluster));
     let status = found.and_then(|c| c.get("status")).and_then(Value::as_str);
     if status != Some("ACTIVE") {
@@ -229,12 +267,15 @@ fn check_observed(context: Context<'_>, observed: &Observed, report: &mut Report
 }
 
 /// Images of which the observation says nothing: the model changed after it. Told once, however many there are.
-fn unobserved_images(context: Context<'_>, report: &mut Report) {
+fn unobserved_images(context: Context<'_>, placement: &Placement<'_>, report: &mut Report) {
     const SHOWN: usize = 10;
     let Some(facts) = context.facts else { return };
     let only = &context.options.only;
-    let wanted =
-        |name: &str| context.options.mode == Mode::Deploy && (only.is_empty() || only.iter().any(|o| o == name));
+    let wanted = |name: &str| {
+        context.options.mode == Mode::Deploy
+            && placement.ecs.contains(name)
+            && (only.is_empty() || only.iter().any(|o| o == name))
+    };
     let components = context.loaded.model.components.iter().filter(|(name, _)| wanted(name));
     let images = components.flat_map(|(name, component)| {
         let place = Place::model(["components", name]);
@@ -288,13 +329,18 @@ fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> 
 }
 
 /// What is to be taken away: in a teardown everything, else what the model does not have any more.
-fn orphans<'a>(context: Context<'a>, included: &dyn Fn(&str) -> bool, report: &mut Report) -> Vec<Orphan<'a>> {
+fn orphans<'a>(
+    context: Context<'a>,
+    placement: &Placement<'_>,
+    included: &dyn Fn(&str) -> bool,
+    report: &mut Report,
+) -> Vec<Orphan<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
     if deploy && !context.options.only.is_empty() {
         return Vec::new();
     }
-    let in_model = |name: &str| deploy && context.loaded.model.components.contains_key(name);
+    let in_model = |name: &str| deploy && placement.ecs.contains(name);
     let mut all = ownership::orphans(context, facts, &in_model);
     all.retain(|o| included(&o.component));
     let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
@@ -377,12 +423,14 @@ fn each_reserved<'v>(value: &'v Value, path: &mut Vec<Cow<'v, str>>, visit: &mut
     }
 }
 
-fn target(settings: &Settings, facts: Option<&Facts<'_>>) -> Target {
+fn target(loaded: &Loaded, placement: &Placement<'_>, settings: &Settings, facts: Option<&Facts<'_>>) -> Target {
+    let asg = loaded.environment.plugin_config.as_ref().and_then(|p| p.asg.as_ref());
+    let written = settings.region.clone().or_else(|| asg.and_then(|a| a.region.clone()));
     Target {
         partition: facts.map_or("aws", |f| f.partition).to_owned(),
         account: facts.map(|f| f.account.to_owned()).or_else(|| settings.account.clone()),
-        region: facts.map(|f| f.region.to_owned()).or_else(|| settings.region.clone()),
-        cluster: Some(settings.cluster.clone()),
+        region: facts.map(|f| f.region.to_owned()).or(written),
+        cluster: placement.uses_ecs.then(|| settings.cluster.clone()),
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Invariants: a pure function of its inputs: no files, network, clock, entropy, process environment or async runtime.
 
+pub mod asg;
 pub mod compile;
 pub mod diagnostics;
 pub mod ecs;
+pub mod lower;
 mod meaning;
 mod nearest;
+pub mod placement;
 pub mod show;
 pub mod source;
 mod structure;

@@ -2,6 +2,13 @@
 //!
 //! Invariants: as in [`crate::model`]. Credentials are recognised only to be refused with a way out.
 
+mod asg;
+
+pub use asg::{
+    AllocationStrategy, AsgBalancer, AsgComponent, AsgConfig, DelegatedDestroy, HealthCheck, HealthCheckType,
+    ImageCheck, LaunchConfig, MixedInstances, Scaling, ScalingMetric, Statistic, Subnets, UserData,
+};
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -36,6 +43,9 @@ pub struct Environment {
     /// Settings of the plugins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin_config: Option<PluginConfig>,
+    /// Components that another plugin than `core_plugin` places.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, Placement>,
     /// Gates chosen by image; not supported by this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_gates: Option<Value>,
@@ -62,7 +72,15 @@ pub struct PluginConfig {
     pub ecs: Option<EcsConfig>,
     /// Of EC2 Auto Scaling.
     #[serde(rename = "ec2-asg", default, skip_serializing_if = "Option::is_none")]
-    pub asg: Option<Value>,
+    pub asg: Option<AsgConfig>,
+}
+
+/// Where one component is placed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// The plugin that creates its instances.
+    pub core_plugin: CorePlugin,
 }
 
 /// Settings of the ec2-ecs plugin.

@@ -6,11 +6,13 @@ use belay_schemas::FORMAT;
 use belay_schemas::plan::Mode;
 use belay_schemas::scope::{EcsScope, Scope};
 
+use crate::placement::Placement;
+
 use super::Context;
 use super::settings::Reference;
 
 /// The scope of a model in an environment.
-pub fn scope(context: Context<'_>) -> Scope {
+pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
     let mut load_balancers = BTreeSet::new();
     let mut target_groups = BTreeSet::new();
     let mut balancers = BTreeSet::new();
@@ -22,9 +24,9 @@ pub fn scope(context: Context<'_>) -> Scope {
         };
     }
     let components = &context.loaded.model.components;
-    let images = components
-        .values()
-        .flat_map(|c| std::iter::once(&c.image).chain(c.containers.values().map(|s| &s.image)))
+    let placed = || components.iter().filter(|(name, _)| placement.ecs.contains(name.as_str()));
+    let images = placed()
+        .flat_map(|(_, c)| std::iter::once(&c.image).chain(c.containers.values().map(|s| &s.image)))
         .cloned()
         .collect();
     Scope {
@@ -32,9 +34,9 @@ pub fn scope(context: Context<'_>) -> Scope {
         asg: None,
         project: context.options.project.clone(),
         region: context.settings.region.clone(),
-        ecs: Some(EcsScope {
+        ecs: placement.uses_ecs.then(|| EcsScope {
             cluster: context.settings.cluster.clone(),
-            services: components.keys().map(|c| context.service_name(c)).collect(),
+            services: placed().map(|(c, _)| context.service_name(c)).collect(),
             service_prefix: context.service_name(""),
             family_prefix: context.family(""),
             tag_prefix: context.settings.tag_prefix.clone(),

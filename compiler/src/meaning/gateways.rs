@@ -4,10 +4,12 @@ use belay_schemas::environment::EcsConfig;
 use belay_schemas::model::GatewayType;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::placement::Placement;
 use crate::source::Loaded;
 
 pub fn check(loaded: &Loaded, report: &mut Report) {
     let components = &loaded.model.components;
+    let placement = Placement::of(loaded);
     let empty = EcsConfig::default();
     let config = loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref()).unwrap_or(&empty);
     let named = |name: &str| config.lb.get(name).or_else(|| config.gateways.get(name));
@@ -28,7 +30,8 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
             report.push(diagnostic.help(format!("the components are: {}", known.join(", "))));
         }
         // An entry that is explicitly empty says that this environment has no such load balancer.
-        if gateway.kind == GatewayType::LoadBalancer && named(name).is_none() {
+        let on_ecs = gateway.target.0.iter().any(|target| !placement.asg.contains(target.as_str()));
+        if gateway.kind == GatewayType::LoadBalancer && on_ecs && named(name).is_none() {
             let entries: Vec<&str> = config.lb.keys().chain(config.gateways.keys()).map(String::as_str).collect();
             let mut diagnostic =
                 Diagnostic::error("B341", format!("the environment names no load balancer for gateway `{name}`"))

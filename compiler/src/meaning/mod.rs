@@ -11,6 +11,7 @@ pub(crate) mod uses;
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::placement;
 use crate::source::Loaded;
 
 /// Judges the inputs.
@@ -21,6 +22,8 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
     gateways::check(loaded, report);
     secrets::check(loaded, report);
     unsupported::check(loaded, report);
+    placement::check(loaded, report);
+    regions(loaded, report);
 }
 
 /// Services in one cluster that AWS allows unless the account's quota was raised (ECS service quotas, "Services per
@@ -46,6 +49,22 @@ pub fn is_project_name(name: &str) -> bool {
     (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
         && name.as_bytes()[0].is_ascii_alphanumeric()
+}
+
+/// Both plugins work in one region.
+fn regions(loaded: &Loaded, report: &mut Report) {
+    let Some(config) = &loaded.environment.plugin_config else { return };
+    let (Some(ecs), Some(asg)) = (&config.ecs, &config.asg) else { return };
+    if let (Some(one), Some(other)) = (&ecs.region, &asg.region)
+        && one != other
+    {
+        report.push(
+            Diagnostic::error("B633", format!("the plugins' regions differ: {one} and {other}"))
+                .at(Place::environment(["plugin_config", "ec2-asg", "region"]))
+                .related(Place::environment(["plugin_config", "ec2-ecs", "region"]), "the other one is here")
+                .help("write one region, in one of the two places: a plan is of one region"),
+        );
+    }
 }
 
 fn names(loaded: &Loaded, report: &mut Report) {

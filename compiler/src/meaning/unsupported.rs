@@ -1,9 +1,9 @@
 //! What the formats know but this version does not do: refused in words, never ignored.
 
-use belay_schemas::environment::CorePlugin;
 use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::placement::Placement;
 use crate::source::Loaded;
 
 pub fn check(loaded: &Loaded, report: &mut Report) {
@@ -34,9 +34,6 @@ pub fn check(loaded: &Loaded, report: &mut Report) {
     }
     if loaded.environment.quality_gates.as_ref().is_some_and(asks_for_something) {
         refuse("quality gates", Place::environment(["quality_gates"]));
-    }
-    if loaded.environment.core_plugin == Some(CorePlugin::Asg) {
-        refuse("components on EC2 Auto Scaling (`core_plugin: ec2-asg`)", Place::environment(["core_plugin"]));
     }
     documents(loaded, report);
     unused_plugin(loaded, report);
@@ -78,21 +75,31 @@ fn documents(loaded: &Loaded, report: &mut Report) {
     }
 }
 
-/// Settings for Auto Scaling have no effect while every component is on ECS.
+/// Settings of a plugin have no effect where no component is placed on it.
 fn unused_plugin(loaded: &Loaded, report: &mut Report) {
-    let mut tell = |at: Place| {
-        report.push(
-            Diagnostic::warning("B305", "settings for ec2-asg have no effect: every component is placed on ECS")
-                .at(at.key())
-                .help("they are kept for environments with `core_plugin: ec2-asg`"),
-        );
-    };
-    if loaded.environment.plugin_config.as_ref().is_some_and(|p| p.asg.is_some()) {
-        tell(Place::environment(["plugin_config", "ec2-asg"]));
+    let placement = Placement::of(loaded);
+    let config = loaded.environment.plugin_config.as_ref();
+    let on_asg = config.is_some_and(|p| p.asg.is_some()) && placement.asg.is_empty();
+    let on_ecs = config.is_some_and(|p| p.ecs.is_some()) && placement.ecs.is_empty();
+    for (unused, key, other) in [(on_asg, "ec2-asg", "ECS"), (on_ecs, "ec2-ecs", "EC2 Auto Scaling")] {
+        if unused && !loaded.model.components.is_empty() {
+            let message = format!("settings for {key} have no effect: every component is placed on {other}");
+            report.push(
+                Diagnostic::warning("B305", message)
+                    .at(Place::environment(["plugin_config", key]).key())
+                    .help(format!("they are kept for environments with `core_plugin: {key}`, and to take away what was placed there before")),
+            );
+        }
     }
     for (name, component) in &loaded.model.components {
         if component.plugin.as_ref().is_some_and(|p| p.asg.is_some()) {
-            tell(Place::model(["components", name, "plugin", "ec2-asg"]));
+            report.push(
+                Diagnostic::warning("B305", format!("settings for ec2-asg in component `{name}` have no effect"))
+                    .at(Place::model(["components", name, "plugin", "ec2-asg"]).key())
+                    .help(format!(
+                        "the environment has them: `plugin_config: {{ec2-asg: {{components: {{{name}: …}}}}}}`"
+                    )),
+            );
         }
     }
 }

@@ -8,11 +8,12 @@ use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::json::{items, number};
 
+use super::calls::{describe_service, ecs};
 use super::component::tasks;
-use super::draft::{describe_service, ecs, guard_after, node, probe, when};
 use super::timing::{self, Limits};
 use super::update::Update;
 use super::waits;
+use crate::lower::draft::{guard_after, node, probe, when};
 
 /// A service that can be changed.
 const ACTIVE: &str = "services[0].status == 'ACTIVE'";

@@ -1,4 +1,4 @@
-//! What the lowering of a component gives to the order, and the parts that creating and updating share.
+//! The parts that creating and updating share.
 
 use belay_schemas::plan::Phase;
 
@@ -6,22 +6,9 @@ use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::json::items;
 
-use super::draft::{Back, Draft, node};
 use super::timing::Limits;
 use super::waits;
-
-/// What the order of components needs to know about one that was lowered.
-#[derive(Debug, Default, Clone)]
-pub struct Lowered {
-    /// Nodes that nothing of the component comes before: they wait for the pre-flight reads.
-    pub entries: Vec<String>,
-    /// The node that changes the service: it waits for the components that this one uses.
-    pub starts: String,
-    /// The node after which the component is in its new state.
-    pub ready: String,
-    /// The ways back of `starts`.
-    pub back: Back,
-}
+use crate::lower::draft::{Draft, node};
 
 /// A number of tasks, in words.
 pub fn tasks(count: u64) -> String {

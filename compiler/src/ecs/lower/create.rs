@@ -10,13 +10,13 @@ use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::diff;
 use crate::ecs::json::items;
 
-use super::component::{Lowered, tasks, wait_deployed};
-use super::draft::{
-    Draft, SERVICE_ABSENT, describe_service, describe_service_tags, ecs, guard_after, guard_at_start, node, probe, when,
-};
+use super::calls::{SERVICE_ABSENT, describe_service, describe_service_tags, ecs};
+use super::component::{tasks, wait_deployed};
 use super::register::{ARN, owner_tags, register};
 use super::timing::{self, Limits};
 use super::waits;
+use crate::lower::Lowered;
+use crate::lower::draft::{Draft, guard_after, guard_at_start, node, probe, when};
 
 /// A component that does not run yet.
 pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft: &mut Draft) -> Lowered {

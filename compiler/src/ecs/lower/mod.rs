@@ -1,13 +1,10 @@
-//! Lowering: from what differs to calls, guards, waits, probes and undos, and their order.
-//!
-//! Order: pre-flight reads, then each component as soon as those that it uses are ready, orphans before or after them,
-//! the commit point, then what is deleted. Every edge of the way forward between two components has its mirror on the
-//! way back.
+//! Lowering: from what differs to calls, guards, waits, probes and undos. The order between components is made where it
+//! is made for all plugins, in [`crate::lower`].
 
 mod back;
+mod calls;
 mod component;
 mod create;
-mod draft;
 mod preflight;
 mod register;
 mod remove;
@@ -16,13 +13,11 @@ pub mod timing;
 mod update;
 mod waits;
 
-use std::collections::{BTreeMap, BTreeSet};
+use belay_schemas::plan::{Change, ComponentSummary, Node, Phase};
+use serde_json::Value;
 
-use belay_schemas::model::TeardownOrphans;
-use belay_schemas::plan::{Action, Change, ComponentSummary, Edge, Node, Phase, Why};
-use serde_json::{Value, json};
-
-use crate::diagnostics::{Place, Report};
+use crate::diagnostics::Report;
+use crate::lower::{Lowered, Part, removal_reason};
 
 use super::Context;
 use super::desired::{Attachment, Desired};
@@ -30,13 +25,8 @@ use super::diff::Difference;
 use super::json::number;
 use super::ownership::Orphan;
 
-use component::Lowered;
 pub use component::tasks;
-use draft::{Draft, node};
 pub use tags::key as tag_key;
-
-/// Id of the commit point.
-pub const COMMIT: &str = "commit";
 
 /// What has to happen to one component.
 pub enum Work<'a> {
@@ -55,38 +45,19 @@ pub enum Work<'a> {
     None,
 }
 
-/// A lowered plan, but for its header.
-pub struct Lowering {
-    /// The nodes.
-    pub nodes: Vec<Node>,
-    /// The edges.
-    pub edges: Vec<Edge>,
-    /// What happens to each component.
-    pub components: BTreeMap<String, ComponentSummary>,
-}
-
 /// A lowering in progress. Components are handed over one by one: what is known of one moves into the plan before the
 /// next is looked at, so that a large model is never in memory twice.
 pub struct Lowerer<'a> {
     context: Context<'a>,
-    draft: Draft,
-    components: BTreeMap<String, ComponentSummary>,
+    part: Part,
     raises: Vec<timing::Raise>,
-    lowered: BTreeMap<String, Lowered>,
     attachments: Vec<(String, Attachment)>,
 }
 
 impl<'a> Lowerer<'a> {
     /// Nothing lowered yet.
     pub fn new(context: Context<'a>) -> Self {
-        Self {
-            context,
-            draft: Draft::default(),
-            components: BTreeMap::new(),
-            raises: Vec::new(),
-            lowered: BTreeMap::new(),
-            attachments: Vec::new(),
-        }
+        Self { context, part: Part::default(), raises: Vec::new(), attachments: Vec::new() }
     }
 
     /// Lowers the work on a component of the model.
@@ -94,40 +65,41 @@ impl<'a> Lowerer<'a> {
         let component = desired.component.clone();
         let attachments = desired.attachments.clone();
         let (change, floor, result) = self.work(desired, work);
-        self.components.insert(component.clone(), ComponentSummary { change, floor });
+        self.part.components.insert(component.clone(), ComponentSummary { change, floor });
         if let Some(result) = result {
             self.attachments.extend(attachments.into_iter().map(|a| (component.clone(), a)));
-            self.lowered.insert(component, result);
+            self.part.lowered.insert(component, result);
         }
     }
 
-    /// Lowers what is to be taken away, and puts everything in order.
-    pub fn finish(mut self, orphans: &[Orphan<'_>], leftover_families: &[String], report: &mut Report) -> Lowering {
+    /// Lowers what is to be taken away, and what is read before anything changes.
+    pub fn finish(mut self, orphans: &[Orphan<'_>], leftover_families: &[String], report: &mut Report) -> Part {
         let context = self.context;
         timing::warn(&self.raises, report);
-        order_by_uses(context, &self.lowered, &mut self.draft);
-        let gone = remove_orphans(context, orphans, &self.lowered, &mut self.components, &mut self.draft);
+        remove_orphans(context, orphans, &mut self.part);
         if let Some(facts) = context.facts {
             for component in leftover_families {
-                if remove::tidy_all(context, facts, component, &mut self.draft) {
-                    self.components.insert(component.clone(), ComponentSummary { change: Change::Tidy, floor: 0 });
+                if remove::tidy_all(context, facts, component, &mut self.part.draft) {
+                    let tidied = ComponentSummary { change: Change::Tidy, floor: 0 };
+                    self.part.components.insert(component.clone(), tidied);
                 }
             }
         }
-        if !self.draft.nodes.is_empty() {
-            let cluster = preflight::cluster(context, &mut self.draft);
-            for entry in self.lowered.values().chain(gone.values()).flat_map(|l| &l.entries) {
-                self.draft.after(&cluster, entry);
+        let part = &mut self.part;
+        if !part.draft.nodes.is_empty() {
+            let cluster = preflight::cluster(context, &mut part.draft);
+            for entry in part.lowered.values().chain(part.gone.values()).flat_map(|l| &l.entries) {
+                part.draft.after(&cluster, entry);
             }
-            let used = self.attachments.iter().filter_map(|(name, a)| self.lowered.get(name).map(|l| (a, l)));
-            preflight::balancers(used, &mut self.draft);
-            commit(&cluster, &mut self.draft);
+            let used = self.attachments.iter().filter_map(|(name, a)| part.lowered.get(name).map(|l| (a, l)));
+            preflight::balancers(used, &mut part.draft);
+            part.preflight.push(cluster);
         }
-        Lowering { nodes: self.draft.nodes, edges: self.draft.edges, components: self.components }
+        self.part
     }
 
     fn work(&mut self, desired: Desired, work: &Work<'_>) -> (Change, u32, Option<Lowered>) {
-        let Self { context, draft, raises, .. } = self;
+        let Self { context, part: Part { draft, .. }, raises, .. } = self;
         let context = *context;
         let component = desired.component.clone();
         let wanted = desired.desired_count().unwrap_or_default();
@@ -178,106 +150,14 @@ fn floor(count: u64, minimum_percent: u64) -> u32 {
     u32::try_from((count * minimum_percent).div_ceil(100)).unwrap_or(u32::MAX)
 }
 
-/// A component starts when those that it uses are ready, and goes back before they do.
-fn order_by_uses(context: Context<'_>, lowered: &BTreeMap<String, Lowered>, draft: &mut Draft) {
-    for (name, this) in lowered {
-        for used in nearest(context, name, &|other| lowered.contains_key(other)) {
-            if let Some(used) = lowered.get(used) {
-                draft.after(&used.ready, &this.starts);
-                draft.back_before(&this.back, &used.back);
-            }
-        }
-    }
-}
-
-/// The nearest components used, directly or through ones that do not change.
-fn nearest<'m>(context: Context<'m>, name: &str, changes: &dyn Fn(&str) -> bool) -> BTreeSet<&'m str> {
-    let components = &context.loaded.model.components;
-    let mut found = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<&str> =
-        components.get(name).map(|c| c.uses.keys().map(String::as_str).collect()).unwrap_or_default();
-    while let Some(used) = open.pop() {
-        if !seen.insert(used) || used == name {
-            continue;
-        }
-        if changes(used) {
-            found.insert(used);
-        } else if let Some(component) = components.get(used) {
-            open.extend(component.uses.keys().map(String::as_str));
-        }
-    }
-    found
-}
-
-fn remove_orphans<'a>(
-    context: Context<'_>,
-    orphans: &'a [Orphan<'_>],
-    lowered: &BTreeMap<String, Lowered>,
-    components: &mut BTreeMap<String, ComponentSummary>,
-    draft: &mut Draft,
-) -> BTreeMap<&'a str, Lowered> {
-    let mut gone: BTreeMap<&str, Lowered> = BTreeMap::new();
-    let Some(facts) = context.facts else { return gone };
-    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
+fn remove_orphans(context: Context<'_>, orphans: &[Orphan<'_>], part: &mut Part) {
+    let Some(facts) = context.facts else { return };
     for orphan in orphans {
-        let why = removal_reason(context, orphan);
-        components.insert(orphan.component.clone(), ComponentSummary { change: Change::Remove, floor: 0 });
-        if let Some(this) = remove::scale_down(context, orphan, &why, draft) {
-            for other in lowered.values() {
-                if when == TeardownOrphans::Before {
-                    draft.after(&this.ready, &other.starts);
-                    draft.back_before(&other.back, &this.back);
-                } else {
-                    draft.after(&other.ready, &this.starts);
-                    draft.back_before(&this.back, &other.back);
-                }
-            }
-            gone.insert(&orphan.component, this);
+        let why = removal_reason(context.loaded, context.options.mode, &orphan.component, orphan.service_name);
+        part.components.insert(orphan.component.clone(), ComponentSummary { change: Change::Remove, floor: 0 });
+        if let Some(this) = remove::scale_down(context, orphan, &why, &mut part.draft) {
+            part.gone.insert(orphan.component.clone(), this);
         }
-        remove::delete(context, facts, orphan, &why, draft);
-    }
-    // Whoever uses another one stops before it.
-    for (name, this) in &gone {
-        for used in nearest(context, name, &|other| gone.contains_key(other)) {
-            if let Some(used) = gone.get(used) {
-                draft.after(&this.ready, &used.starts);
-                draft.back_before(&used.back, &this.back);
-            }
-        }
-    }
-    gone
-}
-
-fn removal_reason(context: Context<'_>, orphan: &Orphan<'_>) -> Why {
-    let path = format!("/components/{}", orphan.component);
-    match context.options.mode {
-        belay_schemas::plan::Mode::Teardown => {
-            Why { path, at: Some("--mode teardown".to_owned()), from: json!(orphan.service_name), to: Value::Null }
-        }
-        belay_schemas::plan::Mode::Deploy => {
-            let at = context.loaded.locate(&Place::model(["components"]).key()).map(|l| l.to_string());
-            Why { path, at, from: json!(orphan.service_name), to: Value::Null }
-        }
-    }
-}
-
-/// The commit point: after everything that can be undone, before everything that cannot.
-fn commit(cluster: &str, draft: &mut Draft) {
-    let deploy: BTreeSet<&str> =
-        draft.nodes.iter().filter(|n| n.phase == Phase::Deploy).map(|n| n.id.as_str()).collect();
-    let inner: BTreeSet<&str> = draft
-        .edges
-        .iter()
-        .filter(|e| deploy.contains(e.to.as_str()) && deploy.contains(e.from.as_str()))
-        .map(|e| e.from.as_str())
-        .collect();
-    let last: Vec<String> = deploy.difference(&inner).map(|id| (*id).to_owned()).collect();
-    let text = if deploy.is_empty() { "nothing that runs has changed" } else { "the new state is in place" };
-    let action = Action::Commit { commit: text.to_owned() };
-    draft.add(node(COMMIT.to_owned(), None, Phase::Deploy, format!("commit point: {text}"), action));
-    draft.after(cluster, COMMIT);
-    for id in last {
-        draft.after(&id, COMMIT);
+        remove::delete(context, facts, orphan, &why, &mut part.draft);
     }
 }

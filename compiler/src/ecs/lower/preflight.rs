@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::ecs::Context;
 use crate::ecs::desired::{Attachment, Balancer};
 
-use super::component::Lowered;
-use super::draft::{Draft, call, ecs, node};
+use super::calls::ecs;
+use crate::lower::Lowered;
+use crate::lower::draft::{Draft, call, node};
 
 /// The cluster is there and ACTIVE. Returns the node's id.
 pub fn cluster(context: Context<'_>, draft: &mut Draft) -> String {

@@ -13,7 +13,8 @@ use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, tag_entry, text};
 use crate::ecs::pointer;
 
-use super::draft::{Back, Draft, describe_service, ecs, node, probe, when};
+use super::calls::{describe_service, ecs};
+use crate::lower::draft::{Back, Draft, node, probe, when};
 
 /// The path of the ARN in RegisterTaskDefinition's answer.
 pub const ARN: &str = "taskDefinition.taskDefinitionArn";

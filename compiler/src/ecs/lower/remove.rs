@@ -10,13 +10,14 @@ use crate::ecs::facts::{Facts, owner};
 use crate::ecs::json::{items, revision, text};
 use crate::ecs::ownership::Orphan;
 
-use super::component::{Lowered, tasks};
+use super::calls::{describe_service, describe_service_tags, ecs};
+use super::component::tasks;
 use super::create::service_deleted;
-use super::draft::{
-    Draft, describe_service, describe_service_tags, ecs, guard_after, guard_at_start, node, probe, when,
-};
 use super::register::deregistered;
-use super::{COMMIT, timing, waits};
+use super::{timing, waits};
+use crate::lower::COMMIT;
+use crate::lower::Lowered;
+use crate::lower::draft::{Draft, guard_after, guard_at_start, node, probe, when};
 
 /// How many revisions of a family stay registered, the one included that an update registers.
 const KEEP: usize = 3;

@@ -11,7 +11,8 @@ use crate::ecs::desired::Desired;
 use crate::ecs::diff::{Change, Difference};
 use crate::ecs::json::{items, tag, tag_entry, text};
 
-use super::draft::{Back, Draft, describe_service_tags, ecs, guard_after, guard_at_start, node, probe, when};
+use super::calls::{describe_service_tags, ecs};
+use crate::lower::draft::{Back, Draft, guard_after, guard_at_start, node, probe, when};
 
 /// Longest value of a tag.
 const LONGEST: usize = 256;

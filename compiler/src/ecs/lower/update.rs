@@ -14,11 +14,13 @@ use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, tag, text};
 
 use super::back::{Ways, settings_back};
-use super::component::{Lowered, tasks, wait_deployed};
-use super::draft::{Back, Draft, describe_service, describe_service_tags, ecs, guard_at_start, node, probe};
+use super::calls::{describe_service, describe_service_tags, ecs};
+use super::component::{tasks, wait_deployed};
 use super::register::{ARN, pin, register};
 use super::tags;
 use super::timing::Limits;
+use crate::lower::Lowered;
+use crate::lower::draft::{Back, Draft, guard_at_start, node, probe};
 
 /// A service that runs, and the parts of it that an update overwrites.
 pub struct Update<'a> {

@@ -6,8 +6,9 @@ use belay_schemas::late::output;
 use belay_schemas::plan::{Action, Call, Evidence, Fail, Wait};
 use serde_json::{Value, json};
 
-use super::draft::{call, describe_service, ecs};
+use super::calls::{describe_service, ecs};
 use super::timing::Limits;
+use crate::lower::draft::call;
 
 /// A service as a wait sees it.
 pub struct Subject<'a> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::plan::{Action, Call, Edge, EdgeKind, Guard, Moment, Node, Phase, Probe, UndoCase, When};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Nodes and edges so far.
 #[derive(Debug, Default)]
@@ -98,11 +98,6 @@ pub fn call(service: &str, operation: &str, input: Value) -> Call {
     Call { service: service.to_owned(), operation: operation.to_owned(), input }
 }
 
-/// An ECS call object.
-pub fn ecs(operation: &str, input: Value) -> Call {
-    call("ecs", operation, input)
-}
-
 /// A guard that is checked before the first mutation.
 pub fn guard_at_start<const N: usize>(read: Call, holds: [(&str, Value); N]) -> Guard {
     Guard { at: Some(Moment::Start), after: None, read, holds: owned(holds), bind: BTreeMap::new() }
@@ -126,16 +121,3 @@ pub fn when<const N: usize>(summary: &str, read: Call, is: &str, bind: [(&str, V
 fn owned<const N: usize>(pairs: [(&str, Value); N]) -> BTreeMap<String, Value> {
     pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
 }
-
-/// DescribeServices of one service.
-pub fn describe_service(cluster: &str, service: &str) -> Call {
-    ecs("DescribeServices", json!({"cluster": cluster, "services": [service]}))
-}
-
-/// DescribeServices of one service with its tags.
-pub fn describe_service_tags(cluster: &str, service: &str) -> Call {
-    ecs("DescribeServices", json!({"cluster": cluster, "services": [service], "include": ["TAGS"]}))
-}
-
-/// True when there is no such service, or only the shadow of a deleted one.
-pub const SERVICE_ABSENT: &str = "length(services[?status!='INACTIVE']) == `0`";

@@ -1,0 +1,391 @@
+//! Sizes: growing and shrinking a group that runs, undoably.
+//!
+//! Invariants: an undo restores exactly the sizes that it found and only while the group still has the ones that were
+//! given to it; where instances could not be made again exactly, they are detached and stay, until they are terminated or
+//! handed over after the commit point.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::late::output;
+use belay_schemas::plan::{Action, Each, Guard, Node, Obligation, Phase, Probe, Why};
+use serde_json::json;
+
+use crate::asg::Context;
+use crate::asg::slots::{Slot, tag_path, tag_value};
+use crate::ecs::json::{items, text};
+use crate::lower::draft::{guard_after, guard_at_start, node, probe};
+
+use super::calls::{Count, NOTHING, Target, asg, describe_group};
+use super::chain::Chain;
+use super::group::update;
+use super::waits::Watch;
+
+/// Instances that one call takes (DetachInstances and AttachInstances, API reference).
+const DETACH: u32 = 20;
+/// Instances of a group at most, as far as a plan is concerned.
+pub const MOST: u32 = 10_000;
+
+/// A group whose sizes change.
+#[derive(Clone, Copy)]
+pub struct Resized<'a> {
+    /// Context.
+    pub context: Context<'a>,
+    /// The component.
+    pub component: &'a str,
+    /// The slot.
+    pub slot: &'a Slot<'a>,
+    /// How it is waited for.
+    pub watch: Watch<'a>,
+}
+
+impl Resized<'_> {
+    /// The id of a node about the slot.
+    pub fn id(&self, what: &str) -> String {
+        format!("{}.group.{}.{what}", self.component, self.slot.label)
+    }
+
+    /// What a plan relies on about a group that runs: whose it is, and what it would have to be given back. `live`: the
+    /// desired capacity may move.
+    pub fn guard_at_start(&self, live: bool) -> Guard {
+        let group = self.slot.group;
+        let key = match self.context.settings.pre_created {
+            true => "skopos:comp_name".to_owned(),
+            false => self.context.tag("project"),
+        };
+        let mut guard = guard_at_start(
+            describe_group(self.slot.name),
+            [
+                ("AutoScalingGroups[0].MinSize", json!(self.slot.size("MinSize"))),
+                ("AutoScalingGroups[0].MaxSize", json!(self.slot.size("MaxSize"))),
+                (tag_path(&key).as_str(), tag_value(group, &key)),
+            ],
+        );
+        if !live {
+            guard.holds.insert("AutoScalingGroups[0].DesiredCapacity".to_owned(), json!(self.slot.desired()));
+        }
+        let specification = self.slot.specification();
+        if group.get("MixedInstancesPolicy").is_some_and(|m| !m.is_null()) {
+            let path = "AutoScalingGroups[0].MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.Version";
+            guard
+                .holds
+                .insert(path.to_owned(), specification.and_then(|s| s.get("Version")).cloned().unwrap_or_default());
+        } else if let Some(specification) = specification {
+            let version = specification.get("Version").cloned().unwrap_or_default();
+            guard.holds.insert("AutoScalingGroups[0].LaunchTemplate.Version".to_owned(), version);
+        } else if let Some(name) = text(group, "LaunchConfigurationName") {
+            guard.holds.insert("AutoScalingGroups[0].LaunchConfigurationName".to_owned(), json!(name));
+        }
+        guard
+    }
+
+    fn guard_sizes(&self, after: &str, sizes: &Target) -> Guard {
+        let read = describe_group(self.slot.name);
+        match &sizes.desired {
+            Some(count) => guard_after(after, read, [("AutoScalingGroups[0].DesiredCapacity", count.value())]),
+            None => guard_after(
+                after,
+                read,
+                [
+                    ("AutoScalingGroups[0].MinSize", sizes.min.value()),
+                    ("AutoScalingGroups[0].MaxSize", sizes.max.value()),
+                ],
+            ),
+        }
+    }
+
+    fn probe_sizes(&self, sizes: &Target) -> Probe {
+        let mut bind = BTreeMap::new();
+        let mut parts = Vec::new();
+        let mut add = |member: &str, count: &Count| {
+            let mut own = BTreeMap::new();
+            let mut value = count.in_expression(&mut own);
+            if let Some(late) = own.remove("count") {
+                value = format!("${member}");
+                bind.insert(member.to_owned(), late);
+            }
+            parts.push(format!("AutoScalingGroups[0].{member} == {value}"));
+        };
+        add("MinSize", &sizes.min);
+        add("MaxSize", &sizes.max);
+        if let Some(desired) = &sizes.desired {
+            add("DesiredCapacity", desired);
+        }
+        let mut told = probe(describe_group(self.slot.name), &parts.join(" && "), NOTHING, []);
+        told.bind = bind;
+        told
+    }
+
+    /// An UpdateAutoScalingGroup and its compensation, which is waited for where instances come back.
+    pub fn resize(&self, step: Step<'_>, chain: &mut Chain<'_>) {
+        let Step { what, summary, from, to, why, after, grows } = step;
+        let id = self.id(what);
+        let name = self.slot.name;
+        let component = Some(self.component);
+        let call = update(name, to.members());
+        let mut forward = node(id.clone(), component, Phase::Deploy, summary, Action::Call { call, expect: None });
+        forward.why = why;
+        forward.guards = vec![match after {
+            None => self.guard_at_start(from.desired.as_ref().is_none_or(|d| !matches!(d, Count::Fixed(_)))),
+            Some(after) => self.guard_sizes(after, from),
+        }];
+        forward.probe = Some(self.probe_sizes(to));
+        let count = from.desired.as_ref();
+        let mut undo = node(
+            format!("{id}.undo"),
+            component,
+            Phase::Undo,
+            match count {
+                Some(count) => format!("give Auto Scaling group {name} {} again", count.words()),
+                None => format!("give Auto Scaling group {name} its old limits again"),
+            },
+            Action::Call { call: update(name, from.members()), expect: None },
+        );
+        undo.guards = vec![self.guard_sizes(&id, to)];
+        undo.probe = Some(self.probe_sizes(from));
+        let mut back = vec![undo];
+        if let Some(count) = count
+            && !grows
+            && !count.is_zero()
+        {
+            back.push(node(
+                format!("{id}.undone"),
+                component,
+                Phase::Undo,
+                format!("wait until {name} has {} that are healthy again", count.words()),
+                self.watch.restored(count),
+            ));
+        }
+        chain.first(forward, vec![(None, back)]);
+    }
+
+    /// Waits for instances that a step adds.
+    pub fn joined(&self, suffix: &str, count: &Count, chain: &mut Chain<'_>) {
+        joined(self.component, &self.slot.label, self.slot.name, &self.watch, suffix, count, chain);
+    }
+
+    /// Waits until those that a step takes away are gone.
+    pub fn drained(&self, suffix: &str, count: &Count, chain: &mut Chain<'_>) {
+        let left = if count.is_zero() { "no instances".to_owned() } else { format!("{} at most", count.words()) };
+        chain.step(node(
+            self.id(&format!("drained{suffix}")),
+            Some(self.component),
+            Phase::Deploy,
+            format!("wait until {} has {left}", self.slot.name),
+            self.watch.drained(count),
+        ));
+    }
+
+    /// Nobody but the plan changes the group while it is being replaced; `ends` is the node that deletes it.
+    pub fn suspend(&self, ends: &str, live: bool, chain: &mut Chain<'_>) {
+        let suspended = |process: &&str| {
+            items(self.slot.group, "SuspendedProcesses").iter().any(|s| text(s, "ProcessName") == Some(process))
+        };
+        let processes: Vec<&str> =
+            ["AZRebalance", "AlarmNotification", "ScheduledActions"].into_iter().filter(|p| !suspended(p)).collect();
+        if processes.is_empty() {
+            return;
+        }
+        let (id, name) = (self.id("suspend"), self.slot.name);
+        let input = json!({"AutoScalingGroupName": name, "ScalingProcesses": processes});
+        let call = asg("SuspendProcesses", input.clone());
+        let summary =
+            format!("suspend {} of {name}: nobody else changes it while it is replaced", processes.join(", "));
+        let mut forward =
+            node(id.clone(), Some(self.component), Phase::Deploy, summary, Action::Call { call, expect: None });
+        forward.guards = vec![self.guard_at_start(live)];
+        let wanted = |is: &str| {
+            let each = processes
+                .iter()
+                .map(|p| format!("length(AutoScalingGroups[0].SuspendedProcesses[?ProcessName=='{p}']) {is}"));
+            each.collect::<Vec<_>>().join(" && ")
+        };
+        forward.probe = Some(probe(describe_group(name), &wanted("== `1`"), NOTHING, []));
+        let back = format!("{id}.undo");
+        forward.obligation = Some(Obligation {
+            what: format!("{} of {name} are suspended", processes.join(", ")),
+            forward: ends.to_owned(),
+            back: back.clone(),
+        });
+        let call = asg("ResumeProcesses", input);
+        let summary = format!("resume {} of {name}", processes.join(", "));
+        let mut undo = node(back, Some(self.component), Phase::Undo, summary, Action::Call { call, expect: None });
+        undo.unguarded = Some(
+            "to resume a process that runs changes nothing, and only those are resumed that this run suspended"
+                .to_owned(),
+        );
+        undo.probe = Some(probe(describe_group(name), &wanted("== `0`"), NOTHING, []));
+        chain.first(forward, vec![(None, vec![undo])]);
+    }
+
+    /// Reads how many instances there are, for sizes that are shares of it.
+    pub fn count_live(&self, chain: &mut Chain<'_>) -> String {
+        let id = self.id("count");
+        let action = Action::Read {
+            read: describe_group(self.slot.name),
+            expect: Some("length(AutoScalingGroups) == `1`".to_owned()),
+        };
+        let summary = format!("see how many instances {} has", self.slot.name);
+        chain.step(node(id.clone(), Some(self.component), Phase::Deploy, summary, action));
+        id
+    }
+
+    /// Detaches instances: `take` of those that are in service, or that share `[k, n]` of them.
+    pub fn detach(&self, step: &Detach<'_>, chain: &mut Chain<'_>) -> String {
+        let Detach { suffix, take, from, to, after, why } = step;
+        let name = self.slot.name;
+        let component = Some(self.component);
+        let list = self.id(&format!("members{suffix}"));
+        let read =
+            Action::Read { read: describe_group(name), expect: Some("length(AutoScalingGroups) == `1`".to_owned()) };
+        chain.step(node(list.clone(), component, Phase::Deploy, format!("see which instances {name} has"), read));
+        let in_service = "AutoScalingGroups[0].Instances[?LifecycleState=='InService'].InstanceId";
+        let over = match take {
+            Take::First(count) => output(&list, &format!("{in_service} | [:{count}]")),
+            Take::Share(k, n) => json!({"$output": list, "path": in_service, "share": [k, n]}),
+        };
+        let id = self.id(&format!("detach{suffix}"));
+        let instances = json!({"$output": "@each", "path": "@"});
+        let call = asg(
+            "DetachInstances",
+            json!({"AutoScalingGroupName": name, "InstanceIds": instances, "ShouldDecrementDesiredCapacity": true}),
+        );
+        let what = match take {
+            Take::First(count) => crate::asg::slots::instances(*count),
+            Take::Share(k, n) if k == n => "all instances".to_owned(),
+            Take::Share(k, n) => format!("{k}/{n} of the instances"),
+        };
+        let summary = format!("detach {what} from {name}: they stay until the new state is in place");
+        let mut forward = node(id.clone(), component, Phase::Deploy, summary, Action::Call { call, expect: None });
+        forward.each = Some(Each { over: over.clone(), chunk: DETACH, max: MOST });
+        forward.why.clone_from(why);
+        let from_sizes = Target { min: Count::Fixed(0), max: Count::Fixed(0), desired: Some((*from).clone()) };
+        forward.guards = vec![self.guard_sizes(after, &from_sizes)];
+        let members = || asg("DescribeAutoScalingInstances", json!({"InstanceIds": instances}));
+        forward.probe = Some(probe(
+            members(),
+            "length(AutoScalingInstances[?LifecycleState!='Detaching' && LifecycleState!='Detached']) == `0`",
+            NOTHING,
+            [],
+        ));
+        let settled = node(
+            format!("{id}.undo.settled"),
+            component,
+            Phase::Undo,
+            format!("wait until {name} has let go of them"),
+            self.watch.drained(to),
+        );
+        let call = asg("AttachInstances", json!({"AutoScalingGroupName": name, "InstanceIds": instances}));
+        let summary = format!("attach them to {name} again");
+        let mut attach =
+            node(format!("{id}.undo"), component, Phase::Undo, summary, Action::Call { call, expect: None });
+        attach.each = Some(Each { over: output(&id, "[].items[]"), chunk: DETACH, max: MOST });
+        attach.unguarded = Some(
+            "these very instances were detached by this run, and AWS attaches none that another group has".to_owned(),
+        );
+        attach.probe = Some(probe(
+            members(),
+            &format!(
+                "length(AutoScalingInstances[?AutoScalingGroupName=='{name}' && LifecycleState!='Detaching']) == length($ids)"
+            ),
+            NOTHING,
+            [("ids", instances.clone())],
+        ));
+        let healthy = node(
+            format!("{id}.undone"),
+            component,
+            Phase::Undo,
+            format!("wait until {name} has {} that are healthy again", from.words()),
+            self.watch.restored(from),
+        );
+        chain.first(forward, vec![(None, vec![settled, attach, healthy])]);
+        id
+    }
+
+    /// Lets the group become smaller than its minimum, so that instances can be detached.
+    pub fn loosen(&self, live: bool, why: Vec<Why>, chain: &mut Chain<'_>) {
+        let sizes = |min: u64| Target {
+            min: Count::Fixed(min),
+            max: Count::Fixed(self.slot.size("MaxSize")),
+            desired: (!live).then(|| Count::Fixed(self.slot.desired())),
+        };
+        let (from, to) = (sizes(self.slot.size("MinSize")), sizes(0));
+        let summary =
+            format!("let {} become smaller than its minimum of {}", self.slot.name, self.slot.size("MinSize"));
+        self.resize(Step { what: "loosen", summary, from: &from, to: &to, why, after: None, grows: true }, chain);
+    }
+}
+
+/// Which instances are detached.
+#[derive(Debug, Clone, Copy)]
+pub enum Take {
+    /// So many.
+    First(u64),
+    /// ⌈k/n⌉ of all.
+    Share(u64, u64),
+}
+
+/// One batch of instances to detach.
+pub struct Detach<'a> {
+    /// What tells its nodes from those of other batches: `.2`, or nothing.
+    pub suffix: &'a str,
+    /// Which ones.
+    pub take: Take,
+    /// How many there are before.
+    pub from: &'a Count,
+    /// How many there are after.
+    pub to: &'a Count,
+    /// The node after which `from` is checked.
+    pub after: &'a str,
+    /// Why.
+    pub why: Vec<Why>,
+}
+
+/// One change of a group's sizes.
+pub struct Step<'a> {
+    /// The end of the node's id.
+    pub what: &'a str,
+    /// What it does.
+    pub summary: String,
+    /// The sizes that it finds.
+    pub from: &'a Target,
+    /// The sizes that it gives.
+    pub to: &'a Target,
+    /// Why.
+    pub why: Vec<Why>,
+    /// The node after which `from` is checked; nothing: at the start of the run.
+    pub after: Option<&'a str>,
+    /// Whether the group grows, so that on the way back nothing has to come.
+    pub grows: bool,
+}
+
+/// Waits until so many instances of a group run and are healthy wherever they are registered.
+pub fn joined(
+    component: &str,
+    label: &str,
+    name: &str,
+    watch: &Watch<'_>,
+    suffix: &str,
+    count: &Count,
+    chain: &mut Chain<'_>,
+) {
+    if count.is_zero() {
+        return;
+    }
+    let make = |what: &str, summary: String, action: Action| -> Node {
+        node(format!("{component}.group.{label}.{what}{suffix}"), Some(component), Phase::Deploy, summary, action)
+    };
+    let words = count.words();
+    chain.step(make("running", format!("wait until {words} of {name} {} running", are(count)), watch.running(count)));
+    let behind: Vec<&str> = watch.balancers.iter().map(crate::asg::desired::Balancer::name).collect();
+    let summary = match behind.as_slice() {
+        [] => format!("wait until {words} of {name} {} in service", are(count)),
+        names => {
+            format!("wait until {words} of {name} {} in service and healthy in {}", are(count), names.join(" and "))
+        }
+    };
+    chain.step(make("healthy", summary, watch.healthy(count)));
+}
+
+fn are(count: &Count) -> &'static str {
+    if *count == Count::Fixed(1) { "is" } else { "are" }
+}

@@ -1,0 +1,265 @@
+//! Deploying and upgrading: the new slot up by batches, the old one down by the same.
+//!
+//! Invariant: with n of N new instances healthy, the old slot keeps N₀ − ⌊N₀·n/N⌋ of its N₀, so that together there are
+//! never fewer than the smaller of N₀ and N.
+
+use belay_schemas::plan::{Action, Node, Phase, Why};
+use serde_json::{Map, Value, json};
+
+use crate::asg::Context;
+use crate::asg::desired::Desired;
+use crate::asg::slots::{Slot, Spare};
+use crate::lower::Lowered;
+use crate::lower::draft::{Draft, guard_at_start, node, probe};
+
+use super::calls::{Count, NOTHING, Target, asg, describe_group};
+use super::chain::Chain;
+use super::group::{self, Begin};
+use super::remove::{self, Leaving};
+use super::sizes::{Detach, Resized, Step, Take, joined};
+use super::template;
+use super::waits::{Limits, Watch};
+
+/// The sizes of the new slot when it has `count` of its instances.
+fn sizes(desired: &Desired, count: Count, last: bool) -> Target {
+    match &desired.scaling {
+        None => Target::exactly(count),
+        // Auto Scaling chooses between the limits as soon as there is a policy, which comes last.
+        Some(scaling) => Target {
+            min: Count::Fixed(if last { scaling.min.into() } else { 0 }),
+            max: Count::Fixed(scaling.max.into()),
+            desired: Some(count),
+        },
+    }
+}
+
+fn begin_slot(context: Context<'_>, desired: &Desired, begin: &Begin<'_>, chain: &mut Chain<'_>) {
+    match begin.spare.group {
+        Some(left) if context.settings.pre_created => fill(context, desired, left, begin, chain),
+        Some(left) => group::reuse(context, desired, left, begin, chain),
+        None => group::create(context, desired, begin, chain),
+    }
+}
+
+/// A group that somebody else has made only gets its sizes.
+fn fill(context: Context<'_>, desired: &Desired, left: &Value, begin: &Begin<'_>, chain: &mut Chain<'_>) {
+    let label = begin.spare.side.to_string();
+    let slot = Slot { label, name: &begin.spare.name, group: left };
+    let resized = Resized { context, component: &desired.component, slot: &slot, watch: begin.watch };
+    let from = Target {
+        min: Count::Fixed(slot.size("MinSize")),
+        max: Count::Fixed(slot.size("MaxSize")),
+        desired: Some(Count::Fixed(slot.desired())),
+    };
+    let count = begin.sizes.desired.as_ref().map_or_else(String::new, Count::words);
+    let summary = format!("give Auto Scaling group {} {count}", begin.spare.name);
+    resized.resize(
+        Step { what: "up.1", summary, from: &from, to: &begin.sizes, why: begin.why.clone(), after: None, grows: true },
+        chain,
+    );
+}
+
+/// A component of which nothing runs.
+pub fn deploy(
+    context: Context<'_>,
+    desired: &Desired,
+    spare: &Spare<'_>,
+    why: Vec<Why>,
+    limits: Limits,
+    draft: &mut Draft,
+) -> Option<Lowered> {
+    let mut chain = Chain::new(draft);
+    let launch = launch(context, desired, spare, &mut chain);
+    let watch = Watch { group: &spare.name, balancers: &desired.balancers, limits };
+    let count = Count::Fixed(desired.replicas);
+    let begin = Begin { spare, launch: &launch, sizes: sizes(desired, count.clone(), true), why, watch };
+    begin_slot(context, desired, &begin, &mut chain);
+    joined(&desired.component, &spare.side.to_string(), &spare.name, &watch, "", &count, &mut chain);
+    policies(desired, spare, &mut chain);
+    chain.done()
+}
+
+fn launch(context: Context<'_>, desired: &Desired, spare: &Spare<'_>, chain: &mut Chain<'_>) -> template::Launch {
+    match context.settings.pre_created {
+        true => template::Launch::Configuration(String::new()),
+        false => template::make(context, desired, spare, chain),
+    }
+}
+
+/// What an upgrade is about.
+pub struct Upgrade<'a> {
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// The slot that runs.
+    pub slot: &'a Slot<'a>,
+    /// The slot that takes over.
+    pub spare: &'a Spare<'a>,
+    /// Why.
+    pub why: Vec<Why>,
+    /// Limits of the waits.
+    pub limits: Limits,
+    /// Whether the old instances stay until after the commit point.
+    pub detach: bool,
+}
+
+/// A component that runs and is replaced.
+pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -> Option<Lowered> {
+    let Upgrade { desired, slot, spare, why, limits, detach } = upgrade;
+    let component = desired.component.as_str();
+    // Where Auto Scaling chooses, the number of instances is seen when the plan runs.
+    let live = desired.scaling.is_some();
+    let old = slot.desired();
+    let new = if live { old } else { desired.replicas };
+    let steps = if new == 0 { 1 } else { desired.batch.steps(new) };
+    let size = desired.batch.size(new);
+    let mut chain = Chain::new(draft);
+    let launch = launch(context, desired, spare, &mut chain);
+    let old_watch = Watch { group: slot.name, balancers: &desired.balancers, limits: *limits };
+    let resized = Resized { context, component, slot, watch: old_watch };
+    if !context.settings.pre_created {
+        resized.suspend(&remove::delete_id(component, &slot.label), live, &mut chain);
+    }
+    let seen = live.then(|| resized.count_live(&mut chain));
+    let new_count = |step: u64| match &seen {
+        Some(node) => Count::Share { node: node.clone(), k: step, n: steps },
+        None => Count::Fixed((step * size).min(new)),
+    };
+    let old_count = |step: u64| match &seen {
+        Some(node) => Count::Share { node: node.clone(), k: steps - step, n: steps },
+        None if step == steps => Count::Fixed(0),
+        None => Count::Fixed(old - (old * (step * size).min(new)) / new.max(1)),
+    };
+    let watch = Watch { group: &spare.name, balancers: &desired.balancers, limits: *limits };
+    let label = spare.side.to_string();
+    let first =
+        Begin { spare, launch: &launch, sizes: sizes(desired, new_count(1), steps == 1), why: why.clone(), watch };
+    begin_slot(context, desired, &first, &mut chain);
+    // The new slot has no group yet, but the nodes about it look like those about any other.
+    let nothing = Value::Null;
+    let new_slot = Slot { label: label.clone(), name: &spare.name, group: &nothing };
+    let growing = Resized { context, component, slot: &new_slot, watch };
+    let mut detached = Vec::new();
+    let mut loosened = false;
+    for step in 1..=steps {
+        let suffix = if steps == 1 { String::new() } else { format!(".{step}") };
+        if step > 1 {
+            let (from, to) =
+                (sizes(desired, new_count(step - 1), false), sizes(desired, new_count(step), step == steps));
+            let after = chain.last().unwrap_or_default().to_owned();
+            let summary = format!("grow {} to {}", spare.name, new_count(step).words());
+            growing.resize(
+                Step {
+                    what: &format!("up{suffix}"),
+                    summary,
+                    from: &from,
+                    to: &to,
+                    why: why.clone(),
+                    after: Some(&after),
+                    grows: true,
+                },
+                &mut chain,
+            );
+        }
+        joined(component, &label, &spare.name, &watch, &suffix, &new_count(step), &mut chain);
+        if step == steps {
+            policies(desired, spare, &mut chain);
+        }
+        let (before, after_count) = (old_count(step - 1), old_count(step));
+        if before == after_count || (old == 0 && !live) {
+            continue;
+        }
+        if *detach {
+            if !loosened {
+                resized.loosen(live, why.clone(), &mut chain);
+                loosened = true;
+            }
+            let take = match (&before, &after_count) {
+                (Count::Fixed(before), Count::Fixed(after)) => Take::First(before - after),
+                _ => Take::Share(1, steps - step + 1),
+            };
+            let after = chain.last().unwrap_or_default().to_owned();
+            let batch =
+                Detach { suffix: &suffix, take, from: &before, to: &after_count, after: &after, why: why.clone() };
+            detached.push(resized.detach(&batch, &mut chain));
+        } else {
+            let (from, to) = (before_sizes(slot, desired, &before, step), old_sizes(slot, desired, &after_count));
+            let after = chain.last().map(str::to_owned).filter(|_| step > 1 || live);
+            let summary = match after_count.is_zero() {
+                true => format!("empty {}, which {} has taken over from", slot.name, spare.name),
+                false => format!("shrink {} to {}", slot.name, after_count.words()),
+            };
+            resized.resize(
+                Step {
+                    what: &format!("down{suffix}"),
+                    summary,
+                    from: &from,
+                    to: &to,
+                    why: why.clone(),
+                    after: after.as_deref(),
+                    grows: false,
+                },
+                &mut chain,
+            );
+        }
+        resized.drained(&suffix, &after_count, &mut chain);
+    }
+    let leaving = Leaving { context, component, slot, limits: *limits, why: why.clone() };
+    leaving.finalize(&detached, chain.draft);
+    chain.done()
+}
+
+/// The sizes that the old slot has before a step.
+fn before_sizes(slot: &Slot<'_>, desired: &Desired, count: &Count, step: u64) -> Target {
+    match step {
+        1 => Target {
+            min: Count::Fixed(slot.size("MinSize")),
+            max: Count::Fixed(slot.size("MaxSize")),
+            desired: Some(count.clone()),
+        },
+        _ => old_sizes(slot, desired, count),
+    }
+}
+
+fn old_sizes(slot: &Slot<'_>, desired: &Desired, count: &Count) -> Target {
+    match desired.scaling {
+        None => Target::exactly(count.clone()),
+        Some(_) => {
+            Target { min: Count::Fixed(0), max: Count::Fixed(slot.size("MaxSize")), desired: Some(count.clone()) }
+        }
+    }
+}
+
+/// Scaling policies come when the new slot has all of its instances.
+fn policies(desired: &Desired, spare: &Spare<'_>, chain: &mut Chain<'_>) {
+    let (component, name) = (desired.component.as_str(), spare.name.as_str());
+    for policy in &desired.policies {
+        let policy_name = policy.get("PolicyName").and_then(Value::as_str).unwrap_or_default();
+        let id = format!("{component}.group.{}.policy.{policy_name}", spare.side);
+        let mut input: Map<String, Value> = policy.clone();
+        input.insert("AutoScalingGroupName".to_owned(), json!(name));
+        let read = || asg("DescribePolicies", json!({"AutoScalingGroupName": name, "PolicyNames": [policy_name]}));
+        let call = asg("PutScalingPolicy", Value::Object(input));
+        let summary = format!("let Auto Scaling choose the size of {name} by policy {policy_name}");
+        let mut forward: Node =
+            node(id.clone(), Some(component), Phase::Deploy, summary, Action::Call { call, expect: None });
+        match spare.group {
+            None => forward.unguarded = Some("the group was created by this run".to_owned()),
+            Some(_) => {
+                forward.guards = vec![guard_at_start(describe_group(name), [("length(AutoScalingGroups)", json!(1))])]
+            }
+        }
+        forward.probe =
+            Some(probe(read(), "length(ScalingPolicies) == `1`", "{PolicyARN: ScalingPolicies[0].PolicyARN}", []));
+        let call = asg("DeletePolicy", json!({"AutoScalingGroupName": name, "PolicyName": policy_name}));
+        let mut undo = node(
+            format!("{id}.undo"),
+            Some(component),
+            Phase::Undo,
+            format!("take policy {policy_name} of {name} away"),
+            Action::Call { call, expect: None },
+        );
+        undo.unguarded = Some("the policy was made by this run".to_owned());
+        undo.probe = Some(probe(read(), "length(ScalingPolicies) == `0`", NOTHING, []));
+        chain.effect(forward, vec![(None, vec![undo])]);
+    }
+}
