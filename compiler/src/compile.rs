@@ -80,10 +80,15 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let mut part = lowerer.finish(&orphans, &leftovers, report);
     let mut used = facts.as_ref().map(Facts::used);
     if placement.uses_asg {
+        let errors = report.counts_raw();
         let settings = asg::settings::resolve(&loaded.environment, report);
+        // Without settings that can be read, components could only be accused of things that they did not do.
+        let readable = report.counts_raw() == errors;
         let found = observed.zip(facts.as_ref()).map(|(observed, shared)| asg::facts::Facts::new(observed, shared));
         let context = asg::Context { loaded, options, settings: &settings, facts: found.as_ref() };
-        part.join(asg::plugin::compile(context, &placement.asg, &included, report));
+        if readable {
+            part.join(asg::plugin::compile(context, &placement.asg, &included, report));
+        }
         used = found.as_ref().map(asg::facts::Facts::used);
     }
     if report.has_errors() {

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asg;
 mod changes;
 mod first;
 mod listing;

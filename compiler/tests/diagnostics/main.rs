@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asg;
 mod case;
 mod containers;
 mod gateways;
@@ -64,6 +65,7 @@ fn tables() -> Vec<Case> {
         network::table(),
         service::table(),
         observed::table(),
+        asg::table(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -28,7 +28,6 @@ pub fn table() -> Vec<Case> {
             format!("{none}quality_gates:\n  smoke:\n    images: [\"nginx:*\"]\n    steps: [{{gate: ready?}}]\n"),
             format!("{none}quality_gates: {{}}\n"),
         ),
-        case("B303", "auto scaling").env(format!("core_plugin: ec2-asg\n{none}"), format!("core_plugin: ec2-ecs\n{none}")),
         case("B304", "environment as model")
             .model(format!("doctype: com.example/environment\n{}", web("")), format!("doctype: com.example/model\n{}", web(""))),
         case("B304", "version of the model").model(format!("version: 2\n{}", web("")), format!("version: 1\n{}", web(""))),

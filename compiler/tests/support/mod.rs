@@ -1,6 +1,7 @@
 //! What the tests of rules and plans share: inputs as texts, an observed target in AWS's shapes, and a compilation.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod fleet;
 pub mod world;
 
 pub use world::{World, digest, group_arn};

@@ -11,6 +11,8 @@ use belay_schemas::scope::Scope;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::fleet::Fleet;
+
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-east-1";
 
@@ -46,6 +48,8 @@ pub struct World {
     pub images: BTreeMap<String, Result<String, String>>,
     /// Images that the observation does not mention.
     pub unseen: BTreeSet<String>,
+    /// EC2 and Auto Scaling.
+    pub fleet: Fleet,
 }
 
 impl World {
@@ -63,6 +67,7 @@ impl World {
             instances: (0..3).map(|n| instance(n, 2048, 4096, &[])).collect(),
             images: BTreeMap::new(),
             unseen: BTreeSet::new(),
+            fleet: Fleet::new(),
         }
     }
 
@@ -136,6 +141,9 @@ impl World {
     }
 
     fn call(&mut self, call: &Call, input: &Value) -> Value {
+        if let Some(answer) = self.fleet.call(&call.operation, input) {
+            return answer;
+        }
         match call.operation.as_str() {
             "RegisterTaskDefinition" => self.register(input),
             "CreateService" => self.create(input),
@@ -309,6 +317,11 @@ impl World {
                 error: None,
             });
         };
+        if scope.asg.is_some() {
+            for (service, operation, output) in self.fleet.reads() {
+                read(service, operation, json!({}), output);
+            }
+        }
         let clusters = if self.cluster.is_null() { json!([]) } else { json!([self.cluster]) };
         read(
             "ecs",
@@ -392,8 +405,8 @@ impl World {
             scope,
             reads,
             images,
-            objects: Default::default(),
-            home_vpc: None,
+            objects: self.fleet.objects.clone(),
+            home_vpc: self.fleet.home.clone(),
         }
     }
 }
@@ -422,7 +435,8 @@ fn settle(value: &Value, answers: &BTreeMap<String, Value>) -> Value {
     match value {
         Value::Object(map) if is_reserved(map) => match (map.get("$output"), map.get("path")) {
             (Some(node), Some(path)) => {
-                let mut here = &answers[node.as_str().unwrap_or_default()];
+                // What only a read or another chunk would tell is nothing here.
+                let Some(mut here) = answers.get(node.as_str().unwrap_or_default()) else { return Value::Null };
                 for step in path.as_str().unwrap_or_default().split('.') {
                     here = &here[step];
                 }

@@ -231,6 +231,7 @@ impl Leaving<'_> {
         let mut post = node(hand_over.to_owned(), component, Phase::Finalize, summary, action);
         let path = "[].answer.Reservations[].Instances[].{id: InstanceId, ip: PrivateIpAddress}";
         post.each = Some(Each { over: output(addresses, path), chunk: 1, max: MOST });
+        post.unprobed = Some("to be told of an instance twice is the same as to be told of it once".to_owned());
         post.irreversible = Some("it runs after the commit point; the instance is no longer Belay's then".to_owned());
         draft.add(post);
         draft.after(addresses, hand_over);

@@ -1,0 +1,217 @@
+//! EC2 Auto Scaling: every rule of its settings, and what stands against a group as it was observed.
+
+use belay_schemas::observed::{HomeVpc, ObjectObservation};
+use serde_json::json;
+
+use crate::case::{Case, case};
+use crate::support::fleet::{asg_env, made_beforehand, vm};
+use crate::support::{Input, World};
+
+#[test]
+fn asg() {
+    crate::check("asg", table());
+}
+
+/// A row whose component is on Auto Scaling in a plain network.
+fn row(code: &'static str, what: &'static str) -> Case {
+    case(code, what).with_model(vm("")).with_env(asg_env("")).world(World::new())
+}
+
+fn setting(code: &'static str, what: &'static str, wrong: &str, right: &str) -> Case {
+    row(code, what).env(asg_env(wrong), asg_env(right))
+}
+
+/// The environment with a part of it replaced.
+fn instead(from: &str, to: &str) -> String {
+    let environment = asg_env("");
+    assert!(environment.contains(from), "{from}");
+    environment.replace(from, to)
+}
+
+fn fleet(change: impl Fn(&mut crate::support::fleet::Fleet)) -> World {
+    World::new().with(|w| change(&mut w.fleet))
+}
+
+const FRONT: &str =
+    "gateways:\n  front: {type: load_balancer, exposes: {port: 80, target_port: 8080}, target: [web]}\n";
+
+fn front() -> String {
+    vm("") + FRONT
+}
+
+/// The world in which the plain component runs.
+fn running(environment: &str) -> World {
+    let plan = Input::new(&vm(""), environment).world(World::new()).plan();
+    World::new().apply(&plan)
+}
+
+/// Groups that somebody else has made: A runs, B is set up for this image.
+fn beforehand(image: &str) -> World {
+    fleet(|f| {
+        for (name, image, count) in [("shop.web_A", "shop/web:0.9", 1), ("shop.web_B", image, 0)] {
+            f.groups.insert(name.to_owned(), made_beforehand(name, "web", image, count));
+        }
+    })
+}
+
+const BEFOREHAND: &str = "core_plugin: ec2-asg\nplugin_config: {ec2-asg: {region: us-east-1}}\n";
+
+pub fn table() -> Vec<Case> {
+    let template = |text: &str| format!("naming_template: \"{text}\"");
+    let good = template("{prj}.{comp}_{slot}");
+    let mut all: Vec<Case> = [
+        ("placeholder twice", "{prj}.{comp}.{prj}"),
+        ("foreign braces", "{prj}.{name}_{slot}"),
+        ("open brace", "{prj}.{comp"),
+        ("placeholders that touch", "{prj}{comp}"),
+        ("no project", "app.{comp}"),
+    ]
+    .into_iter()
+    .map(|(what, text)| setting("B601", what, &template(text), &good))
+    .collect();
+    all.extend([
+        setting("B602", "component not called main", &template("{prj}-{side}"), &good),
+        setting("B603", "space in a name", &template("{prj} {comp}"), &good),
+        row("B604", "no VPC").env(instead("    vpc: main\n", ""), asg_env("")),
+        setting("B605", "no EC2 instance", "home_vpc: true", ""),
+        row("B605", "another VPC")
+            .env(asg_env("home_vpc: true"), asg_env("home_vpc: true"))
+            .worlds(
+                fleet(|f| f.home = Some(HomeVpc { vpc_id: Some("vpc-2".to_owned()), error: None })),
+                fleet(|f| f.home = Some(HomeVpc { vpc_id: Some("vpc-1".to_owned()), error: None })),
+            ),
+        row("B606", "unknown VPC").env(instead("vpc: main", "vpc: mian"), asg_env("")),
+        row("B606", "two VPCs of one name").worlds(
+            fleet(|f| f.vpcs.push(json!({"VpcId": "vpc-2", "Tags": [{"Key": "Name", "Value": "main"}]}))),
+            World::new(),
+        ),
+        setting("B607", "unknown subnet", "subnets: [app-a, app-x]", "subnets: [app-a, subnet-2]"),
+        setting("B607", "wildcard that fits nothing", "subnets: \"web-*\"", "subnets: \"app-[ab]\""),
+        row("B608", "two subnets in one zone").worlds(
+            fleet(|f| {
+                f.subnets.push(json!({"SubnetId": "subnet-9", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a"}));
+            }),
+            World::new(),
+        ),
+        row("B609", "unknown security group").env(instead("sg: [app]", "sg: [ap]"), asg_env("")),
+        row("B610", "no machine image").env(instead("      ami: ami-12345678\n", ""), asg_env("")),
+        row("B610", "machine image of another region").env(instead("ami-12345678", "ami-87654321"), asg_env("")),
+        row("B610", "unknown key pair").env(
+            instead("      type: t3.micro\n", "      type: t3.micro\n      key: opps\n"),
+            instead("      type: t3.micro\n", "      type: t3.micro\n      key: ops\n"),
+        ),
+        row("B611", "unknown template").env(
+            instead("      type: t3.micro\n", "      type: t3.micro\n      template: base\n"),
+            asg_env(""),
+        ),
+        row("B612", "user data that are not there")
+            .with_env(instead("user_data: |\n        #!/bin/sh\n        docker run {{image_id}}", "user_data: {s3: config/run.sh}"))
+            .worlds(
+                World::new(),
+                fleet(|f| {
+                    let seen = ObjectObservation { content: Some("run {{image_id}}".to_owned()), etag: Some("\"1\"".to_owned()), error: None };
+                    f.objects.insert("config/run.sh".to_owned(), seen);
+                }),
+            ),
+        row("B612", "user data too long").env(instead("docker run", &format!("# {}\n        docker run", "x".repeat(17_000))), asg_env("")),
+        setting("B613", "both", "image_id_path: a.b", ""),
+        row("B614", "look-ahead").env(instead("image_id_subst: \"{{image_id}}\"", "image_id_subst: \"IMAGE(?=_ID)\""), asg_env("")),
+        row("B614", "open group").env(instead("image_id_subst: \"{{image_id}}\"", "image_id_subst: \"(image\""), asg_env("")),
+        row("B615", "placeholder missing").env(instead("docker run {{image_id}}", "docker run IMAGE"), asg_env("")),
+        row("B616", "user data that are no YAML")
+            .env(instead("image_id_subst: \"{{image_id}}\"", "image_id_path: app.image"), asg_env("")),
+        row("B617", "neither pattern nor settings").env(
+            instead("    image_id_subst: \"{{image_id}}\"\n", ""),
+            instead("    image_id_subst: \"{{image_id}}\"\n", "    components: {web: {launch_config: {user_data: \"docker run shop/web\"}}}\n"),
+        ),
+        setting("B618", "reserved prefix", "tags: {\"skopos:comp_name\": web}", "tags: {team: web}"),
+        row("B619", "no such load balancer")
+            .with_model(front())
+            .with_env(asg_env("lb: {front: shop-front}"))
+            .worlds(World::new(), World::new().classic("shop-front", &[(80, 8080)])),
+        row("B619", "target group for another port")
+            .with_model(front())
+            .env(asg_env("lb: {front: {target_group: web, port: 8080}}"), asg_env("lb: {front: {target_group: web, port: 80}}"))
+            .world(World::new().group("web", "instance")),
+        row("B619", "target group for addresses")
+            .with_model(front())
+            .with_env(asg_env("lb: {front: {target_group: web, port: 80}}"))
+            .worlds(World::new().group("web", "ip"), World::new().group("web", "instance")),
+        row("B619", "zone that is not covered")
+            .with_model(front())
+            .with_env(asg_env("lb: {front: shop-front}"))
+            .worlds(
+                World::new().classic("shop-front", &[(80, 8080)]).with(|w| w.classic[0]["AvailabilityZones"] = json!(["us-east-1a"])),
+                World::new().classic("shop-front", &[(80, 8080)]),
+            ),
+        setting("B620", "no address", "delegated_destroy: {components: [web]}", "delegated_destroy: {components: [web], uri: \"http://destroy.internal/\"}"),
+        setting("B620", "no address of HTTP", "delegated_destroy: {components: [web], uri: destroy.internal}", "delegated_destroy: {components: [web], uri: \"https://destroy.internal\"}"),
+        setting("B621", "mix in a launch configuration", "launch_configurations: true\nmixed_instances: {types: [t3.large]}", "launch_configurations: true"),
+        setting("B622", "replicas below the minimum", "scaling: {min: 2, max: 4, cpu: 60}", "scaling: {min: 1, max: 4, cpu: 60}"),
+        setting("B622", "nothing to scale by", "scaling: {min: 1, max: 4}", "scaling: {min: 1, max: 4, cpu: 60}"),
+        setting("B622", "type twice", "mixed_instances: {types: [t3.large, t3.large]}", "mixed_instances: {types: [t3.large, t3a.large]}"),
+        setting("B622", "nobody to ask", "health_check: {type: ELB}", "health_check: {type: EC2}"),
+        setting("B623", "no number", "batch: half", "batch: 50%"),
+        row("B624", "groups missing").env(BEFOREHAND, BEFOREHAND).worlds(World::new(), beforehand("shop/web:1.0")),
+        row("B624", "set up for another image").with_env(BEFOREHAND).worlds(beforehand("shop/web:2.0"), beforehand("shop/web:1.0")),
+        row("B625", "environment variables").model(vm("env: {A: b}"), vm("")).warning(),
+        setting("B626", "no such gateway", "lb: {front: shop-front}", "lb: {front: null}")
+            .world(World::new().classic("shop-front", &[(80, 8080)]))
+            .warning(),
+        row("B627", "both run").worlds(
+            running(&asg_env("")).with(|w| {
+                let twin = w.fleet.groups["shop.web_A"].clone();
+                w.fleet.groups.insert("shop.web_B".to_owned(), twin);
+                w.fleet.groups.get_mut("shop.web_B").expect("a group")["AutoScalingGroupName"] = json!("shop.web_B");
+            }),
+            running(&asg_env("")),
+        ),
+        row("B628", "policy made by hand")
+            .with_model(vm("").replace("1.0", "1.1"))
+            .worlds(
+                running(&asg_env("")).with(|w| {
+                    w.fleet.policies.push(json!({"AutoScalingGroupName": "shop.web_A", "PolicyName": "by-hand", "PolicyType": "StepScaling"}));
+                }),
+                running(&asg_env("")),
+            )
+            .warning(),
+        row("B629", "unknown to its registry").worlds(
+            World::new().with(|w| {
+                w.images.insert("shop/web:1.0".to_owned(), Err("manifest unknown".to_owned()));
+            }),
+            World::new(),
+        ),
+        row("B630", "shorter than the health check")
+            .with_model(front())
+            .env(asg_env("lb: {front: shop-front}\njoin_timeout: 30"), asg_env("lb: {front: shop-front}\njoin_timeout: 300"))
+            .world(World::new().classic("shop-front", &[(80, 8080)]))
+            .warning(),
+        row("B631", "typo").env(
+            asg_env("") + "components: {wbe: {core_plugin: ec2-asg}}\n",
+            asg_env("") + "components: {web: {core_plugin: ec2-asg}}\n",
+        ),
+        setting("B632", "typo", "components: {wbe: {subnets: [app-a]}}", "components: {web: {subnets: [app-a]}}").warning(),
+        row("B633", "two regions").env(
+            asg_env("region: us-east-1") + "  ec2-ecs: {region: eu-west-1}\ncomponents: {web: {core_plugin: ec2-asg}}\n",
+            asg_env("region: us-east-1"),
+        )
+        .also("B305")
+        .also("B505"),
+        row("B345", "subnets without an observation").unobserved(),
+        row("B501", "group of another project").worlds(
+            running(&asg_env("")).with(|w| {
+                w.fleet.groups.get_mut("shop.web_A").expect("a group")["Tags"] = json!([{"Key": "belay:project", "Value": "other"}]);
+            }),
+            running(&asg_env("")),
+        ),
+        row("B503", "launching suspended").worlds(
+            running(&asg_env("")).with(|w| {
+                w.fleet.groups.get_mut("shop.web_A").expect("a group")["SuspendedProcesses"] = json!([{"ProcessName": "Launch"}]);
+            }),
+            running(&asg_env("")),
+        ),
+        row("B303", "singleton").model(vm("singleton: true"), vm("")),
+        row("B311", "secret in user data").env(instead("docker run", "docker run -e TOKEN=ghp_abcdefghijklmnopqrstuvwxyz0123456789"), asg_env("")),
+    ]);
+    all
+}
