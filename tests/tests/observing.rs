@@ -134,6 +134,39 @@ fn an_account_full_of_other_revisions_is_asked_family_by_family() {
     assert!(!text.contains("elsewhere:"), "what others have is not recorded");
 }
 
+#[test]
+fn images_in_ecr_are_asked_for_by_the_hundred_and_a_missing_one_spoils_no_other() {
+    let cloud = account();
+    let here = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/web";
+    let elsewhere = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/web:1";
+    let missing = format!("{here}:t037");
+    cloud.with_world(|world| {
+        let gone = belay_executor::simulator::world::Image { missing: true, ..Default::default() };
+        world.images.insert(missing.clone(), gone);
+    });
+    let mut scope = many(1).scope().unwrap();
+    scope.images = (0..250).map(|number| format!("{here}:t{number:03}")).collect();
+    scope.images.extend([elsewhere.to_owned(), "nginx:1".to_owned(), format!("{here}@sha256:00")]);
+    let counted = Counted::new(cloud.as_ref());
+    let observed = block_on(observe(&scope, &counted, cloud.as_ref(), "us-east-1")).unwrap();
+    let counts = counted.counts().by_operation().clone();
+    // Three calls, of which one is halved until the missing tag stands alone: 50, 25, 12 or 13, 6 or 7, 3 or 4, …
+    assert!((4..=3 + 2 * 7).contains(&counts["ecr DescribeImages"]), "{counts:?}");
+    assert_eq!(counts["registry digest"], 2, "another region's and another registry's");
+    assert_eq!(observed.images.len(), 253);
+    let world = cloud.world();
+    for (image, seen) in &observed.images {
+        match image {
+            image if *image == missing => {
+                assert!(seen.error.as_deref().unwrap_or_default().contains("ImageNotFoundException"), "{seen:?}");
+            }
+            image => assert_eq!(seen.digest, world.digest_of(image), "{image}"),
+        }
+    }
+    // None of it is a read of the target: the compiler takes digests from where it takes all of them.
+    assert_eq!(observed.outputs("ecr", "DescribeImages").count(), 0);
+}
+
 /// ACTIVE revision numbers of a family, newest first.
 fn active(cloud: &SimulatedCloud, family: &str) -> Vec<u64> {
     let listed = ecs(cloud, "ListTaskDefinitions", &json!({"familyPrefix": family, "sort": "DESC"}));

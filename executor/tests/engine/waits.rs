@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use belay_executor::run::{Outcome, verify};
-use belay_schemas::plan::{Action, Call, Phase, Wait};
+use belay_schemas::plan::{Action, Call, Phase, Plan, Wait};
 use serde_json::json;
 
 use crate::plans::{Builder, call, chain, node};
 use crate::world::{Fault, START, World};
-use crate::{options, outcome, run, run_with, setup};
+use crate::{block, options, outcome, run, run_with, setup};
 
 fn edit(builder: &mut Builder, id: &str, change: impl Fn(&mut Wait)) {
     let Action::Wait { wait } = &mut builder.node(id).action else { unreachable!() };
@@ -146,20 +146,25 @@ fn reads_of_the_same_moment_are_made_together_and_everybody_gets_its_own() {
     assert_eq!(status.stale.iter().map(|f| f.node.as_str()).collect::<Vec<_>>(), ["t00.set"; 3]);
 }
 
-/// Many workers on many threads ask one after another: they are waited for.
-#[test]
-fn start_guards_of_many_nodes_take_few_reads_and_tell_all_that_moved() {
-    let names: Vec<String> = (0..203).map(|number| format!("t{number:03}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+/// Updates of services, each with a guard that reads its own.
+fn guarded_services(names: &[&str]) -> Plan {
     let mut builder = Builder::default();
-    for name in &names {
+    for name in names {
         builder.update(name);
         let set = builder.node(&format!("{name}.set"));
         let input = json!({"cluster": "default", "services": [name]});
         set.guards[0].read = Call { service: "ecs".into(), operation: "DescribeServices".into(), input };
         set.guards[0].holds = BTreeMap::from([("services[0].value".to_owned(), json!("old"))]);
     }
-    let plan = builder.commit().build();
+    builder.commit().build()
+}
+
+/// Many workers on many threads ask one after another: they are waited for.
+#[test]
+fn start_guards_of_many_nodes_take_few_reads_and_tell_all_that_moved() {
+    let names: Vec<String> = (0..203).map(|number| format!("t{number:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let plan = guarded_services(&names);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let look = |world: &World| {
         world.inner.lock().unwrap().joins = true;
@@ -177,4 +182,18 @@ fn start_guards_of_many_nodes_take_few_reads_and_tell_all_that_moved() {
     let (failures, reads) = look(&world);
     assert_eq!(failures, ["t007.set", "t107.set", "t202.set"]);
     assert_eq!(reads.len(), 21);
+}
+
+/// Nobody may read: asking for each one alone would be refused as often as there are nodes.
+#[test]
+fn joint_reads_that_are_denied_are_not_made_one_by_one() {
+    let names: Vec<String> = (0..30).map(|number| format!("t{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let plan = guarded_services(&names);
+    let world = World::new(&names);
+    world.inner.lock().unwrap().joins = true;
+    world.inner.lock().unwrap().denied = true;
+    let error = block(verify(&plan, None, setup(&world))).unwrap_err();
+    assert!(format!("{error:?}").contains("AccessDenied"), "{error:?}");
+    assert_eq!(world.snapshot().0.joint_reads, [10, 10, 10]);
 }

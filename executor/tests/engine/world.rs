@@ -53,6 +53,8 @@ pub struct Inner {
     /// Reads at the same moment are to be made as one call.
     pub joins: bool,
     pub joint_reads: Vec<usize>,
+    /// Nobody may describe services.
+    pub denied: bool,
     pub in_flight: usize,
     pub most_in_flight: usize,
 }
@@ -178,6 +180,9 @@ impl World {
                 let names: Vec<String> = serde_json::from_value(input["services"].clone()).unwrap();
                 assert!((1..=10).contains(&names.len()));
                 inner.joint_reads.push(names.len());
+                if inner.denied {
+                    return error(ErrorKind::Rejected, "AccessDeniedException");
+                }
                 let (known, missing): (Vec<_>, Vec<_>) = names.iter().partition(|n| inner.things.contains_key(*n));
                 let service = |name: &&String| {
                     let thing = &inner.things[*name];
