@@ -44,6 +44,7 @@ impl CloudError {
 #[async_trait]
 pub trait Cloud: Send + Sync {
     /// Makes one call: the AWS CLI's service name, the operation as the API spells it, the input as the API takes it.
+    /// Two services are not AWS's: those of [`crate::http`].
     ///
     /// # Errors
     /// See [`ErrorKind`].

@@ -4,6 +4,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cloud;
+pub mod http;
 pub mod journal;
 pub mod lock;
 pub mod observe;

@@ -115,7 +115,7 @@ async fn region(wanted: Option<&str>, client: &SharedHttpClient) -> Result<Strin
 }
 
 /// One pool of connections for all services. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
-fn http_client() -> Result<SharedHttpClient, ConfigurationError> {
+pub(super) fn http_client() -> Result<SharedHttpClient, ConfigurationError> {
     let mut trust = TrustStore::default();
     if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
         let wrong = |reason: String| ConfigurationError::Bundle { path: path.to_string_lossy().into_owned(), reason };

@@ -29,6 +29,7 @@ const CONTENTIONS: &[(&str, &str)] = &[
     ("application-autoscaling", "ConcurrentUpdateException"),
     ("autoscaling", "InstanceRefreshInProgress"),
     ("autoscaling", "ResourceContention"), // with HTTP 500
+    ("autoscaling", "ResourceInUse"), // what uses it is on its way out: a group that is being deleted, instances that end
     ("autoscaling", "ScalingActivityInProgress"),
     ("ecs", "UpdateInProgressException"),
     ("events", "ConcurrentModificationException"),
@@ -40,7 +41,6 @@ const CONTENTIONS: &[(&str, &str)] = &[
 /// Refusals that time cures, told apart by their words. `None` for every service.
 const CURED_BY_TIME: &[(&str, &str, &str)] = &[
     ("autoscaling", "AlreadyExists", "pending delete"),
-    ("autoscaling", "ResourceInUse", "scaling activity"),
     ("autoscaling", "ValidationError", "Invalid IAM Instance Profile"),
     ("ec2", "InvalidParameterValue", "Invalid IAM Instance Profile"),
     ("ecs", "ClientException", "Too many concurrent attempts"),

@@ -15,6 +15,7 @@ mod endpoints;
 mod errors;
 mod exchange;
 mod generic;
+mod web;
 mod wire;
 
 use std::sync::OnceLock;
@@ -25,12 +26,14 @@ use belay_schemas::aws;
 use serde_json::Value;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::http;
 use crate::registry::Registries;
 use carriers::{AutoScaling, Ecs};
 pub use clock::WallClock;
 pub use configuration::ConfigurationError;
 use errors::Call;
 use generic::Generic;
+use web::Web;
 use wire::{Fault, WireError};
 
 /// An AWS account and region.
@@ -41,6 +44,7 @@ pub struct AwsCloud {
     autoscaling: AutoScaling,
     generic: Generic,
     registries: Registries,
+    web: Web,
     /// Who calls, once that was asked.
     caller: OnceLock<String>,
 }
@@ -55,7 +59,8 @@ impl AwsCloud {
         let (ecs, autoscaling) = (Ecs::new(&config), AutoScaling::new(&config));
         let generic = Generic::new(&config, &region);
         let registries = Registries::default();
-        Ok(Self { config, region, ecs, autoscaling, generic, registries, caller: OnceLock::new() })
+        let web = Web::default();
+        Ok(Self { config, region, ecs, autoscaling, generic, registries, web, caller: OnceLock::new() })
     }
 
     /// The region that calls go to.
@@ -72,6 +77,11 @@ impl AwsCloud {
 #[async_trait]
 impl Cloud for AwsCloud {
     async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        match service {
+            http::HTTP => return self.web.send(operation, input).await,
+            http::METADATA => return web::metadata(&web::metadata_client(&self.config), input).await,
+            _ => {}
+        }
         let found = aws::service(service).and_then(|table| Ok((table, aws::operation(service, operation)?)));
         let (table, shape) = found.map_err(|e| not_sent("UnknownOperation", &e))?;
         let unwritable = |error: WireError| not_sent("InvalidInput", &error);

@@ -5,10 +5,12 @@
 //! error that AWS answered, every other error fails the observation; environment values of task definitions that are
 //! not the project's own never leave this module in clear (see [`redact`]).
 
+mod asg;
 mod balancers;
 mod counted;
 mod ecs;
 mod images;
+mod objects;
 mod reader;
 mod redact;
 
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use belay_schemas::FORMAT;
 use belay_schemas::observed::Observed;
 use belay_schemas::scope::Scope;
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 use serde_json::{Value, json};
 
 use crate::cloud::{Clock, Cloud, CloudError};
@@ -91,7 +93,7 @@ pub async fn observe(
     let observed_at = rfc3339(clock.now());
     let reader = Reader::new(cloud, clock);
     let (account, partition) = caller(&reader).await?;
-    let (used, named, images) = try_join3(
+    let (used, named, images, (found, objects)) = try_join4(
         async {
             match &scope.ecs {
                 Some(wanted) => ecs::observe(&reader, scope, wanted).await,
@@ -100,9 +102,19 @@ pub async fn observe(
         },
         balancers::named(&reader, scope),
         async { Ok(images::observe(&reader, region, &scope.images).await) },
+        async {
+            match &scope.asg {
+                Some(wanted) => {
+                    let found = asg::observe(&reader, scope, wanted).await?;
+                    Ok((found, objects::read(&reader, &wanted.objects).await))
+                }
+                None => Ok((asg::Found::default(), BTreeMap::new())),
+            }
+        },
     )
     .await?;
     balancers::used(&reader, &used, &named).await?;
+    balancers::used(&reader, &found.used, &named).await?;
     let mut reads = reader.into_reads();
     if let Some(ecs) = &scope.ecs {
         redact::foreign(&mut reads, &redact::Owner::of(scope, ecs));
@@ -116,8 +128,8 @@ pub async fn observe(
         scope: scope.clone(),
         reads,
         images,
-        objects: BTreeMap::new(),
-        home_vpc: None,
+        objects,
+        home_vpc: found.home_vpc,
     })
 }
 

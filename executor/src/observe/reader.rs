@@ -119,18 +119,34 @@ impl<'a> Reader<'a> {
         self.one(service, operation, input).await.map_err(|source| failed(service, operation, source))
     }
 
+    /// One call whose error is only told, not recorded.
+    pub(super) async fn attempt_once(
+        &self,
+        service: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, CloudError> {
+        self.one(service, operation, input).await
+    }
+
     pub(super) async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
         let _permit = if self.clock.is_virtual() { &self.permits } else { &self.registries }.acquire().await;
         self.retried(image, || self.cloud.image_digest(image)).await
     }
 
     async fn pages(&self, most: usize, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
-        let (token_in, token_out) =
-            if service == "ecs" { ("nextToken", "nextToken") } else { ("Marker", "NextMarker") };
+        let (token_in, token_out) = match service {
+            "ecs" => ("nextToken", "nextToken"),
+            "autoscaling" | "ec2" => ("NextToken", "NextToken"),
+            _ => ("Marker", "NextMarker"),
+        };
         let mut sent = input.clone();
-        if operation == "ListServices" {
+        match operation {
             // The default page holds only ten.
-            sent["maxResults"] = 100.into();
+            "ListServices" => sent["maxResults"] = 100.into(),
+            // Fifty, unless more are asked for.
+            "DescribeAutoScalingGroups" | "DescribePolicies" => sent["MaxRecords"] = 100.into(),
+            _ => {}
         }
         let mut joined = Map::new();
         let mut last_token = None;

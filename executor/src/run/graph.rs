@@ -7,8 +7,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use belay_schemas::checker::subject::{Subject, subjects};
 use belay_schemas::late::Late;
-use belay_schemas::plan::{Action, EdgeKind, Moment, Node, Phase, Plan};
+use belay_schemas::plan::{Action, Call, EdgeKind, Moment, Node, Phase, Plan};
 use serde_json::Value;
+
+use crate::http;
 
 /// Why a plan cannot be run as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +69,8 @@ pub struct Graph {
     pub(super) repeatable: Vec<bool>,
     /// Nodes whose answers a node refers to.
     pub(super) references: Vec<Vec<usize>>,
+    /// HTTP requests as calls.
+    requests: HashMap<usize, Call>,
 }
 
 impl Graph {
@@ -81,7 +85,7 @@ impl Graph {
             if index.insert(node.id.clone(), ix).is_some() {
                 return Err(GraphError::Twice(node.id.clone()));
             }
-            if let Action::Http { .. } | Action::Exec { .. } = node.action {
+            if let Action::Exec { .. } = node.action {
                 return Err(GraphError::Unsupported { node: node.id.clone(), kind: node.action.kind() });
             }
         }
@@ -131,10 +135,17 @@ impl Graph {
             }
         }
         let references = plan.nodes.iter().map(|node| references(node, &index)).collect();
-        let repeatable = plan.nodes.iter().map(|node| node.unprobed.is_some() || carries_token(node)).collect();
+        let request = |(ix, node): (usize, &Node)| match &node.action {
+            Action::Http { http } => Some((ix, http::call(http))),
+            _ => None,
+        };
+        let requests: HashMap<usize, Call> = plan.nodes.iter().enumerate().filter_map(request).collect();
+        let effects = plan.nodes.iter().enumerate().map(|(ix, node)| (node, effect(node, requests.get(&ix))));
+        let repeatable =
+            effects.map(|(node, call)| node.unprobed.is_some() || call.is_some_and(carries_token)).collect();
         let height = Vec::new();
         let mut graph =
-            Self { plan, index, before, behind, undo_before, cases, owners, height, repeatable, references };
+            Self { plan, index, before, behind, undo_before, cases, owners, height, repeatable, references, requests };
         graph.height = graph.heights()?;
         graph.check_undo_order()?;
         Ok(graph)
@@ -143,6 +154,16 @@ impl Graph {
     /// The node of an index.
     pub fn node(&self, ix: usize) -> &Node {
         &self.plan.nodes[ix]
+    }
+
+    /// A node's HTTP request as a call.
+    pub(super) fn request(&self, ix: usize) -> Option<&Call> {
+        self.requests.get(&ix)
+    }
+
+    /// The call by which a node changes something: a mutation, or an HTTP request that is no `GET`.
+    pub(super) fn effect(&self, ix: usize) -> Option<&Call> {
+        effect(self.node(ix), self.request(ix))
     }
 
     /// The index of an id.
@@ -237,11 +258,14 @@ fn positions(plan: &Plan, wanted: impl Fn(&Node) -> bool) -> Vec<usize> {
     plan.nodes.iter().enumerate().filter(|(_, node)| wanted(node)).map(|(ix, _)| ix).collect()
 }
 
-fn carries_token(node: &Node) -> bool {
+fn effect<'p>(node: &'p Node, request: Option<&'p Call>) -> Option<&'p Call> {
+    node.action.mutation().or_else(|| request.filter(|call| http::changes(&call.service, &call.operation)))
+}
+
+fn carries_token(call: &Call) -> bool {
     let mut found = false;
-    if let Some(call) = node.action.mutation() {
-        let _ = Late::each(&call.input, &mut |late| found |= late == Late::RunToken);
-    }
+    // A malformed late value is found again, and reported, when it is resolved.
+    let _ = Late::each(&call.input, &mut |late| found |= late == Late::RunToken);
     found
 }
 

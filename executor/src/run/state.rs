@@ -353,7 +353,7 @@ impl State {
         if !self.may_send(ix) {
             return Err("the run has turned back");
         }
-        if self.graph.node(ix).action.mutation().is_none() {
+        if self.graph.effect(ix).is_none() {
             return Err("it changes nothing");
         }
         let harmless = self.graph.repeatable[ix];
@@ -425,7 +425,7 @@ impl State {
         self.must_run(ix)?;
         let graph = Arc::clone(&self.graph);
         let node = graph.node(ix);
-        if node.action.mutation().is_some() {
+        if graph.effect(ix).is_some() {
             if self.nodes[ix].doubtful() || self.nodes[ix].chunks.iter().any(|c| c.effect == Effect::None) {
                 return Err("not all of it happened");
             }
@@ -480,7 +480,9 @@ impl State {
             self.unreachable = Some(failure.reason.clone());
         }
         let again = |node: &NodeState, action: &Action| {
-            !unreachable && node.tries < 2 && matches!(action, Action::Call { .. } | Action::Read { .. })
+            !unreachable
+                && node.tries < 2
+                && matches!(action, Action::Call { .. } | Action::Read { .. } | Action::Http { .. })
         };
         match self.stage {
             Stage::Undo if unreachable => {
@@ -529,7 +531,7 @@ impl State {
     /// (`answer` is null then).
     pub fn answer(&self, ix: usize) -> Option<Arc<Value>> {
         let (node, state) = (self.graph.node(ix), &self.nodes[ix]);
-        if node.action.mutation().is_none() {
+        if self.graph.effect(ix).is_none() {
             return state.answer.clone();
         }
         let Some(each) = &node.each else {

@@ -193,7 +193,7 @@ impl State {
         if taken {
             undo.chosen = Some((case, 0));
             for &comp in &self.graph.cases[ix][case] {
-                let repeat = self.graph.node(comp).action.mutation().is_none();
+                let repeat = self.graph.effect(comp).is_none();
                 let state = &mut self.nodes[comp];
                 // What was read on another way back may have moved; what was changed stays changed.
                 if (state.progress == Progress::Done && repeat) || state.progress == Progress::Failed {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use belay_schemas::journal::{CallOutcome, Event, Failure, FailureKind, GuardFailure};
-use belay_schemas::plan::Action;
+use belay_schemas::plan::{Action, Call};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -52,19 +52,15 @@ async fn carry_out(task: &Task, known: &NodeState) -> Result<Value, Stop> {
             call::run(task, known, call, expect.as_deref()).await?;
             Ok(Value::Null)
         }
-        Action::Read { read: wanted, expect } => {
-            guard::before_action(task, &task.scope(), task.deadline()).await?;
-            let Some(items) = items(task, known).await? else {
-                return read::node(task, &task.scope(), wanted, expect.as_deref(), task.deadline()).await;
-            };
-            let mut list = Vec::new();
-            for (chunk, part) in parts(task, &items) {
-                let scope = Scope { chunk, each: Some(&part), ..task.scope() };
-                let answer = read::node(task, &scope, wanted, expect.as_deref(), task.deadline()).await?;
-                list.push(json!({"items": part, "answer": answer}));
+        Action::Read { read: wanted, expect } => look(task, known, wanted, expect.as_deref()).await,
+        Action::Http { .. } => match (task.graph.effect(task.ix), task.graph.request(task.ix)) {
+            (Some(call), _) => {
+                call::run(task, known, call, None).await?;
+                Ok(Value::Null)
             }
-            Ok(Value::Array(list))
-        }
+            (None, Some(get)) => look(task, known, get, None).await,
+            (None, None) => Err(Stop::fail(FailureKind::Value, "there is no request to make")),
+        },
         Action::Wait { wait: wanted } => {
             guard::before_action(task, &task.scope(), task.deadline()).await?;
             let Some(items) = items(task, known).await? else {
@@ -83,11 +79,26 @@ async fn carry_out(task: &Task, known: &NodeState) -> Result<Value, Stop> {
             Ok(Value::Null)
         }
         Action::Gate { .. } | Action::Commit { .. } => Ok(Value::Null),
-        Action::Http { .. } | Action::Exec { .. } => Err(Stop::fail(
+        Action::Exec { .. } => Err(Stop::fail(
             FailureKind::Value,
             format!("actions of the kind `{}` are not supported", node.action.kind()),
         )),
     }
+}
+
+/// Makes a node's reads: one, or one for each chunk.
+async fn look(task: &Task, known: &NodeState, wanted: &Call, expect: Option<&str>) -> Result<Value, Stop> {
+    guard::before_action(task, &task.scope(), task.deadline()).await?;
+    let Some(items) = items(task, known).await? else {
+        return read::node(task, &task.scope(), wanted, expect, task.deadline()).await;
+    };
+    let mut list = Vec::new();
+    for (chunk, part) in parts(task, &items) {
+        let scope = Scope { chunk, each: Some(&part), ..task.scope() };
+        let answer = read::node(task, &scope, wanted, expect, task.deadline()).await?;
+        list.push(json!({"items": part, "answer": answer}));
+    }
+    Ok(Value::Array(list))
 }
 
 fn parts(task: &Task, items: &[Value]) -> Vec<(u32, Value)> {

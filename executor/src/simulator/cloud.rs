@@ -16,8 +16,9 @@ use super::file::{self, FileError};
 use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
-use super::{autoscaling, ec2, ecr, ecs, elb, elbv2, iam, s3, sts, throttle};
+use super::{autoscaling, ec2, ecr, ecs, elb, elbv2, iam, s3, sts, throttle, web};
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
+use crate::http;
 
 /// A simulated AWS account, as a cloud and as a clock.
 #[derive(Debug)]
@@ -166,7 +167,7 @@ impl World {
     /// Answers a call, and says whether it was one that changes something.
     fn answer(&mut self, service: &str, operation: &str, input: &Value) -> (Result<Value, CloudError>, bool) {
         let shape = aws::operation(service, operation);
-        let mutating = shape.as_ref().is_ok_and(|operation| !operation.readonly);
+        let mutating = http::changes(service, operation);
         let token = shape.ok().and_then(|operation| text(input, operation.token.as_deref()?)).map(str::to_owned);
         let answer = self.dispatch(service, operation, input);
         self.settle();
@@ -190,6 +191,11 @@ impl World {
     }
 
     fn dispatch(&mut self, service: &str, operation: &str, input: &Value) -> Answer {
+        match service {
+            http::HTTP => return web::request(self, operation, input),
+            http::METADATA => return web::metadata(self, input),
+            _ => {}
+        }
         validate_request(service, operation, input)?;
         if !throttle::admit(self, service, operation) {
             return Err(throttled(service));
@@ -215,7 +221,8 @@ fn unwritten(error: &FileError) -> CloudError {
 
 /// What a call concerns, in short: what its input names first, of these.
 fn concerns(input: &Value) -> String {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 19] = [
+        "uri",
         "PolicyName",
         "AutoScalingGroupName",
         "LaunchConfigurationName",

@@ -5,11 +5,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use belay_schemas::aws;
 use serde_json::Value;
 
 use super::errors::{rejected, throttled};
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
+use crate::http::changes;
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl<C> Faulty<C> {
     }
 
     fn next(&self, service: &str, operation: &str, input: &Value) -> Option<Kind> {
-        let mutating = aws::operation(service, operation).is_ok_and(|operation| !operation.readonly);
+        let mutating = changes(service, operation);
         let mut state = self.lock();
         let State { pending, fired, killed } = &mut *state;
         if *killed {

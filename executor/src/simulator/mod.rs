@@ -24,6 +24,7 @@ mod sts;
 mod targets;
 mod throttle;
 mod time;
+mod web;
 pub mod world;
 
 pub use cloud::SimulatedCloud;

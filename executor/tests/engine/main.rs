@@ -4,6 +4,7 @@
 mod back;
 mod forward;
 mod gates;
+mod http;
 mod journal;
 mod plans;
 mod property;

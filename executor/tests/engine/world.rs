@@ -122,14 +122,16 @@ impl World {
         if operation == "GetCallerIdentity" {
             return Ok(json!({"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/test"}));
         }
-        let name = input["name"].as_str().unwrap_or_default().to_owned();
+        // A request over HTTP is about what its body names, or about where it goes.
+        let name = [&input["name"], &input["body"]["id"], &input["uri"]].into_iter().find_map(Value::as_str);
+        let name = name.unwrap_or_default().to_owned();
         let on = format!("{operation} {name}");
         let fault = inner.faults.get_mut(&on).and_then(VecDeque::pop_front);
         if let Some(fault) = fault {
             inner.fired.push((on.clone(), fault));
         }
         let error = |kind, code: &str| Err(CloudError::new(kind, code, format!("{on} went wrong")));
-        if operation != "Get" && operation != "DescribeServices" {
+        if operation != "Get" && operation != "GET" && operation != "DescribeServices" {
             let value = input["value"].as_str().unwrap_or_default();
             inner.sent.push(format!("{on} {value}").trim_end().to_owned());
         }
@@ -165,6 +167,11 @@ impl World {
                 inner.things.remove(&name).ok_or(missing)?;
                 json!({"failures": []})
             }
+            "GET" => json!({"status": 200}),
+            "POST" => {
+                inner.things.entry(name.clone()).or_default().count += 1;
+                json!({"status": 204})
+            }
             // Many names at once.
             "Mark" => {
                 let names = input["names"].as_array().cloned().unwrap_or_default();
@@ -197,7 +204,7 @@ impl World {
             }
             other => panic!("no operation {other}"),
         };
-        if matches!(operation, "Put" | "Add" | "Delete") {
+        if matches!(operation, "Put" | "Add" | "Delete" | "POST") {
             let value = input["value"].as_str().unwrap_or_default();
             inner.log.push(format!("{on} {value}").trim_end().to_owned());
         }

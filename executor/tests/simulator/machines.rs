@@ -2,6 +2,7 @@
 
 use belay_executor::cloud::ErrorKind;
 use belay_executor::simulator::SimulatedCloud;
+use belay_executor::simulator::world::{Behaviour, Image};
 use serde_json::{Value, json};
 
 use crate::groups::{base64, scaling, template};
@@ -215,4 +216,18 @@ async fn tags_of_templates_come_and_go() {
     ec2(&cloud, "DeleteTags", json!({"Resources": [id], "Tags": [{"Key": "team"}]})).await;
     let described = ec2(&cloud, "DescribeLaunchTemplates", json!({"LaunchTemplateIds": [id]})).await;
     assert_eq!(described["LaunchTemplates"][0]["Tags"], json!([]));
+}
+
+#[tokio::test]
+async fn an_image_that_changed_behind_its_tag_is_another_one_for_later_instances() {
+    let cloud = with_image("shop/web:1", Behaviour::Healthy);
+    crate::groups::group(&cloud, 1, "shop/web:1", json!({})).await;
+    pass(&cloud, 60).await;
+    let moved = Image { digest: Some(format!("sha256:{}", "9".repeat(64))), ..Image::default() };
+    cloud.with_world(|world| world.images.insert("shop/web:1".to_owned(), moved));
+    scaling(&cloud, "SetDesiredCapacity", json!({"AutoScalingGroupName": "shop.web_A", "DesiredCapacity": 2})).await;
+    pass(&cloud, 60).await;
+    let digests: std::collections::BTreeSet<String> = cloud
+        .with_world(|world| world.instances.values().map(|instance| instance.images["shop/web:1"].clone()).collect());
+    assert_eq!(digests.len(), 2);
 }

@@ -10,6 +10,7 @@ mod faults;
 mod file;
 mod groups;
 mod machines;
+mod observed_groups;
 mod placement;
 mod scale;
 mod services;

@@ -78,7 +78,9 @@ impl Launch<'_> {
         if let Some(key) = self.text("KeyName").filter(|key| !world.key_pairs.iter().any(|k| k["KeyName"] == **key)) {
             return refuse(format!("The key pair '{key}' does not exist"));
         }
+        // A world that lists no profile does not know which there are.
         if let Some(profile) = self.profile()
+            && !world.instance_profiles.is_empty()
             && !world.instance_profiles.iter().any(|p| p["InstanceProfileName"] == *profile)
         {
             return refuse(format!("Invalid IAM Instance Profile name: {profile}"));
@@ -116,6 +118,10 @@ fn has_room(world: &World, instance_type: &str, zone: &str, spot: bool) -> bool 
     below(instance_type, living(&|_| true))
         && below(&format!("{instance_type}/{zone}"), living(&|i| i.availability_zone == zone))
         && (!spot || below(&format!("spot/{instance_type}"), living(&|i| i.spot)))
+}
+
+fn instance_id(number: u64) -> String {
+    format!("i-0b{number:015x}")
 }
 
 /// Launches an instance in a subnet.
@@ -158,8 +164,11 @@ pub(in super::super) fn launch(world: &mut World, wanted: &Launch<'_>, subnet: &
         Behaviour::Slow { start_seconds, healthy_seconds } => running_at.plus(start_seconds + healthy_seconds),
         _ => running_at.plus(boot),
     };
-    let number = world.count("instance");
-    let id = format!("i-0b{number:015x}");
+    let mut number = world.count("instance");
+    while world.instances.contains_key(&instance_id(number)) {
+        number = world.count("instance");
+    }
+    let id = instance_id(number);
     let public = wanted.interface().and_then(|interface| interface["AssociatePublicIpAddress"].as_bool());
     let public = public.unwrap_or(place["MapPublicIpOnLaunch"] == true);
     let instance = Instance {

@@ -143,10 +143,17 @@ pub(super) fn create(world: &mut World, input: &Value) -> Answer {
         created_at: world.now,
         token,
     };
-    let id = format!("lt-0a{:015x}", world.count("launchTemplate"));
+    let mut id = template_id(world.count("launchTemplate"));
+    while world.launch_templates.contains_key(&id) {
+        id = template_id(world.count("launchTemplate"));
+    }
     let shown = show(&id, &template, world);
     world.launch_templates.insert(id, template);
     Ok(json!({"LaunchTemplate": shown}).into())
+}
+
+fn template_id(number: u64) -> String {
+    format!("lt-0a{number:015x}")
 }
 
 fn mismatch() -> CloudError {

@@ -9,13 +9,27 @@ use super::super::{ec2, targets};
 use super::no_group;
 use crate::cloud::CloudError;
 
+/// Why a target gets no traffic whatever its health is, in AWS's words.
+const NOT_USED: &str = "Target group is not configured to receive traffic from the load balancer";
+const OTHER_ZONE: &str = "Target is in an Availability Zone that is not enabled for the load balancer";
+
+/// Why a target of a group gets no traffic, if it gets none: no load balancer uses the group, or none that does is in
+/// the zone of the target's instance.
+fn unused(world: &World, arn: &str, target: &Target) -> Option<&'static str> {
+    let mut users = world.load_balancers.values().filter(|balancer| balancer.forwards_to(arn)).peekable();
+    if users.peek().is_none() {
+        return Some(NOT_USED);
+    }
+    let zone = &world.instances.get(&target.id)?.availability_zone;
+    let in_zone = |id: &String| world.subnets.iter().any(|s| s["SubnetId"] == **id && s["AvailabilityZone"] == **zone);
+    let reaches = users.any(|balancer| balancer.subnets.is_empty() || balancer.subnets.iter().any(in_zone));
+    (!reaches).then_some(OTHER_ZONE)
+}
+
 /// State, reason and description of a target, in AWS's words.
-fn words(target: &Target, used: bool) -> (&'static str, Option<(&'static str, &'static str)>) {
+fn words(target: &Target, unused: Option<&'static str>) -> (&'static str, Option<(&'static str, &'static str)>) {
     match target.state {
-        _ if !used => (
-            "unused",
-            Some(("Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")),
-        ),
+        _ if unused.is_some() => ("unused", unused.map(|why| ("Target.NotInUse", why))),
         TargetState::Initial if target.due.is_some() => {
             ("initial", Some(("Elb.InitialHealthChecking", "Initial health checks in progress")))
         }
@@ -28,8 +42,8 @@ fn words(target: &Target, used: bool) -> (&'static str, Option<(&'static str, &'
     }
 }
 
-fn show(group: &TargetGroup, target: &Target, used: bool) -> Value {
-    let (state, reason) = words(target, used);
+fn show(world: &World, group: &TargetGroup, target: &Target) -> Value {
+    let (state, reason) = words(target, unused(world, &group.arn, target));
     let check = &group.health_check;
     let port = if check.port == "traffic-port" { target.port.to_string() } else { check.port.clone() };
     let mut shown = json!({
@@ -50,21 +64,20 @@ fn show(group: &TargetGroup, target: &Target, used: bool) -> Value {
 pub(super) fn health(world: &World, input: &Value) -> Answer {
     let arn = required(input, "TargetGroupArn")?;
     let group = world.target_group(arn).ok_or_else(no_group)?;
-    let used = world.load_balancers.values().any(|balancer| balancer.forwards_to(arn));
     let asked = items(input, "Targets");
     let shown: Vec<Value> = if asked.is_empty() {
-        group.targets.iter().map(|target| show(group, target, used)).collect()
+        group.targets.iter().map(|target| show(world, group, target)).collect()
     } else {
-        asked.iter().map(|asked| one(group, asked, used)).collect()
+        asked.iter().map(|asked| one(world, group, asked)).collect()
     };
     Ok(json!({"TargetHealthDescriptions": shown}).into())
 }
 
 /// A target that was asked for by name; one that is not registered is unused.
-fn one(group: &TargetGroup, asked: &Value, used: bool) -> Value {
+fn one(world: &World, group: &TargetGroup, asked: &Value) -> Value {
     let (id, port) = (text(asked, "Id").unwrap_or_default(), number(asked, "Port").unwrap_or(group.port));
     match group.targets.iter().find(|target| target.id == id && target.port == port) {
-        Some(target) => show(group, target, used),
+        Some(target) => show(world, group, target),
         None => json!({
             "Target": {"Id": id, "Port": port},
             "TargetHealth": {

@@ -7,6 +7,7 @@
 mod balancing;
 mod ecs;
 mod ids;
+mod machines;
 
 use std::collections::BTreeSet;
 
@@ -70,6 +71,7 @@ impl World {
         ecs::running_images(&mut world, observed);
         balancing::fill(&mut world, observed, since);
         network(&mut world, observed);
+        machines::fill(&mut world, observed, since);
         for (service, call) in ecs::creations(observed) {
             crate::simulator::ecs::call(&mut world, &call.operation, &call.input)
                 .map_err(|reason| FromObservedError::Service { service: text(&service, "serviceName"), reason })?;

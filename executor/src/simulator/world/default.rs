@@ -109,7 +109,7 @@ impl World {
             "Arn": self.iam_arn("instance-profile/app"), "CreateDate": Time::START.to_string(), "Roles": roles,
         })];
         let text = "#!/bin/sh\nexec docker run --restart=unless-stopped -p 8080:8080 {{image_id}}\n".to_owned();
-        let object = StoredObject { text, version_id: None, modified_at: Time::START };
+        let object = StoredObject { text, etag: None, version_id: None, modified_at: Time::START };
         self.objects.insert("shop-config/user-data.sh".to_owned(), object);
     }
 

@@ -190,6 +190,9 @@ pub struct TemplateVersion {
 pub struct StoredObject {
     /// Its content.
     pub text: String,
+    /// Its ETag as S3 writes it; without one it follows from the content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
     /// Its version, in a bucket that keeps versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
@@ -203,7 +206,7 @@ fn beginning() -> Time {
 }
 
 /// Something outside AWS that answers HTTP requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpHandler {
     /// What it answers to GET.

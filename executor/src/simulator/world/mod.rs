@@ -133,6 +133,9 @@ pub struct World {
     /// Objects in S3 by `BUCKET/KEY`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub objects: BTreeMap<String, StoredObject>,
+    /// The VPC of the host that `belay` is said to run on, if that is an EC2 instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_vpc: Option<String>,
     /// What answers HTTP requests, by URI. Any other one answers 200.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub http_handlers: BTreeMap<String, HttpHandler>,
@@ -192,6 +195,7 @@ impl World {
             refuses_launch_configurations: false,
             auto_scaling_groups: BTreeMap::new(),
             objects: BTreeMap::new(),
+            host_vpc: None,
             http_handlers: BTreeMap::new(),
             http_requests: Vec::new(),
             log: Vec::new(),

@@ -146,7 +146,7 @@ impl Names {
             (r"\b(targetgroup/[^/]+)/[0-9a-f]{16,17}\b", "$1/<id>"),
             (r"\b(app/[^/]+)/[0-9a-f]{16,17}\b", "$1/<id>"),
             (r"<id>/[0-9a-f]{16,17}\b", "<id>/<id>"),
-            (r"\b(vpc|subnet|sg|i)-[0-9a-f]{8,17}\b", "$1-<id>"),
+            (r"\b(vpc|subnet|sg|i|lt|ami)-[0-9a-f]{8,17}\b", "$1-<id>"),
         ];
         Self { patterns: patterns.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).into() }
     }
