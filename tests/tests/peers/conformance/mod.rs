@@ -6,7 +6,6 @@
 
 mod ecs;
 mod elastic;
-mod groups;
 mod transcript;
 
 use belay_executor::cloud::{Clock, Cloud};
