@@ -7,7 +7,9 @@ use std::path::Path;
 
 use belay_executor::cloud::ErrorKind;
 use belay_executor::registry::{Registries, Settings};
+use belay_tests::binaries::program;
 use belay_tests::registry::{DockerRegistry, PASSWORD, USER};
+use belay_tests::servers::{Emulator, REGION, Server};
 use oci_client::client::{Client, ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference, RegistryOperation};
@@ -30,6 +32,8 @@ struct Pusher {
 
 impl Pusher {
     async fn new(registry: &str) -> Self {
+        // Whoever was first has named the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client =
             Client::try_from(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() }).unwrap();
         let auth = RegistryAuth::Basic(USER.to_owned(), PASSWORD.to_owned());
@@ -114,4 +118,40 @@ async fn tags_indexes_passwords_and_silence() {
     let gone = registry.stop();
     let error = logged_in(folder.path(), &gone, PASSWORD).digest(&format!("{gone}/shop/web:1")).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Environment, "RegistryUnreachable"));
+}
+
+/// The program, with an account reached over HTTP and what `docker login` left in the user's home.
+#[tokio::test]
+async fn belay_observe_asks_them_with_what_docker_login_left() {
+    let registry = DockerRegistry::start().unwrap_or_else(|error| panic!("{error}"));
+    let image = Pusher::new(registry.address()).await.image("shop/web", "1", "amd64").await;
+    let server = Server::start(Emulator::Moto).unwrap_or_else(|error| panic!("{error}"));
+    let home = tempfile::tempdir().unwrap();
+    let observe = |password: &str| {
+        fs::create_dir_all(home.path().join(".docker")).unwrap();
+        let login = json!({"auths": {registry.address(): {"username": USER, "password": password}}});
+        fs::write(home.path().join(".docker/config.json"), login.to_string()).unwrap();
+        let wanted = format!("{}/shop/web:1", registry.address());
+        let scope = json!({"format": 1, "project": "shop", "images": [wanted]});
+        fs::write(home.path().join("scope.json"), scope.to_string()).unwrap();
+        let mut command = program("belay", home.path());
+        command.args(["observe", "scope.json"]).envs([
+            ("AWS_ENDPOINT_URL", server.endpoint()),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let observed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (observed["images"][&wanted].clone(), observed.to_string() + &said)
+    };
+    let (seen, said) = observe(PASSWORD);
+    assert_eq!(seen, json!({"digest": image["digest"]}));
+    assert!(said.contains("1 registry digest") && !said.contains(PASSWORD), "{said}");
+    let (seen, said) = observe("a-wrong-guess");
+    assert!(seen["error"].as_str().unwrap().starts_with("RegistryAccessDenied"), "{seen}");
+    assert!(!said.contains("a-wrong-guess"), "{said}");
 }
