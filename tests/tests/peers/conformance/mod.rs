@@ -6,6 +6,7 @@
 
 mod ecs;
 mod elastic;
+mod groups;
 mod transcript;
 
 use belay_executor::cloud::{Clock, Cloud};
