@@ -13,6 +13,7 @@ pub mod generate;
 pub mod pipeline;
 pub mod python;
 pub mod registry;
+pub mod replay;
 pub mod servers;
 pub mod site;
 pub mod target;

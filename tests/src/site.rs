@@ -47,16 +47,22 @@ impl Site {
     /// # Panics
     /// When it cannot be made, as everything here.
     pub fn new(fixture: &Fixture, endpoint: &str, account: &Account) -> Self {
+        let mut site = Self::bare(endpoint, account, fixture.project, fixture.mode);
+        site.environments.splice(..1, fixture.environments.iter().map(|name| (*name).to_owned()));
+        site
+    }
+
+    /// A folder whose model and whose environment `prod.yaml` are still to be written.
+    pub fn bare(endpoint: &str, account: &Account, project: &'static str, mode: Mode) -> Self {
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let environments = fixture.environments.iter().map(|name| (*name).to_owned());
         let site = Self {
             dir,
             endpoint: endpoint.to_owned(),
             account: account.clone(),
-            project: fixture.project,
-            mode: fixture.mode,
+            project,
+            mode,
             // How often to look is a setting like any other; the last file wins.
-            environments: environments.chain(["often.yaml".to_owned()]).collect(),
+            environments: vec!["prod.yaml".to_owned(), "often.yaml".to_owned()],
         };
         site.write("often.yaml", &read(&peers().join("often.yaml")));
         site
@@ -117,38 +123,48 @@ impl Site {
         done
     }
 
-    fn inputs(&self) -> Vec<&str> {
+    fn inputs(&self, mode: Mode) -> Vec<&str> {
         let mut arguments = vec!["-p", self.project, "-m", "model.yaml"];
         for environment in &self.environments {
             arguments.extend(["-e", environment]);
         }
+        if mode == Mode::Teardown {
+            arguments.extend(["--mode", "teardown"]);
+        }
         arguments
     }
 
-    /// `belayc scope`, `belay observe`: writes `observed.json`.
-    pub fn observe(&self) {
-        let mut scope = vec!["scope"];
-        scope.extend(self.inputs());
-        scope.extend(["-o", "scope.json"]);
+    /// `belayc scope`: writes `scope.json`.
+    pub fn scope(&self, mode: Mode) {
+        let mut scope = vec!["scope", "-o", "scope.json"];
+        scope.extend(self.inputs(mode));
         self.must("belayc", &scope);
+    }
+
+    /// `belayc scope`, `belay observe`: writes `observed.json`.
+    pub fn observe(&self, mode: Mode) {
+        self.scope(mode);
         self.must("belay", &["observe", "scope.json", "-o", "observed.json"]);
     }
 
-    /// `belayc compile` of what was observed: writes `plan.json`. No warnings are expected.
-    pub fn compile(&self, mode: Mode) -> Plan {
-        let mut compile = vec!["compile", "--observed", "observed.json", "-o", "plan.json", "--deny-warnings"];
-        compile.extend(self.inputs());
-        if mode == Mode::Teardown {
-            compile.extend(["--mode", "teardown"]);
-        }
+    /// `belayc compile` of what was observed: writes `plan.json`.
+    pub fn compile(&self, mode: Mode, options: &[&str]) -> Plan {
+        let mut compile = vec!["compile", "--observed", "observed.json", "-o", "plan.json"];
+        compile.extend(self.inputs(mode));
+        compile.extend(options);
         self.must("belayc", &compile);
         serde_json::from_value(self.json("plan.json")).unwrap_or_else(|error| panic!("plan.json: {error}"))
     }
 
-    /// Observes, compiles in the fixture's mode.
+    /// Observes, compiles in the fixture's mode. No warnings are expected.
     pub fn plan(&self) -> Plan {
-        self.observe();
-        self.compile(self.mode)
+        self.plan_in(self.mode)
+    }
+
+    /// The same in another mode.
+    pub fn plan_in(&self, mode: Mode) -> Plan {
+        self.observe(mode);
+        self.compile(mode, &["--deny-warnings"])
     }
 
     /// `belay apply`

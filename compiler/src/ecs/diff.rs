@@ -288,7 +288,9 @@ fn refuse_mode(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &m
 
 /// The role is given when a service is created, and never changes.
 fn compare_role(desired: &Desired, service: &Value, report: &mut Report) {
-    let running = text(service, "roleArn").filter(|arn| !arn.ends_with("/AWSServiceRoleForECS"));
+    // A role that is nobody's, and the service-linked one, are none that anybody gave.
+    let given = |arn: &&str| !arn.is_empty() && !arn.ends_with("/AWSServiceRoleForECS");
+    let running = text(service, "roleArn").filter(given);
     let wanted = text(&desired.service, "role");
     let same = match (running, wanted) {
         (None, None) => true,

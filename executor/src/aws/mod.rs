@@ -45,8 +45,8 @@ pub struct AwsCloud {
     generic: Generic,
     registries: Registries,
     web: Web,
-    /// Who calls, once that was asked.
-    caller: OnceLock<String>,
+    /// Who calls (STS's answer), once that was asked: the same as long as this process has the same credentials.
+    caller: OnceLock<Value>,
 }
 
 impl AwsCloud {
@@ -77,6 +77,10 @@ impl AwsCloud {
 #[async_trait]
 impl Cloud for AwsCloud {
     async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        let asks_who = (service, operation) == ("sts", "GetCallerIdentity");
+        if asks_who && let Some(known) = self.caller.get() {
+            return Ok(known.clone());
+        }
         match service {
             http::HTTP => return self.web.send(operation, input).await,
             http::METADATA => return web::metadata(&web::metadata_client(&self.config), input).await,
@@ -96,7 +100,7 @@ impl Cloud for AwsCloud {
                 self.generic.send(&table.facts, operation, request).await
             }
         };
-        let caller = self.caller.get().map(String::as_str);
+        let caller = self.caller.get().and_then(|known| known["Arn"].as_str());
         let call = Call { service, iam: &table.facts.signing_name, operation, readonly: shape.readonly, caller };
         let answer = outcome.map_err(|why| {
             errors::unanswered(call, &endpoints::of(&table.facts, &self.region, &self.config).url, why)
@@ -116,11 +120,9 @@ impl Cloud for AwsCloud {
             let kind = if shape.readonly { ErrorKind::Transient } else { ErrorKind::Unknown };
             CloudError::new(kind, "UnreadableAnswer", error.to_string())
         })?;
-        if (service, operation) == ("sts", "GetCallerIdentity")
-            && let Some(arn) = output["Arn"].as_str()
-        {
+        if asks_who {
             // Only the first answer is kept; they are all the same.
-            let _ = self.caller.set(arn.to_owned());
+            let _ = self.caller.set(output.clone());
         }
         Ok(output)
     }

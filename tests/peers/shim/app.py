@@ -2,6 +2,7 @@
 
     GET  /shim/calls                       every call since the list was last taken, and how many came at the same time
     POST /shim/failing  {DIGEST: REASON}   tasks of images with these digests stop as soon as they start
+    POST /shim/steps    NUMBER             looks until a deployment is complete
 """
 import io
 import json
@@ -9,7 +10,7 @@ import re
 import threading
 import urllib.parse
 
-from . import health
+from . import health, rollout
 from .ecs import Ecs, Refused
 
 ECS, ECR = "AmazonEC2ContainerServiceV20141113", "AmazonEC2ContainerRegistry_V20150921"
@@ -66,6 +67,9 @@ class Shim:
         with self.lock:
             if path == "/shim/failing":
                 self.ecs.doomed.update(json.loads(body))
+                return answer(start_response, 200, "application/json", "{}")
+            if path == "/shim/steps":
+                rollout.STEPS = json.loads(body)
                 return answer(start_response, 200, "application/json", "{}")
             calls, most = self.calls, self.most
             self.calls, self.most = [], self.open

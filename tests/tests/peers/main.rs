@@ -8,6 +8,7 @@ mod agreement;
 mod conformance;
 mod gaps;
 mod referee;
+mod round_trip;
 mod servers;
 mod shapes;
 mod shim;
