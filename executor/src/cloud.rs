@@ -50,6 +50,16 @@ pub trait Cloud: Send + Sync {
     /// See [`ErrorKind`].
     async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError>;
 
+    /// Makes one call on behalf of a node of a plan. Whoever wraps a cloud and has to tell calls apart (a rehearsal, a
+    /// trace) learns here whose it is; whoever answers calls does not need to know.
+    ///
+    /// # Errors
+    /// As [`Cloud::call`].
+    async fn call_for(&self, node: &str, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+        let _ = node;
+        self.call(service, operation, input).await
+    }
+
     /// The digest (`sha256:…`) that an image has in its registry now.
     ///
     /// # Errors

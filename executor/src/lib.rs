@@ -11,6 +11,7 @@ pub mod observe;
 pub mod progress;
 #[cfg(feature = "registry")]
 pub mod registry;
+pub mod rehearse;
 pub mod run;
 pub mod simulator;
 pub mod time;

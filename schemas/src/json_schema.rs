@@ -13,6 +13,7 @@ use crate::journal::Line;
 use crate::model::Model;
 use crate::observed::Observed;
 use crate::plan::{Plan, pretty};
+use crate::rehearsal::Rehearsal;
 use crate::scope::Scope;
 
 /// The kinds of files.
@@ -30,11 +31,14 @@ pub enum Kind {
     Plan,
     /// What a run did; the schema is of one line.
     Journal,
+    /// What rehearsing a plan showed.
+    Rehearsal,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Model, Self::Environment, Self::Scope, Self::Observed, Self::Plan, Self::Journal];
+    pub const ALL: [Self; 7] =
+        [Self::Model, Self::Environment, Self::Scope, Self::Observed, Self::Plan, Self::Journal, Self::Rehearsal];
 
     /// The word for it: `model`, `plan`, …
     pub fn name(self) -> &'static str {
@@ -45,6 +49,7 @@ impl Kind {
             Self::Observed => "observed",
             Self::Plan => "plan",
             Self::Journal => "journal",
+            Self::Rehearsal => "rehearsal",
         }
     }
 
@@ -67,6 +72,7 @@ pub fn document(kind: Kind) -> String {
         Kind::Observed => generate::<Observed>(false),
         Kind::Plan => generate::<Plan>(false),
         Kind::Journal => generate::<Line>(false),
+        Kind::Rehearsal => generate::<Rehearsal>(false),
     };
     if let Value::Object(map) = &mut schema {
         map.insert("title".into(), format!("Belay {}", kind.name()).into());
@@ -83,6 +89,7 @@ pub fn input(kind: Kind) -> Value {
         Kind::Observed => generate::<Observed>(false),
         Kind::Plan => generate::<Plan>(false),
         Kind::Journal => generate::<Line>(false),
+        Kind::Rehearsal => generate::<Rehearsal>(false),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod late;
 pub mod model;
 pub mod observed;
 pub mod plan;
+pub mod rehearsal;
 pub mod scope;
 
 /// The version of every JSON format of this crate. A reader refuses any other.

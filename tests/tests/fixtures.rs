@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use belay_executor::run::Outcome;
-use belay_executor::simulator::{SimulatedCloud, essence};
+use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::{Change, Mode, Plan};
 use belay_tests::compare::assert_same;
 use belay_tests::fixtures::{ALL, End, Fixture};
@@ -89,7 +89,7 @@ fn applying_a_fixture_ends_as_it_says_and_then_there_is_nothing_to_do() {
 
 /// A world's essence in which an image that is named by its tag reads as the bytes that the tag stands for: a service
 /// goes back to a twin of its old revision that names them.
-fn told(world: &belay_executor::simulator::World) -> serde_json::Value {
+fn told(world: &World) -> serde_json::Value {
     let tagged = "shop/api:stable";
     let pinned = format!("shop/api@{}", world.digest_of(tagged).unwrap());
     let mut told: serde_json::Value =

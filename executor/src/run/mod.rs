@@ -35,7 +35,9 @@ pub use error::RunError;
 pub use listener::{Listener, RunEvent, Silent, What};
 pub use outcome::Outcome;
 pub use session::{
-    Identity, Mode, Options, Setup, apply, begin, belongs, identity, resume, rollback, status, take_up, verify,
+    Identity, Mode, Options, Ready, Setup, apply, begin, begin_ready, belongs, identity, resume, rollback, status,
+    take_up, take_up_ready, verify,
 };
 pub use signals::{Interrupt, Signals, signals};
 pub use status::{NodeStatus, NodeWord, RunStatus, StuckNode};
+pub(crate) use throttle::Throttle;

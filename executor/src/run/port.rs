@@ -154,7 +154,7 @@ impl Task {
     /// Makes one call now.
     pub async fn send(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
         let calling = Calling::begin(&self.calling);
-        let answer = self.cloud.call(service, operation, input).await;
+        let answer = self.cloud.call_for(&self.node().id, service, operation, input).await;
         drop(calling);
         if let Err(error) = &answer
             && super::throttle::is_throttle(&error.code)

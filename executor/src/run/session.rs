@@ -86,6 +86,26 @@ fn check(plan: &Plan) -> Result<(), RunError> {
     if violations.is_empty() { Ok(()) } else { Err(RunError::Rules(LoadError::Violations(violations))) }
 }
 
+/// A plan that is whole and can be run: its digest is true and its graph is one. To be run many times it is made ready
+/// once.
+#[derive(Debug, Clone)]
+pub struct Ready(pub(super) Arc<Graph>);
+
+impl Ready {
+    /// Makes a plan ready. Its rules are not checked again.
+    ///
+    /// # Errors
+    /// Another format, a false digest, a graph that is none.
+    pub fn new(plan: &Plan) -> Result<Self, RunError> {
+        load(plan).map(Self)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+}
+
 /// Checks that a plan is whole and can be run.
 fn load(plan: &Plan) -> Result<Arc<Graph>, RunError> {
     if plan.format != FORMAT {
@@ -136,7 +156,20 @@ pub async fn begin(
     sink: Box<dyn Sink>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
-    let graph = load(plan)?;
+    begin_ready(&Ready::new(plan)?, options, sink, setup).await
+}
+
+/// [`begin`] of a plan that was made ready before.
+///
+/// # Errors
+/// As [`begin`].
+pub async fn begin_ready(
+    ready: &Ready,
+    options: &Options,
+    sink: Box<dyn Sink>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    let (graph, plan) = (Arc::clone(&ready.0), ready.plan());
     let mut header = header(plan, options, setup.clock.now());
     header.account = identify(plan, options.region.as_deref(), &setup).await?;
     let journal = Journal::begin(sink, &header)?;
@@ -155,7 +188,22 @@ pub async fn take_up(
     sink: Box<dyn Sink>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
-    let state = replay(plan, contents)?;
+    take_up_ready(&Ready::new(plan)?, contents, mode, approve, sink, setup).await
+}
+
+/// [`take_up`] of a plan that was made ready before.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn take_up_ready(
+    ready: &Ready,
+    contents: &Contents,
+    mode: SessionMode,
+    approve: &[String],
+    sink: Box<dyn Sink>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    let state = replay_graph(&ready.0, &ready.plan().digest, contents)?;
     let gates = gates(&state, approve)?;
     if mode == SessionMode::Rollback {
         way_back::check(&contents.header.run, &state)?;
@@ -360,12 +408,15 @@ fn lock(runs: &Runs, header: &Header) -> Result<Lock, RunError> {
 
 /// The state that a journal leads to.
 fn replay(plan: &Plan, contents: &Contents) -> Result<State, RunError> {
-    let found = plan.computed_digest();
-    if found != contents.header.plan {
-        let expected = contents.header.plan.clone();
+    replay_graph(&Arc::new(Graph::new(plan.clone())?), &plan.computed_digest(), contents)
+}
+
+fn replay_graph(graph: &Arc<Graph>, digest: &str, contents: &Contents) -> Result<State, RunError> {
+    if digest != contents.header.plan {
+        let (expected, found) = (contents.header.plan.clone(), digest.to_owned());
         return Err(crate::journal::JournalError::OtherPlan { expected, found }.into());
     }
-    let mut state = State::new(Arc::new(Graph::new(plan.clone())?), contents.header.on_failure);
+    let mut state = State::new(Arc::clone(graph), contents.header.on_failure);
     for record in &contents.records {
         state.apply(record.at, &record.event).map_err(|source| RunError::Replay { record: record.seq, source })?;
     }

@@ -87,7 +87,28 @@ impl State {
             {
                 *undo = Undo::new(cases);
                 self.undo_open.insert(ix);
+                self.doubt_compensations(ix);
             }
+        }
+    }
+
+    /// What a compensation changed may have been changed back since, or there would be nothing to try again: its probe
+    /// tells, and what does not hold any more is done again.
+    fn doubt_compensations(&mut self, owner: usize) {
+        for comp in self.graph.cases[owner].clone().into_iter().flatten() {
+            let node = self.graph.node(comp);
+            let others = &self.graph.owners[comp];
+            let needed = others
+                .iter()
+                .any(|&other| self.undo[other].as_ref().is_some_and(|undo| undo.end == Some(UndoEnd::Undone)));
+            if needed || node.probe.is_none() || self.nodes[comp].progress != Progress::Done {
+                continue;
+            }
+            for chunk in &mut self.nodes[comp].chunks {
+                chunk.effect = Effect::Unknown;
+                chunk.doubtful = true;
+            }
+            self.nodes[comp].progress = Progress::Pending;
         }
     }
 

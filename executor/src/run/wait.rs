@@ -19,6 +19,9 @@ use crate::cloud::ErrorKind;
 
 /// At least so often, in milliseconds, the clocks of a wait are journalled.
 const CHECKPOINT: u64 = 30_000;
+/// What a poll itself may take, in milliseconds. When more time than that and the pause before it has passed, the
+/// machine was asleep and nobody waited.
+const AWAKE: u64 = 30_000;
 /// Lines of one piece of evidence at most.
 const LINES: usize = 20;
 
@@ -33,6 +36,7 @@ pub(super) async fn run(
     let mut clocks = known.cloned().unwrap_or_default();
     clocks.held = 0;
     let (mut at, mut written) = (task.now(), task.now());
+    let mut planned = at;
     let mut holding = false;
     // What kept the last poll from telling anything.
     let mut trouble: Option<String>;
@@ -40,7 +44,7 @@ pub(super) async fn run(
     let mut suspected = None;
     loop {
         let seen = poll(task, scope, wait).await?;
-        let passed = task.now().saturating_sub(at);
+        let passed = task.now().saturating_sub(at).min(planned.saturating_sub(at) + AWAKE);
         at = task.now();
         clocks.elapsed += passed;
         clocks.since_progress += passed;
@@ -104,7 +108,7 @@ pub(super) async fn run(
         }
         task.note(What::Polled { clocks: clocks.clone(), holding });
         give_up(task, scope, wait, &clocks, trouble.as_deref()).await?;
-        if news || at - written >= CHECKPOINT {
+        if news || at.saturating_sub(written) >= CHECKPOINT {
             written = at;
             task.emit(Event::Poll { node: task.node().id.clone(), wait: clocks.clone() }).await?;
         }
@@ -112,6 +116,7 @@ pub(super) async fn run(
         if holding {
             next = next.min(at + wait.hold.saturating_mul(1000).saturating_sub(clocks.held).max(1));
         }
+        planned = next;
         task.sleep(next, Nap::Light).await?;
     }
 }

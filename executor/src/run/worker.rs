@@ -141,6 +141,14 @@ pub(super) async fn decide(task: Task, known: NodeState, case: usize) -> Ended {
     Ended::Decided(task.ix, event)
 }
 
+/// That a condition does not hold, in its own words if it has any.
+fn not_so(when: &belay_schemas::plan::When) -> String {
+    match &when.summary {
+        Some(summary) => format!("it is not so that {summary}"),
+        None => format!("`{}` is false", when.is),
+    }
+}
+
 async fn try_decide(task: &Task, known: &NodeState, case: usize) -> Result<Option<(bool, Option<String>)>, Stop> {
     if known.doubtful() && !resolve_doubt(task, known).await? {
         return Ok(None);
@@ -153,7 +161,7 @@ async fn try_decide(task: &Task, known: &NodeState, case: usize) -> Result<Optio
         Ok(holds(&when.is, &scope.bind(&when.bind)?, &found)?)
     };
     match outcome.await {
-        Ok(taken) => Ok(Some((taken, (!taken).then(|| format!("`{}` is false", when.is))))),
+        Ok(taken) => Ok(Some((taken, (!taken).then(|| not_so(when))))),
         Err(Stop::Failed(Failure { kind, reason, .. })) if kind != FailureKind::Unreachable => {
             Ok(Some((false, Some(reason))))
         }

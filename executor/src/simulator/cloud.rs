@@ -74,6 +74,11 @@ impl SimulatedCloud {
         self.lock().world.clone()
     }
 
+    /// Looks at the world without copying it.
+    pub fn look<R>(&self, work: impl FnOnce(&World) -> R) -> R {
+        work(&self.lock().world)
+    }
+
     /// Looks at the world or changes it from outside, as somebody else in the account would.
     pub fn with_world<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
         let mut state = self.lock();
@@ -220,7 +225,7 @@ fn unwritten(error: &FileError) -> CloudError {
 }
 
 /// What a call concerns, in short: what its input names first, of these.
-fn concerns(input: &Value) -> String {
+pub(crate) fn concerns(input: &Value) -> String {
     const NAMES: [&str; 19] = [
         "uri",
         "PolicyName",

@@ -28,8 +28,10 @@ mod web;
 pub mod world;
 
 pub use cloud::SimulatedCloud;
+pub(crate) use cloud::concerns;
 pub use essence::essence;
 pub use file::FileError;
 pub use from_observed::FromObservedError;
+pub(crate) use request::short as short_name;
 pub use time::Time;
 pub use world::World;

@@ -73,7 +73,7 @@ pub(super) fn lists(input: &Value, member: &str, word: &str) -> bool {
 }
 
 /// The last part of an ARN or of a name.
-pub(super) fn short(name: &str) -> &str {
+pub(crate) fn short(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 

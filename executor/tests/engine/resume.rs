@@ -325,6 +325,33 @@ fn a_stuck_run_is_taken_up_when_a_person_removed_the_cause() {
 }
 
 #[test]
+fn what_a_compensation_changed_and_something_changed_back_is_changed_again() {
+    let world = World::new(&["a"]);
+    // Forward it breaks, and what the way back brings never becomes ready.
+    world.fault("Put a", Fault::Breaks).fault("Put a", Fault::NeverReady);
+    let plan = chain(&["a"]).build();
+    let (stuck, sink) = run(&plan, &world);
+    assert_eq!(outcome(&stuck), Outcome::Stuck);
+    // AWS gives the way back up and returns to what was there: as a circuit breaker does.
+    for undone in [true, false] {
+        let world = World::from_snapshot(world.snapshot());
+        {
+            let mut inner = world.inner.lock().unwrap();
+            let thing = inner.things.get_mut("a").unwrap();
+            thing.ready_at = 0;
+            if undone {
+                thing.value = "new".to_owned();
+            }
+        }
+        let (back, _) = again(&plan, &sink.text(), &world, Mode::Resume).unwrap();
+        assert_eq!(outcome(&back), Outcome::RolledBack { requested: false }, "{undone}: {:?}", back.stuck);
+        assert_eq!(world.value("a"), "old");
+        let sent = if undone { vec!["Put a new", "Put a old", "Put a old"] } else { vec!["Put a new", "Put a old"] };
+        assert_eq!(world.log(), sent, "what still holds is not done again");
+    }
+}
+
+#[test]
 fn an_incomplete_finalize_is_tried_again() {
     let plan = chain(&["a"]).delete("z").build();
     let world = World::new(&["a", "z"]);

@@ -248,9 +248,13 @@ pub fn settings_back(
         format!("wait until {} of {} run again", tasks(count), update.service),
         waits::at_count(&subject, count, restoring(context, service)),
     );
-    let nodes = vec![undo, done];
+    // An earlier try may have set it back and not seen its tasks come: having the old values is not being back.
+    let returned = Node { id: format!("{id}.undo.returned"), ..done.clone() };
+    let mut resting = held("it still has its old values and is at rest", &update.before);
+    resting.is = format!("{} && {}", resting.is, waits::resting("services[0]"));
     vec![
-        (Some(held("it still has its old values", &update.before)), Vec::new()),
-        (Some(held("it has the new values", &update.sent)), nodes),
+        (Some(resting), Vec::new()),
+        (Some(held("it has its old values, and AWS is at it", &update.before)), vec![returned]),
+        (Some(held("it has the new values", &update.sent)), vec![undo, done]),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use belay_schemas::plan::{Action, Phase, Why};
+use belay_schemas::plan::{Action, Node, Phase, Why};
 use serde_json::{Value, json};
 
 use crate::ecs::Context;
@@ -71,10 +71,18 @@ pub fn scale_down(context: Context<'_>, orphan: &Orphan<'_>, why: &Why, draft: &
         format!("wait until {} of {service} run again", tasks(count)),
         waits::at_count(&subject, count, timing::restoring(context, pace, count)),
     );
-    let untouched = when("it still has its old count", read(), &format!("services[0].desiredCount == `{count}`"), []);
+    // An earlier try may have scaled it back and not seen its tasks come: having the old count is not being back.
+    let returned = Node { id: format!("{id}.returned"), ..undone.clone() };
+    let old = format!("services[0].desiredCount == `{count}`");
+    let resting = format!("{old} && {}", waits::resting("services[0]"));
+    let untouched = when("it still has its old count and is at rest", read(), &resting, []);
+    let returning = when("it has its old count, and AWS is at it", read(), &old, []);
     let ours =
         when("it is scaled to 0", read(), "services[0].desiredCount == `0` && services[0].status == 'ACTIVE'", []);
-    let back = draft.with_undo(forward, vec![(Some(untouched), Vec::new()), (Some(ours), vec![undo, undone])]);
+    let back = draft.with_undo(
+        forward,
+        vec![(Some(untouched), Vec::new()), (Some(returning), vec![returned]), (Some(ours), vec![undo, undone])],
+    );
     let ready = format!("{}.service.drained", orphan.component);
     draft.add(node(
         ready.clone(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use belay_executor::rehearse::Options as RehearseOptions;
 use belay_executor::run::Options;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -51,6 +52,14 @@ Examples:
   belay status
   belay status --list
   belay status 20260101T000230Z-a03351 --format json";
+
+const REHEARSE: &str = "\
+Examples:
+  belay rehearse plan.json --observed observed.json
+  belay rehearse plan.json --observed observed.json --format json > rehearsal.json
+
+The settings of a world are those members of a world file (`belay world -o world.json` writes one):
+  {\"timings\": {\"taskStartSeconds\": 60}, \"images\": {\"shop/web:2\": {\"behaviour\": {\"kind\": \"never-healthy\"}}}}";
 
 const WORLD: &str = "\
 Examples:
@@ -106,6 +115,12 @@ pub enum Command {
     /// Tell how a run stands
     #[command(after_help = STATUS)]
     Status(Status),
+    /// Let every step of a plan fail in every way, on a simulated AWS
+    ///
+    /// Every run must end in the target state or in the initial one, with enough healthy capacity at every moment.
+    /// Needs no credentials and leaves nothing behind. Exit code 1 when a run does not end as it must.
+    #[command(after_help = REHEARSE)]
+    Rehearse(Rehearse),
     /// Write a simulated world: the default account, or one that looks like what was observed
     #[command(after_help = WORLD)]
     World(World),
@@ -237,6 +252,31 @@ pub struct Status {
     #[command(flatten)]
     pub journal: Journal,
     /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// The plan
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    /// What was observed: the state that every run begins in
+    #[arg(long, value_name = "OBSERVED.json")]
+    pub observed: PathBuf,
+    /// How the simulated world differs: timings, images, throttling
+    #[arg(long, value_name = "SETTINGS.json")]
+    pub world_settings: Option<PathBuf>,
+    /// What pairs of faults are drawn with
+    #[arg(long, value_name = "N", default_value_t = RehearseOptions::SEED)]
+    pub seed: u32,
+    /// Pairs of faults at most, beyond one second fault of each kind at each compensation
+    #[arg(long, value_name = "N", default_value_t = RehearseOptions::PAIRS)]
+    pub pairs: usize,
+    /// Steps at the same time, at most
+    #[arg(long, value_name = "N", default_value_t = Options::CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrency: u32,
+    /// How to tell what was found
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use belay_executor::journal::JournalError;
 use belay_executor::observe::ObserveError;
 use belay_executor::progress::{Paint, Tone};
+use belay_executor::rehearse::RehearseError;
 use belay_executor::run::RunError;
 use belay_executor::simulator::FileError;
 use belay_schemas::checker::LoadError;
@@ -38,6 +39,8 @@ pub enum Failure {
     World(#[from] FileError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Rehearse(#[from] RehearseError),
     #[error("{reason}")]
     Usage { reason: String, help: Option<String> },
     #[error("{reason}")]
@@ -61,7 +64,10 @@ impl Failure {
             #[cfg(not(feature = "aws"))]
             Self::NoAws => 6,
             Self::Observe(_) | Self::Environment { .. } | Self::Runtime(_) => 6,
-            Self::Run(error) => error.exit_code(),
+            Self::Run(error) | Self::Rehearse(RehearseError::Run(error)) => error.exit_code(),
+            Self::Rehearse(RehearseError::Stale(_)) => 1,
+            Self::Rehearse(RehearseError::Runtime(_)) => 6,
+            Self::Rehearse(RehearseError::Broken) => 70,
         }
     }
 

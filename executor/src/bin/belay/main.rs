@@ -9,6 +9,7 @@ mod failure;
 mod files;
 mod look;
 mod place;
+mod rehearse;
 mod say;
 mod session;
 mod status;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Observe(args) => runtime.block_on(look::observe(&args)),
         Command::Verify(args) => runtime.block_on(look::verify(&args)),
+        Command::Rehearse(args) => rehearse::command(&args),
         Command::World(args) => look::world(&args),
         Command::Apply(args) => runtime.block_on(session::apply(&args)),
         Command::Resume(args) => runtime.block_on(session::resume(&args)),

@@ -42,7 +42,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
         format!("10.0.{}.{}", 100 + number / 250 % 100, 1 + number % 250)
     });
     let mut ports = new.ports;
-    let containers: Vec<Container> = new
+    let mut containers: Vec<Container> = new
         .shape
         .containers
         .iter()
@@ -62,6 +62,14 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
             }
         })
         .collect();
+    if let Some(affliction) = new.service.and_then(|key| world.afflictions.get_mut(key))
+        && affliction.task_definition.as_deref().is_none_or(|only| only == new.task_definition)
+    {
+        affliction.struck += 1;
+        for container in &mut containers {
+            container.behaviour = affliction.behaviour.clone();
+        }
+    }
     let (now, timings) = (world.now, &world.timings);
     let usual = if fargate { timings.fargate_start_seconds } else { timings.task_start_seconds };
     let slowest = containers.iter().map(|c| match c.behaviour {

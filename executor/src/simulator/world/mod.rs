@@ -30,7 +30,7 @@ pub use machines::{
     HttpBehaviour, HttpHandler, HttpRequest, Instance, InstanceState, LaunchTemplate, StateReason, StoredObject,
     TemplateVersion,
 };
-pub use settings::{Behaviour, Bucket, Image, LogEntry, Outcome, Throttling, Timings};
+pub use settings::{Affliction, Behaviour, Bucket, Image, LogEntry, Outcome, Throttling, Timings};
 pub use table::TaskTable;
 
 use super::time::Time;
@@ -142,6 +142,9 @@ pub struct World {
     /// Every HTTP request that was received, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http_requests: Vec<HttpRequest>,
+    /// What is wrong with what services start from now on, by `CLUSTER/NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub afflictions: BTreeMap<String, Affliction>,
     /// Every mutating call that was made, in order.
     #[serde(default)]
     pub log: Vec<LogEntry>,
@@ -198,6 +201,7 @@ impl World {
             host_vpc: None,
             http_handlers: BTreeMap::new(),
             http_requests: Vec::new(),
+            afflictions: BTreeMap::new(),
             log: Vec::new(),
             dirty: BTreeSet::new(),
         }

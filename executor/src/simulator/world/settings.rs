@@ -119,6 +119,20 @@ pub enum Behaviour {
     },
 }
 
+/// What is wrong with the tasks that a service starts from now on, whatever their images are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Affliction {
+    /// Only tasks of the task definition with this ARN; without it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<String>,
+    /// What their containers do instead.
+    pub behaviour: Behaviour,
+    /// How many tasks it has struck.
+    #[serde(default)]
+    pub struck: u64,
+}
+
 /// Throttling of calls by token buckets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -1,0 +1,181 @@
+//! One run of a plan under a script of faults: begun, killed, taken up again, until it is over.
+//!
+//! Invariants: everything stays in memory; the code that runs is the code that runs on AWS, with the journal's lines
+//! going to memory; two runs of the same script are the same run.
+
+use std::sync::Arc;
+
+use belay_schemas::plan::Plan;
+use belay_schemas::rehearsal::FaultAt;
+use serde_json::Value;
+
+use super::capacity::Components;
+use super::stage::{Lowest, Mode, Stage, Tap, Watcher};
+use crate::cloud::Clock;
+use crate::journal::{MemorySink, parse};
+use crate::run::{self, Options, Outcome, Ready, RunError, RunStatus, Setup, Signals};
+use crate::simulator::World;
+
+/// Sessions of one run at most: more would be going round in circles.
+const SESSIONS: usize = 6;
+/// The run's id in a rehearsal.
+pub(super) const RUN: &str = "rehearsal";
+
+/// What all runs of a rehearsal share.
+pub(super) struct Scene {
+    pub ready: Ready,
+    pub world: World,
+    pub components: Arc<Components>,
+    pub ids: Arc<Vec<String>>,
+    pub concurrency: u32,
+}
+
+/// What is done and what goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Case {
+    pub faults: Vec<FaultAt>,
+    /// When the run is done it is taken back by hand.
+    pub taken_back: bool,
+    /// The service (`CLUSTER/NAME`) that somebody else changes before the run.
+    pub foreign: Option<String>,
+}
+
+/// How a run came out.
+pub(super) struct Drilled {
+    pub status: Result<RunStatus, RunError>,
+    pub world: World,
+    /// What was there before, if that is not the observed state.
+    pub initial: Option<Value>,
+    /// Of each fault, whether it happened and whether it showed.
+    pub fired: Vec<(bool, bool)>,
+    /// It was stuck at some time: what it said of it.
+    pub stuck: Option<RunStatus>,
+    pub may_be_stuck: bool,
+    pub visited: Vec<bool>,
+    pub held: Vec<bool>,
+    pub lowest: Lowest,
+    /// Milliseconds of simulated time.
+    pub took: u64,
+    pub records: u64,
+    pub trace: Vec<(u64, String)>,
+}
+
+impl Scene {
+    pub fn new(plan: &Plan, world: &World, concurrency: u32) -> Result<Self, RunError> {
+        Ok(Self {
+            ready: Ready::new(plan)?,
+            components: Arc::new(Components::of(plan, world)),
+            ids: Arc::new(plan.nodes.iter().map(|node| node.id.clone()).collect()),
+            world: world.clone(),
+            concurrency,
+        })
+    }
+
+    pub fn plan(&self) -> &Plan {
+        self.ready.plan()
+    }
+
+    /// Runs a case to its end.
+    pub async fn run(&self, case: &Case, mode: Mode) -> Drilled {
+        let stage = Stage::new(self.plan(), &self.ids, &self.components, self.world.clone(), &case.faults, mode);
+        let stage = Arc::new(stage);
+        let journal = MemorySink::default();
+        let mut initial = None;
+        if let Some(service) = &case.foreign {
+            stage.note(|| format!("somebody else deploys to {service}"));
+            super::foreign::deploys(&stage.cloud, service).await;
+            initial = Some(super::at_rest(self.plan(), &stage.cloud.world()));
+        }
+        let began = stage.now();
+        let mut stuck = None;
+        let mut next = Next::Begin;
+        let mut taken_back = !case.taken_back;
+        let mut last = Err(RunError::Internal("the run never began".to_owned()));
+        for _ in 0..SESSIONS {
+            let status = self.session(&stage, &journal, next).await;
+            let killed = stage.next_session();
+            next = Next::Resume(Vec::new());
+            if killed {
+                last = Err(RunError::Internal("the run is killed again and again".to_owned()));
+                if journal.text().lines().count() == 0 {
+                    next = Next::Begin;
+                }
+                continue;
+            }
+            let outcome = status.as_ref().ok().and_then(|status| status.outcome);
+            match outcome {
+                Some(Outcome::Done) if !taken_back => {
+                    taken_back = true;
+                    next = Next::Rollback;
+                }
+                Some(Outcome::Paused { .. }) => {
+                    next = Next::Resume(status.as_ref().map(|s| self.gates(s)).unwrap_or_default());
+                }
+                Some(Outcome::Stuck) => stuck = status.as_ref().ok().cloned(),
+                Some(Outcome::FinalizeIncomplete) => {}
+                _ => {
+                    last = status;
+                    break;
+                }
+            }
+            last = status;
+        }
+        let took = stage.now().saturating_sub(began);
+        Drilled {
+            status: last,
+            world: stage.cloud.world(),
+            initial,
+            fired: stage.fired(),
+            stuck,
+            may_be_stuck: stage.may_be_stuck(),
+            visited: stage.visited(),
+            held: stage.held(),
+            lowest: stage.lowest(),
+            took,
+            records: stage.records(),
+            trace: stage.trace(),
+        }
+    }
+
+    /// Gates that a paused run waits for.
+    fn gates(&self, status: &RunStatus) -> Vec<String> {
+        let is_gate = |id: &&String| {
+            self.plan().node(id).is_some_and(|node| matches!(node.action, belay_schemas::plan::Action::Gate { .. }))
+        };
+        status.waiting_for.iter().filter(is_gate).cloned().collect()
+    }
+
+    async fn session(&self, stage: &Arc<Stage>, journal: &MemorySink, next: Next) -> Result<RunStatus, RunError> {
+        let mut options = Options::new(".");
+        options.run_id = Some(RUN.to_owned());
+        options.concurrency = self.concurrency;
+        let sink = Box::new(Tap { stage: Arc::clone(stage), journal: journal.clone() });
+        let watcher = Watcher(stage);
+        let (cloud, clock) = (Arc::clone(stage), Arc::clone(stage));
+        let setup = Setup { cloud, clock, listener: &watcher, signals: Signals::none() };
+        let (mode, approve) = match next {
+            Next::Begin => {
+                return tokio::select! {
+                    biased;
+                    () = stage.death() => Err(RunError::Internal("killed".to_owned())),
+                    status = run::begin_ready(&self.ready, &options, sink, setup) => status,
+                };
+            }
+            Next::Resume(approve) => (run::Mode::Resume, approve),
+            Next::Rollback => (run::Mode::Rollback, Vec::new()),
+        };
+        let contents = parse(journal.text().as_bytes())?;
+        tokio::select! {
+            biased;
+            () = stage.death() => Err(RunError::Internal("killed".to_owned())),
+            status = run::take_up_ready(&self.ready, &contents, mode, &approve, sink, setup) => status,
+        }
+    }
+}
+
+/// What the next executor is there for.
+enum Next {
+    Begin,
+    Resume(Vec<String>),
+    Rollback,
+}

@@ -1,0 +1,235 @@
+//! Whether a run ended as it must.
+//!
+//! Invariants: the target is what the undisturbed run left, the initial state what was there before; both are compared
+//! as essences of worlds that have come to rest; what is not excused is a violation.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::plan::{Node, Plan};
+use belay_schemas::rehearsal::End;
+use serde_json::Value;
+
+use super::drill::{Drilled, Scene};
+use crate::run::{NodeWord, Outcome, RunStatus};
+use crate::simulator::world::Outcome as CallOutcome;
+use crate::simulator::{Time, World, concerns, essence};
+
+/// Seconds after which everything has come to rest: AWS calls a task without health checks healthy some time after it
+/// runs, and shows nobody that it waits.
+const REST: u64 = 60;
+/// Differences that are told of one run.
+const TOLD: usize = 5;
+
+/// The two states that a run may end in.
+pub(super) struct States {
+    pub initial: Value,
+    pub target: Option<Value>,
+    pub floors: Vec<u64>,
+}
+
+/// What a run is found to be.
+pub(super) struct Judgement {
+    pub end: End,
+    pub wrong: Vec<String>,
+}
+
+/// What a world looks like once it has come to rest.
+#[must_use]
+pub fn at_rest(plan: &Plan, world: &World) -> Value {
+    let mut world = world.clone();
+    world.advance(Time::from_seconds(world.now.seconds() + REST));
+    pinned(plan, &essence(&world))
+}
+
+impl States {
+    /// Judges a run.
+    pub fn judge(&self, scene: &Scene, run: &Drilled) -> Judgement {
+        let mut wrong = Vec::new();
+        let plan = scene.plan();
+        let end = match &run.status {
+            Err(error) => {
+                wrong.push(format!("the run breaks off: {error}"));
+                End::Neither
+            }
+            Ok(status) => {
+                let end = self.end(plan, status, run, &mut wrong);
+                obligations(plan, status, &mut wrong);
+                end
+            }
+        };
+        if let Some(stuck) = &run.stuck {
+            let told = stuck.stuck.iter().map(|node| format!("{}: {}", node.node, node.reason));
+            let told: Vec<String> = told.collect();
+            if told.is_empty() {
+                wrong.push("it is stuck and does not say at which step".to_owned());
+            } else if !run.may_be_stuck {
+                wrong.push(format!("it is stuck although there is a way back: {}", told.join("; ")));
+            }
+        }
+        if run.fired.iter().any(|(happened, _)| !happened) {
+            wrong.push("the fault never happened: its step was not come to".to_owned());
+        }
+        let own = run.initial.is_none();
+        for (at, name) in scene.components.names.iter().enumerate().filter(|_| own) {
+            let (least, floor) = (run.lowest.levels[at], self.floors[at]);
+            if least < floor {
+                wrong.push(format!("{name} falls to {least} healthy, its floor is {floor}"));
+            }
+        }
+        wrong.extend(doubled(scene, run));
+        Judgement { end, wrong }
+    }
+
+    fn end(&self, plan: &Plan, status: &RunStatus, run: &Drilled, wrong: &mut Vec<String>) -> End {
+        let (end, expected) = match status.outcome {
+            Some(Outcome::Done | Outcome::NothingToDo | Outcome::RolledBack { .. }) if run.initial.is_some() => {
+                wrong.push("what somebody else deployed since was not noticed before the first change".to_owned());
+                return End::Neither;
+            }
+            Some(Outcome::Done | Outcome::NothingToDo) => (End::Target, self.target.as_ref()),
+            Some(Outcome::RolledBack { .. } | Outcome::Stale | Outcome::Environment) => {
+                (End::Initial, Some(run.initial.as_ref().unwrap_or(&self.initial)))
+            }
+            other => {
+                let other = other.map_or("it has no end".to_owned(), |other| format!("it ends as {other:?}"));
+                wrong.push(format!("{other}: {}", reasons(status)));
+                return End::Neither;
+            }
+        };
+        let Some(expected) = expected else { return end };
+        let mut places = Vec::new();
+        differences("", &at_rest(plan, &run.world), expected, &mut places);
+        if places.is_empty() {
+            return end;
+        }
+        let name = if end == End::Target { "target" } else { "initial" };
+        let more = places.len().saturating_sub(TOLD);
+        places.truncate(TOLD);
+        let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+        wrong.push(format!("it says that the {name} state is reached, but {}{rest}", places.join("; ")));
+        End::Neither
+    }
+}
+
+/// Why a run stands where it stands.
+pub(super) fn reasons(status: &RunStatus) -> String {
+    let failures = status.failures().map(|(node, failure)| format!("{node}: {}", failure.reason));
+    let stuck = status.stuck.iter().map(|node| format!("{}: {}", node.node, node.reason));
+    let stale = status.stale.iter().map(ToString::to_string);
+    let all: Vec<String> = failures.chain(stuck).chain(stale).collect();
+    if all.is_empty() { "no reason is given".to_owned() } else { all.join("; ") }
+}
+
+/// Temporary changes that were made and not taken away.
+fn obligations(plan: &Plan, status: &RunStatus, wrong: &mut Vec<String>) {
+    let words: BTreeMap<&str, NodeWord> = status.nodes.iter().map(|n| (n.node.as_str(), n.state)).collect();
+    let is = |id: &str, word: NodeWord| words.get(id) == Some(&word);
+    for node in &plan.nodes {
+        let Some(obligation) = &node.obligation else { continue };
+        if matches!(status.outcome, Some(Outcome::Done)) {
+            if is(&node.id, NodeWord::Done) && !is(&obligation.forward, NodeWord::Done) {
+                wrong.push(format!("{}: still so at the end: {}", node.id, obligation.what));
+            }
+        } else if is(&node.id, NodeWord::Done) || is(&node.id, NodeWord::Unknown) {
+            // A node that was undone says so; this one took effect and was left.
+            wrong.push(format!("{}: still so after going back: {}", node.id, obligation.what));
+        }
+    }
+}
+
+/// Calls that make something new with each repetition, and were repeated.
+fn doubled(scene: &Scene, run: &Drilled) -> Vec<String> {
+    let makes = |operation: &str| matches!(operation, "RegisterTaskDefinition" | "RunTask" | "CreateService");
+    let mut planned: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for node in scene.plan().nodes.iter().filter(|node: &&Node| node.each.is_none()) {
+        if let Some(call) = node.action.mutation().filter(|call| makes(&call.operation)) {
+            *planned.entry((call.operation.clone(), concerns(&call.input))).or_default() += 1;
+        }
+    }
+    let mut made: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for call in run.world.log.iter().filter(|call| makes(&call.operation) && call.outcome == CallOutcome::Ok) {
+        *made.entry((call.operation.clone(), call.concerns.clone())).or_default() += 1;
+    }
+    let too_many = made.into_iter().filter_map(|((operation, concerns), made)| {
+        let planned = planned.get(&(operation.clone(), concerns.clone())).copied()?;
+        (made > planned).then(|| format!("{operation} of {concerns} took effect {made} times instead of {planned}"))
+    });
+    too_many.collect()
+}
+
+/// An essence in which the images of revisions that only ways back use are named as those that they stand for: going
+/// back to a twin that names the bytes that ran is going back.
+fn pinned(plan: &Plan, essence: &Value) -> Value {
+    let mut text = essence.to_string();
+    let mut any = false;
+    for call in plan.nodes.iter().filter(|node| is_twin(plan, node)).filter_map(|node| node.action.mutation()) {
+        for container in call.input["containerDefinitions"].as_array().into_iter().flatten() {
+            let (name, image) = (container["name"].as_str().unwrap_or_default(), &container["image"]);
+            let key = format!(":image:{name}");
+            for tag in call.input["tags"].as_array().into_iter().flatten() {
+                if tag["key"].as_str().is_some_and(|k| k.ends_with(&key)) {
+                    any = true;
+                    // In the text of a text, quotes are escaped.
+                    let bare = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                    for quote in ["\"", "\\\""] {
+                        let quoted = |value: &Value| format!("{quote}{}{quote}", bare(value));
+                        text = text.replace(&quoted(&tag["value"]), &quoted(image));
+                    }
+                }
+            }
+        }
+    }
+    if !any {
+        return essence.clone();
+    }
+    let mut pinned: Value = serde_json::from_str(&text).unwrap_or_default();
+    for contents in pinned["taskDefinitions"].as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
+        if let Some(list) = contents.as_array_mut() {
+            list.sort_by_key(Value::to_string);
+            list.dedup();
+        }
+    }
+    pinned
+}
+
+/// Whether a node registers a revision that no step forward uses.
+fn is_twin(plan: &Plan, node: &Node) -> bool {
+    let registers = node.action.mutation().is_some_and(|call| call.operation == "RegisterTaskDefinition");
+    let uses = |other: &Node| {
+        let mut found = false;
+        if let Some(call) = other.action.mutation() {
+            let _ = belay_schemas::late::Late::each(&call.input, &mut |late| {
+                found |= matches!(late, belay_schemas::late::Late::Output { node: from, .. } if *from == node.id);
+            });
+        }
+        found
+    };
+    use belay_schemas::plan::Phase;
+    registers && !plan.nodes.iter().any(|other| other.phase == Phase::Deploy && uses(other))
+}
+
+/// The places at which a state is not what it should be.
+fn differences(path: &str, found: &Value, expected: &Value, out: &mut Vec<String>) {
+    match (found, expected) {
+        _ if found == expected => {}
+        (Value::Object(a), Value::Object(b)) => {
+            let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                let none = Value::Null;
+                differences(&format!("{path}/{name}"), a.get(name).unwrap_or(&none), b.get(name).unwrap_or(&none), out);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                differences(&format!("{path}/{i}"), a, b, out);
+            }
+        }
+        _ => out.push(format!("{path} is {} instead of {}", short(found), short(expected))),
+    }
+}
+
+/// A value in a few words.
+fn short(value: &Value) -> String {
+    let text = if value.is_null() { "absent".to_owned() } else { value.to_string() };
+    if text.chars().count() <= 160 { text } else { format!("{}…", text.chars().take(160).collect::<String>()) }
+}

@@ -1,0 +1,109 @@
+//! Which faults are tried where.
+//!
+//! Invariants: each step that runs, and each compensation that any run came to, is tried with every fault that can happen
+//! to its kind of action; pairs are drawn by a generator with a recorded seed, so that a rehearsal can be repeated.
+
+use std::collections::BTreeSet;
+
+use belay_schemas::checker::subject::{short, subjects};
+use belay_schemas::plan::{Action, Node, Phase};
+use belay_schemas::rehearsal::{Fault, FaultAt};
+
+use super::drill::{Case, Scene};
+use super::runner::Found;
+
+/// The faults that can happen to a node; `held` tells whether its goal had to last for a while.
+pub(super) fn faults(node: &Node, held: bool) -> Vec<Fault> {
+    Fault::ALL.into_iter().filter(|fault| can_happen(*fault, node, held)).collect()
+}
+
+fn can_happen(fault: Fault, node: &Node, held: bool) -> bool {
+    let (calls, wait) = match &node.action {
+        Action::Call { .. } => (2, false),
+        Action::Read { .. } => (1, false),
+        Action::Wait { .. } => (1, true),
+        Action::Http { .. }
+        | Action::Exec { .. }
+        | Action::Gate { .. }
+        | Action::Delay { .. }
+        | Action::Commit { .. } => (0, false),
+    };
+    match fault {
+        Fault::Rejected | Fault::Throttled | Fault::ServerError | Fault::AnswerLost | Fault::KilledAfterCall => {
+            calls > 0
+        }
+        // To a read it is the same whether its answer or its request was lost.
+        Fault::RequestLost => calls > 1,
+        Fault::NeverReady => wait,
+        Fault::FailsInHold => wait && held,
+        Fault::KilledBeforeIntent | Fault::KilledAfterIntent | Fault::KilledAfterOutcome => true,
+    }
+}
+
+/// One fault at each forward step that a run came to.
+pub(super) fn forward(scene: &Scene, visited: &[bool], held: &[bool]) -> Vec<Case> {
+    let nodes = scene.plan().nodes.iter().enumerate();
+    let forward = nodes.filter(|(ix, node)| visited[*ix] && node.phase != Phase::Undo);
+    let each = forward.flat_map(|(ix, node)| {
+        faults(node, held[ix])
+            .into_iter()
+            .map(|fault| Case { faults: vec![FaultAt { fault, node: node.id.clone() }], ..Case::default() })
+    });
+    each.collect()
+}
+
+/// Somebody else's change to each service that the plan changes, before the run.
+pub(super) fn foreign(scene: &Scene) -> Vec<Case> {
+    let forward = scene.plan().nodes.iter().filter(|node| node.phase != Phase::Undo);
+    let mutations = forward.filter_map(|node| node.action.mutation());
+    let services: BTreeSet<String> = mutations
+        .flat_map(|call| subjects(call, None))
+        .filter(|subject| subject.kind == "ECS service")
+        .map(|subject| format!("{}/{}", short(&subject.scope), subject.name))
+        .collect();
+    services.into_iter().map(|service| Case { foreign: Some(service), ..Case::default() }).collect()
+}
+
+/// Of what a run came by: the compensations with the faults that can happen to them.
+fn back<'s>(scene: &'s Scene, found: &'s Found) -> impl Iterator<Item = (usize, FaultAt)> + 's {
+    let nodes = scene.plan().nodes.iter().enumerate();
+    let undo = nodes.filter(|(ix, node)| found.visited[*ix] && node.phase == Phase::Undo);
+    undo.flat_map(|(ix, node)| {
+        let faults = faults(node, found.held[ix]).into_iter();
+        faults.map(move |fault| (ix, FaultAt { fault, node: node.id.clone() }))
+    })
+}
+
+/// Compensations that were tried, with the fault.
+pub(super) type Tried = BTreeSet<(usize, Fault)>;
+
+/// A further fault at each compensation, after the first run that came to it; and the pairs that this leaves out.
+pub(super) fn further(scene: &Scene, found: &[Found], seen: &mut Tried) -> (Vec<Case>, Vec<Case>) {
+    let (mut once, mut pairs) = (Vec::new(), Vec::new());
+    for first in found {
+        for (ix, second) in back(scene, first) {
+            let mut case = first.case.clone();
+            case.faults.push(second.clone());
+            if seen.insert((ix, second.fault)) { once.push(case) } else { pairs.push(case) }
+        }
+    }
+    (once, pairs)
+}
+
+/// Draws `count` of many, in their order.
+pub(super) fn draw(all: Vec<Case>, count: usize, seed: u32) -> Vec<Case> {
+    let mut state = u64::from(seed);
+    let mut keyed: Vec<(u64, usize)> = (0..all.len()).map(|at| (next(&mut state), at)).collect();
+    keyed.sort_unstable();
+    let chosen: BTreeSet<usize> = keyed.into_iter().take(count).map(|(_, at)| at).collect();
+    all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at)).map(|(_, case)| case).collect()
+}
+
+/// SplitMix64, by its published constants.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

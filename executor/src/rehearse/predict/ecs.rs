@@ -1,0 +1,381 @@
+//! How long ECS takes for what a plan waits for: from the settings that a service has and will have, its task
+//! definition's checks, its target groups' checks and delays.
+//!
+//! Sources: the ECS developer guide on rolling updates (how many tasks may start and stop at a time), on health (a task
+//! behind a load balancer counts once its checks pass; one without any check 40 s after it runs), and on stopping
+//! (deregistration delay, then `stopTimeout`).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use belay_schemas::checker::subject::{short, subjects};
+use belay_schemas::late::Late;
+use belay_schemas::observed::Observed;
+use belay_schemas::plan::{Call, EdgeKind, Node, Plan, Wait};
+use serde_json::{Map, Value};
+
+/// How long single things take, in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durations {
+    /// Until ECS acts on a change.
+    pub schedule: u64,
+    /// From being placed to RUNNING on a container instance.
+    pub start: u64,
+    /// The same on Fargate.
+    pub fargate_start: u64,
+    /// From RUNNING to healthy without any check.
+    pub settle: u64,
+    /// From the signal to the end, unless `stopTimeout` says otherwise.
+    pub stop: u64,
+}
+
+/// What a wait is expected to take.
+pub(super) struct Estimate {
+    pub seconds: u64,
+    /// When that begins; now, if nothing is known.
+    pub since: Option<u64>,
+    pub because: String,
+}
+
+/// What is known of services, target groups and task definitions.
+pub(super) struct Facts<'p> {
+    plan: &'p Plan,
+    durations: &'p Durations,
+    ancestors: Vec<BTreeSet<usize>>,
+    services: BTreeMap<String, Map<String, Value>>,
+    definitions: BTreeMap<String, &'p Value>,
+    /// Seconds until a target counts as healthy, and until one that leaves is gone.
+    balancers: BTreeMap<String, (u64, u64)>,
+    instances: u64,
+    assumed: RefCell<BTreeSet<String>>,
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap_or_default()
+}
+
+impl<'p> Facts<'p> {
+    pub fn new(plan: &'p Plan, observed: Option<&'p Observed>, durations: &'p Durations) -> Self {
+        let mut facts = Self {
+            plan,
+            durations,
+            ancestors: ancestors(plan),
+            services: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            balancers: BTreeMap::new(),
+            instances: 0,
+            assumed: RefCell::default(),
+        };
+        let Some(observed) = observed else {
+            facts.assume("nothing was observed: services start from nothing, load balancers have AWS's defaults");
+            return facts;
+        };
+        for read in &observed.reads {
+            let Some(output) = &read.output else { continue };
+            match read.operation.as_str() {
+                "DescribeServices" => {
+                    let cluster = short(read.input["cluster"].as_str().unwrap_or("default")).to_owned();
+                    for service in list(output, "services").filter(|s| s["status"] == "ACTIVE") {
+                        let key = format!("{cluster}/{}", text(service, "serviceName"));
+                        facts.services.insert(key, service.as_object().cloned().unwrap_or_default());
+                    }
+                }
+                "DescribeTaskDefinition" => {
+                    let definition = &output["taskDefinition"];
+                    facts.definitions.insert(text(definition, "taskDefinitionArn").to_owned(), definition);
+                }
+                "ListContainerInstances" => facts.instances += list(output, "containerInstanceArns").count() as u64,
+                _ => {}
+            }
+        }
+        facts.balancing(observed);
+        facts
+    }
+
+    fn balancing(&mut self, observed: &'p Observed) {
+        for (_, output) in observed.outputs("elbv2", "DescribeTargetGroups") {
+            for group in list(output, "TargetGroups") {
+                let interval = group["HealthCheckIntervalSeconds"].as_u64().unwrap_or(30);
+                let threshold = group["HealthyThresholdCount"].as_u64().unwrap_or(5);
+                self.balancers.insert(text(group, "TargetGroupArn").to_owned(), (interval * threshold, 300));
+            }
+        }
+        for (input, output) in observed.outputs("elbv2", "DescribeTargetGroupAttributes") {
+            let delay = list(output, "Attributes").find(|a| a["Key"] == "deregistration_delay.timeout_seconds");
+            if let (Some(delay), Some(known)) = (
+                delay.and_then(|d| d["Value"].as_str()?.parse().ok()),
+                self.balancers.get_mut(text(input, "TargetGroupArn")),
+            ) {
+                known.1 = delay;
+            }
+        }
+        for (_, output) in observed.outputs("elb", "DescribeLoadBalancers") {
+            for balancer in list(output, "LoadBalancerDescriptions") {
+                let check = &balancer["HealthCheck"];
+                let healthy =
+                    check["Interval"].as_u64().unwrap_or(30) * check["HealthyThreshold"].as_u64().unwrap_or(10);
+                self.balancers.insert(text(balancer, "LoadBalancerName").to_owned(), (healthy, 300));
+            }
+        }
+        for (input, output) in observed.outputs("elb", "DescribeLoadBalancerAttributes") {
+            let draining = &output["LoadBalancerAttributes"]["ConnectionDraining"];
+            let delay = if draining["Enabled"] == true { draining["Timeout"].as_u64().unwrap_or(300) } else { 0 };
+            if let Some(known) = self.balancers.get_mut(text(input, "LoadBalancerName")) {
+                known.1 = delay;
+            }
+        }
+    }
+
+    /// Notes an assumption.
+    pub fn assume(&self, what: &str) {
+        self.assumed.borrow_mut().insert(what.to_owned());
+    }
+
+    /// What was assumed.
+    pub fn assumed(&self) -> Vec<String> {
+        self.assumed.borrow().iter().cloned().collect()
+    }
+
+    /// How long a wait takes from the change that it waits for.
+    pub fn estimate(&self, ix: usize, node: &Node, wait: &Wait, ended: &[Option<u64>]) -> Estimate {
+        let service = wait.reads.iter().find(|read| read.operation == "DescribeServices").and_then(service_of);
+        let Some(service) = service else {
+            self.assume(&format!("{}: what it waits for is there at once", node.id));
+            return Estimate { seconds: 0, since: None, because: String::new() };
+        };
+        let mut changes: Vec<usize> = self.ancestors[ix]
+            .iter()
+            .copied()
+            .filter(|&from| self.plan.nodes[from].action.mutation().and_then(service_of).as_ref() == Some(&service))
+            .collect();
+        // The later one has more before it.
+        changes.sort_by_key(|&from| self.ancestors[from].len());
+        let mut state = self.services.get(&service).cloned();
+        let mut estimate = Estimate { seconds: 0, since: None, because: "it is there already".to_owned() };
+        // When tasks were told to stop last, and how long that takes.
+        let mut stopping = None;
+        for change in changes {
+            let Some(call) = self.plan.nodes[change].action.mutation() else { continue };
+            let next = after(state.as_ref(), call);
+            let since = ended[change];
+            if let (Some(settings), Some(next)) = (&state, &next)
+                && self.count(next) < self.count(settings)
+            {
+                stopping = Some((since, self.stopping(settings)));
+            }
+            estimate = match (&next, stopping) {
+                // A deleted service is gone when the last task that was told to stop has ended.
+                (None, Some((since, stop))) => {
+                    Estimate { seconds: stop, since, because: format!("{stop} s until its tasks have ended") }
+                }
+                _ => {
+                    let (seconds, because) = self.change(state.as_ref(), next.as_ref(), call);
+                    Estimate { seconds, since, because }
+                }
+            };
+            state = next;
+        }
+        estimate
+    }
+
+    fn change(
+        &self,
+        before: Option<&Map<String, Value>>,
+        after: Option<&Map<String, Value>>,
+        call: &Call,
+    ) -> (u64, String) {
+        let number = |settings: Option<&Map<String, Value>>| settings.map_or(0, |settings| self.count(settings));
+        let (old, new) = (number(before), number(after));
+        let stop = before.map_or(0, |settings| self.stopping(settings));
+        let Some(after) = after else {
+            return if old == 0 { (0, "it has no tasks".to_owned()) } else { (stop, format!("{stop} s to stop")) };
+        };
+        if !deploys(before, call) {
+            return match new {
+                _ if new > old => {
+                    // Without a deployment nothing waits for more than load balancers tell.
+                    let healthy = self.balancers_of(after).map(|(healthy, _)| healthy).max().unwrap_or(0);
+                    let start = self.running(after);
+                    (start + healthy, format!("{start} s to start, {healthy} s until healthy"))
+                }
+                // What is told to stop does not count as running any more.
+                _ => (0, "it is there already".to_owned()),
+            };
+        }
+        let schedule = self.durations.schedule;
+        if new == 0 {
+            let stop = if old > 0 { stop } else { 0 };
+            return (schedule + stop, format!("{schedule} s until ECS acts, {stop} s to stop tasks"));
+        }
+        let (start, words) = self.starting(after);
+        let percent = |name: &str, default: u64| {
+            after.get("deploymentConfiguration").and_then(|c| c[name].as_u64()).unwrap_or(default)
+        };
+        let (lower, upper) =
+            ((new * percent("minimumHealthyPercent", 100)).div_ceil(100), new * percent("maximumPercent", 200) / 100);
+        let (starts, stops) = waves(old, new, lower, upper);
+        let stopping = if old > 0 { format!(", {stops} × {stop} s to stop old tasks") } else { String::new() };
+        let starting = if starts == 1 { words } else { format!("{starts} × ({words})") };
+        (schedule + starts * start + stops * stop, format!("{schedule} s until ECS acts, {starting}{stopping}"))
+    }
+
+    fn count(&self, settings: &Map<String, Value>) -> u64 {
+        if settings.get("schedulingStrategy").is_some_and(|s| s == "DAEMON") {
+            return self.instances.max(1);
+        }
+        settings.get("desiredCount").and_then(Value::as_u64).unwrap_or(1)
+    }
+
+    /// From being placed to RUNNING.
+    fn running(&self, settings: &Map<String, Value>) -> u64 {
+        self.assume("there is room for all tasks");
+        let fargate = settings.get("launchType").is_some_and(|l| l == "FARGATE")
+            || settings
+                .get("capacityProviderStrategy")
+                .is_some_and(|s| s[0]["capacityProvider"].as_str().is_some_and(|p| p.starts_with("FARGATE")));
+        if fargate { self.durations.fargate_start } else { self.durations.start }
+    }
+
+    /// From being placed to healthy.
+    fn starting(&self, settings: &Map<String, Value>) -> (u64, String) {
+        let start = self.running(settings);
+        let balanced = self.balancers_of(settings).map(|(healthy, _)| healthy).max();
+        let own = self.containers(settings).filter_map(|c| {
+            c.get("healthCheck").filter(|check| !check.is_null()).map(|check| check["interval"].as_u64().unwrap_or(30))
+        });
+        let healthy = balanced.into_iter().chain(own.max()).max().unwrap_or(self.durations.settle);
+        (start + healthy, format!("{start} s to start, {healthy} s until healthy"))
+    }
+
+    /// From the decision to stop a task to its end.
+    fn stopping(&self, settings: &Map<String, Value>) -> u64 {
+        let drain = self.balancers_of(settings).map(|(_, drain)| drain).max().unwrap_or(0);
+        let default = self.durations.stop;
+        let timeouts = self.containers(settings).map(|c| c["stopTimeout"].as_u64().unwrap_or(default));
+        drain + timeouts.max().unwrap_or(default)
+    }
+
+    fn balancers_of<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = (u64, u64)> + 's {
+        let all = settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
+        all.filter_map(|b| b["targetGroupArn"].as_str().or(b["loadBalancerName"].as_str()))
+            .map(|name| self.balancers.get(name).copied().unwrap_or((150, 300)))
+    }
+
+    fn containers<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = &'s Value> + 's {
+        let named = settings.get("taskDefinition").unwrap_or(&Value::Null);
+        let late = Late::recognise(named).ok().flatten();
+        let definition = match late {
+            Some(Late::Output { node, .. }) => {
+                self.plan.node(node).and_then(|node| node.action.mutation()).map(|call| &call.input)
+            }
+            _ => self.definitions.get(named.as_str().unwrap_or_default()).copied(),
+        };
+        definition.into_iter().flat_map(|definition| list(definition, "containerDefinitions"))
+    }
+}
+
+/// The service that a call is about, as `CLUSTER/NAME`.
+fn service_of(call: &Call) -> Option<String> {
+    let subject = subjects(call, None).into_iter().find(|subject| subject.kind == "ECS service")?;
+    Some(format!("{}/{}", short(&subject.scope), subject.name))
+}
+
+/// A service's settings after a call.
+fn after(before: Option<&Map<String, Value>>, call: &Call) -> Option<Map<String, Value>> {
+    if call.operation == "DeleteService" {
+        return None;
+    }
+    let mut settings = before.cloned().unwrap_or_default();
+    settings.extend(call.input.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+    Some(settings)
+}
+
+/// Whether a call begins a deployment: the number of tasks alone does not, nor do settings of the scheduler.
+fn deploys(before: Option<&Map<String, Value>>, call: &Call) -> bool {
+    const QUIET: [&str; 9] = [
+        "cluster",
+        "service",
+        "desiredCount",
+        "deploymentConfiguration",
+        "placementStrategy",
+        "placementConstraints",
+        "healthCheckGracePeriodSeconds",
+        "availabilityZoneRebalancing",
+        "enableExecuteCommand",
+    ];
+    let Some(before) = before else { return true };
+    let changed = |(name, value): (&String, &Value)| !QUIET.contains(&name.as_str()) && before.get(name) != Some(value);
+    call.input["forceNewDeployment"] == true || call.input.as_object().into_iter().flatten().any(changed)
+}
+
+/// How many times in a row tasks are started, and stopped, until all are new.
+fn waves(old: u64, new: u64, lower: u64, upper: u64) -> (u64, u64) {
+    let (mut left, mut there, mut starts, mut stops) = (old, 0, 0, 0);
+    while there < new && starts + stops < 2 * (old + new) + 2 {
+        let start = (new - there).min(upper.saturating_sub(there + left));
+        if start == 0 {
+            let stop = (there + left).saturating_sub(lower).min(left);
+            if stop == 0 {
+                break;
+            }
+            left -= stop;
+            stops += 1;
+            continue;
+        }
+        starts += 1;
+        there += start;
+        let spare = (there + left).saturating_sub(new.max(lower)).min(left);
+        left -= spare;
+        stops += u64::from(spare > 0);
+    }
+    (starts, stops + u64::from(left > 0))
+}
+
+/// All nodes before each node.
+fn ancestors(plan: &Plan) -> Vec<BTreeSet<usize>> {
+    let find = |id: &str| plan.nodes.binary_search_by(|node| node.id.as_str().cmp(id)).ok();
+    let mut before = vec![Vec::new(); plan.nodes.len()];
+    for edge in plan.edges.iter().filter(|edge| edge.kind == EdgeKind::After) {
+        if let (Some(from), Some(to)) = (find(&edge.from), find(&edge.to)) {
+            before[to].push(from);
+        }
+    }
+    let of = |ix: usize| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![ix]);
+        while let Some(at) = open.pop() {
+            open.extend(before[at].iter().copied().filter(|&from| seen.insert(from)));
+        }
+        seen
+    };
+    (0..plan.nodes.len())
+        .map(|ix| {
+            if plan.nodes[ix].action.kind() == "wait" || plan.nodes[ix].action.mutation().is_some() {
+                of(ix)
+            } else {
+                BTreeSet::new()
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_replaced_in_waves_within_the_bounds() {
+        // All at once beside the old ones; then the old ones.
+        assert_eq!(waves(2, 2, 2, 4), (1, 1));
+        // Half of them first leave room.
+        assert_eq!(waves(4, 4, 2, 4), (2, 2));
+        assert_eq!(waves(0, 3, 3, 6), (1, 0));
+        // One after the other: a singleton that stops before it starts.
+        assert_eq!(waves(1, 1, 0, 1), (1, 1));
+        // Neither may start nor stop: it never ends, and the compiler refuses it.
+        assert_eq!(waves(1, 1, 1, 1), (0, 1));
+    }
+}
