@@ -56,18 +56,6 @@ fn an_undo_that_was_removed() {
 }
 
 #[test]
-fn an_undo_that_is_not_waited_for() {
-    // Taken for done while the old tasks are still to come, although the next try would wait for them.
-    let report = broken("scale", |plan| {
-        let update = node(plan, "worker.service.update");
-        update.undo.remove(1);
-        let when = update.undo[0].when.as_mut().unwrap();
-        when.is = when.is.split(" && length(services[0].deployments)").next().unwrap().to_owned();
-    });
-    told(&report, "it says that the initial state is reached, but /services/default/shop_worker/");
-}
-
-#[test]
 fn a_guard_that_was_dropped() {
     for (fixture, id) in [("upgrade", "api.service.update"), ("shop", "web.service.create")] {
         let report = broken(fixture, |plan| node(plan, id).guards.clear());
