@@ -10,6 +10,7 @@ use std::sync::Arc;
 use belay_executor::run::Outcome;
 use belay_executor::simulator::{SimulatedCloud, World};
 use belay_schemas::plan::Mode;
+use serde_json::json;
 
 use crate::pipeline::{Inputs, apply};
 
@@ -51,7 +52,7 @@ const PLAIN: Fixture = Fixture {
     then: |_| {},
 };
 
-/// All scenarios.
+/// All scenarios of Amazon ECS.
 pub const ALL: [Fixture; 10] = [
     Fixture { name: "classic", project: "legacy", ..PLAIN },
     Fixture { name: "failing", end: End::Initial, world: failing, ..PLAIN },
@@ -65,11 +66,80 @@ pub const ALL: [Fixture; 10] = [
     Fixture { name: "upgrade", ..PLAIN },
 ];
 
+/// All scenarios of EC2 Auto Scaling, and of both together.
+pub const ASG: [Fixture; 11] = [
+    Fixture { name: "asg-classic", ..PLAIN },
+    Fixture { name: "asg-delegated", world: destroyer, ..PLAIN },
+    Fixture { name: "asg-failing", end: End::Initial, world: broken, ..PLAIN },
+    Fixture { name: "asg-pre-created", world: made_beforehand, ..PLAIN },
+    Fixture { name: "asg-retag", then: retagged, ..PLAIN },
+    Fixture { name: "asg-scale", ..PLAIN },
+    Fixture { name: "asg-settings", ..PLAIN },
+    Fixture { name: "asg-spot", ..PLAIN },
+    Fixture { name: "asg-teardown", mode: Mode::Teardown, ..PLAIN },
+    Fixture { name: "asg-upgrade", ..PLAIN },
+    Fixture { name: "both-plugins", ..PLAIN },
+];
+
+/// Every scenario, by name.
+pub fn every() -> impl Iterator<Item = Fixture> {
+    ASG.into_iter().chain(ALL)
+}
+
 /// The new version of the web component never answers its health check.
 fn failing(world: &mut World) {
     use belay_executor::simulator::world::{Behaviour, Image};
     let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
     world.images.insert("shop/web:2.5.0-broken".to_owned(), image);
+}
+
+/// Instances that run the new version never answer their load balancer.
+fn broken(world: &mut World) {
+    use belay_executor::simulator::world::{Behaviour, Image};
+    let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
+    world.images.insert("shop/web:1.1-broken".to_owned(), image);
+}
+
+/// The tag has come to mean another image.
+fn retagged(world: &mut World) {
+    use belay_executor::simulator::world::Image;
+    let digest = format!("sha256:{}", "5e".repeat(32));
+    world.images.insert("shop/web:latest".to_owned(), Image { digest: Some(digest), ..Image::default() });
+}
+
+/// A service takes instances over.
+fn destroyer(world: &mut World) {
+    use belay_executor::simulator::world::HttpHandler;
+    world.http_handlers.insert("http://destroyer.internal:8080/delayed-termination".to_owned(), HttpHandler::default());
+}
+
+/// Somebody else has made both groups: A runs the old image, B is set up for the new one.
+fn made_beforehand(world: &mut World) {
+    use belay_executor::cloud::{Clock as _, Cloud as _};
+    let cloud = SimulatedCloud::new(world.clone());
+    let call = |service: &str, operation: &str, input: serde_json::Value| {
+        let answer = crate::pipeline::block_on(cloud.call(service, operation, &input));
+        answer.unwrap_or_else(|e| panic!("{operation}: {e}"))
+    };
+    for (name, image, count) in [("shop.worker_A", "shop/worker:1.0", 2), ("shop.worker_B", "shop/worker:1.1", 0)] {
+        let tag = |key: &str, value: &str| json!({"Key": key, "Value": value, "PropagateAtLaunch": true, "ResourceId": name, "ResourceType": "auto-scaling-group"});
+        call(
+            "ec2",
+            "CreateLaunchTemplate",
+            json!({"LaunchTemplateName": name, "LaunchTemplateData": {"ImageId": "ami-0a000001", "InstanceType": "t3.micro"}}),
+        );
+        call(
+            "autoscaling",
+            "CreateAutoScalingGroup",
+            json!({"AutoScalingGroupName": name, "LaunchTemplate": {"LaunchTemplateName": name, "Version": "1"},
+                "MinSize": count, "MaxSize": count, "DesiredCapacity": count, "LoadBalancerNames": ["shop-classic"],
+                "VPCZoneIdentifier": "subnet-0a000001,subnet-0a000002",
+                "Tags": [tag("skopos:comp_name", "worker"), tag("skopos:image_id", image)]}),
+        );
+    }
+    crate::pipeline::block_on(cloud.wait_until(cloud.now() + 600_000));
+    *world = cloud.world();
+    world.log.clear();
 }
 
 /// The folder of all fixtures.
@@ -94,8 +164,8 @@ impl Fixture {
     /// # Panics
     /// When there is none.
     pub fn named(name: &str) -> Self {
-        match ALL.iter().find(|f| f.name == name) {
-            Some(fixture) => *fixture,
+        match every().find(|f| f.name == name) {
+            Some(fixture) => fixture,
             None => panic!("no fixture is called {name}"),
         }
     }

@@ -155,6 +155,22 @@ impl Resized<'_> {
                 self.watch.restored(count),
             ));
         }
+        if let Some(count) = count
+            && grows
+            && to.desired != from.desired
+        {
+            // The old state is back when what came has gone.
+            back.push(node(
+                format!("{id}.undone"),
+                component,
+                Phase::Undo,
+                format!(
+                    "wait until {name} has {} again",
+                    if count.is_zero() { "no instances".to_owned() } else { count.words() }
+                ),
+                self.watch.drained(count),
+            ));
+        }
         chain.first(forward, vec![(None, back)]);
     }
 
