@@ -15,6 +15,7 @@ pub mod rehearse;
 pub mod run;
 pub mod simulator;
 pub mod time;
+pub mod trace;
 
 /// Bytes as lower-case hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {

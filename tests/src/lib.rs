@@ -10,6 +10,7 @@ pub mod compare;
 pub mod disturb;
 pub mod fixtures;
 pub mod generate;
+pub mod loopback;
 pub mod pipeline;
 pub mod python;
 pub mod registry;

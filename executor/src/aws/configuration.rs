@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
@@ -16,10 +17,13 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_http_client::Builder;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::exchange::causes;
 
@@ -61,26 +65,15 @@ pub enum ConfigurationError {
 ///
 /// # Errors
 /// See [`ConfigurationError`].
-pub(super) async fn load(wanted: Option<&str>) -> Result<(SdkConfig, String), ConfigurationError> {
+pub(super) async fn load(wanted: Option<&str>) -> Result<SdkConfig, ConfigurationError> {
     let client = http_client()?;
     let region = region(wanted, &client).await?;
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(region.clone()))
-        .http_client(client)
-        .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(READ).build())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .read_timeout(READ)
-                .operation_attempt_timeout(ATTEMPT)
-                .build(),
-        );
-    let config = match AppName::new(concat!("belay-", env!("CARGO_PKG_VERSION"))) {
-        Ok(name) => config.app_name(name),
-        Err(_) => config,
+    let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region)).http_client(client);
+    let loader = match AppName::new(concat!("belay-", env!("CARGO_PKG_VERSION"))) {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
     };
-    let config = config.load().await;
+    let config = complete(loader.load().await)?;
     let Some(provider) = config.credentials_provider() else {
         return Err(ConfigurationError::Credentials("the AWS configuration forbids them".to_owned()));
     };
@@ -89,7 +82,28 @@ pub(super) async fn load(wanted: Option<&str>) -> Result<(SdkConfig, String), Co
         let words = causes(&error).replace("the credential provider was not enabled: ", "");
         ConfigurationError::Credentials(words)
     })?;
-    Ok((config, region))
+    Ok(config)
+}
+
+/// The configuration with what every call here relies on: no retries, an end to every wait, a transport.
+///
+/// # Errors
+/// Certificates that cannot be read.
+pub(super) fn complete(config: SdkConfig) -> Result<SdkConfig, ConfigurationError> {
+    let client = config.http_client().map_or_else(http_client, Ok)?;
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(READ).operation_attempt_timeout(ATTEMPT).build();
+    // One cache for all carriers: credentials that cost a call are fetched once.
+    let cache = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
+    let mut config = config.into_builder();
+    config.set_identity_cache(Some(cache));
+    config.set_http_client(Some(client));
+    config.set_retry_config(Some(RetryConfig::disabled()));
+    config.set_timeout_config(Some(timeouts));
+    config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::enabled().grace_period(READ).build()));
+    config.set_sleep_impl(Some(SharedAsyncSleep::new(TokioSleep::new())));
+    config.set_behavior_version(Some(BehaviorVersion::latest()));
+    Ok(config.build())
 }
 
 /// What is wanted wins. A configuration that names another region is taken for a mistake; where the machine happens to
@@ -129,6 +143,11 @@ pub(super) fn http_client() -> Result<SharedHttpClient, ConfigurationError> {
     let context = TlsContext::builder().with_trust_store(trust).build();
     let context =
         context.map_err(|error| ConfigurationError::Bundle { path: String::new(), reason: error.to_string() })?;
-    let provider = Provider::Rustls(CryptoMode::Ring);
-    Ok(Builder::new().tls_provider(provider).tls_context(context).build_https())
+    // The builder's own client knows no proxies.
+    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context.clone()).build()
+    }))
 }

@@ -1,7 +1,7 @@
 //! Where a service is: what the configuration says, else AWS's rule by partition.
 //!
-//! The rules of services that follow the common pattern; the exceptions stand in tables. The tests hold them against
-//! botocore's endpoint rules. ECS and Auto Scaling resolve theirs in their own SDK clients.
+//! The tests hold the rule against botocore's for every service in `schemas/aws`, so that one which differs is noticed when
+//! it is added. ECS and Auto Scaling resolve theirs in their own SDK clients.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
@@ -12,7 +12,7 @@ use belay_schemas::aws::ServiceFacts;
 pub(super) struct Endpoint {
     /// `https://…`, without a slash at the end.
     pub url: String,
-    /// The region of the signature; services that are not regional have theirs in one.
+    /// The region of the signature; IAM has one for a whole partition.
     pub signing_region: String,
 }
 
@@ -23,20 +23,18 @@ pub(super) struct Partition {
     prefixes: &'static [&'static str],
     domain: &'static str,
     dual_stack: &'static str,
-    /// The region of services that are not regional.
-    global: &'static str,
 }
 
 /// The first is the one of regions that no prefix names.
 const PARTITIONS: [Partition; 8] = [
-    partition("aws", &[], "amazonaws.com", "api.aws", "us-east-1"),
-    partition("aws-cn", &["cn-"], "amazonaws.com.cn", "api.amazonwebservices.com.cn", "cn-northwest-1"),
-    partition("aws-us-gov", &["us-gov-"], "amazonaws.com", "api.aws", "us-gov-west-1"),
-    partition("aws-iso", &["us-iso-"], "c2s.ic.gov", "api.aws.ic.gov", "us-iso-east-1"),
-    partition("aws-iso-b", &["us-isob-"], "sc2s.sgov.gov", "api.aws.scloud", "us-isob-east-1"),
-    partition("aws-iso-e", &["eu-isoe-"], "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "eu-isoe-west-1"),
-    partition("aws-iso-f", &["us-isof-"], "csp.hci.ic.gov", "api.aws.hci.ic.gov", "us-isof-south-1"),
-    partition("aws-eusc", &["eusc-"], "amazonaws.eu", "api.amazonwebservices.eu", "eusc-de-east-1"),
+    partition("aws", &[], "amazonaws.com", "api.aws"),
+    partition("aws-cn", &["cn-"], "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    partition("aws-us-gov", &["us-gov-"], "amazonaws.com", "api.aws"),
+    partition("aws-iso", &["us-iso-"], "c2s.ic.gov", "api.aws.ic.gov"),
+    partition("aws-iso-b", &["us-isob-"], "sc2s.sgov.gov", "api.aws.scloud"),
+    partition("aws-iso-e", &["eu-isoe-"], "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    partition("aws-iso-f", &["us-isof-"], "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    partition("aws-eusc", &["eusc-"], "amazonaws.eu", "api.amazonwebservices.eu"),
 ];
 
 const fn partition(
@@ -44,9 +42,8 @@ const fn partition(
     prefixes: &'static [&'static str],
     domain: &'static str,
     dual_stack: &'static str,
-    global: &'static str,
 ) -> Partition {
-    Partition { name, prefixes, domain, dual_stack, global }
+    Partition { name, prefixes, domain, dual_stack }
 }
 
 /// The partition of a region.
@@ -77,22 +74,38 @@ fn configured(facts: &ServiceFacts, config: &SdkConfig) -> Option<String> {
     own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-fn by_rule(facts: &ServiceFacts, region: &str, fips: bool, dual: bool) -> Endpoint {
+/// AWS's rule.
+pub(super) fn by_rule(facts: &ServiceFacts, region: &str, fips: bool, dual: bool) -> Endpoint {
     let partition = partition_of(region);
     let prefix = &*facts.endpoint_prefix;
-    if let Some(host) = global(facts, partition) {
-        return Endpoint { url: format!("https://{host}"), signing_region: partition.global.to_owned() };
+    let fips = if fips && !is_fips_already(prefix, partition) { "-fips" } else { "" };
+    if prefix == "iam" {
+        let (place, signing_region) = iam(partition, region, dual);
+        return Endpoint { url: format!("https://iam{fips}.{place}"), signing_region };
     }
-    let host = match (prefix, fips, dual) {
-        ("s3", fips, true) => {
-            format!("s3{}.dualstack.{region}.{}", if fips { "-fips" } else { "" }, partition.domain)
-        }
-        (_, fips, dual) => {
-            let fips = if fips && !is_fips_already(prefix, partition) { "-fips" } else { "" };
-            format!("{prefix}{fips}.{region}.{}", if dual { partition.dual_stack } else { partition.domain })
-        }
+    let url = match (prefix, dual) {
+        ("s3", true) => format!("https://s3{fips}.dualstack.{region}.{}", partition.domain),
+        ("api.ecr", true) => format!("https://ecr{fips}.{region}.{}", partition.dual_stack),
+        (_, true) => format!("https://{prefix}{fips}.{region}.{}", partition.dual_stack),
+        (_, false) => format!("https://{prefix}{fips}.{region}.{}", partition.domain),
     };
-    Endpoint { url: format!("https://{host}"), signing_region: region.to_owned() }
+    Endpoint { url, signing_region: region.to_owned() }
+}
+
+/// IAM is the same in all regions of a partition: the rest of its host name, and the region that it signs for.
+fn iam(partition: &Partition, region: &str, dual: bool) -> (String, String) {
+    let (place, home) = match partition.name {
+        "aws" => ("", "us-east-1"),
+        "aws-cn" => ("cn-north-1.", "cn-north-1"),
+        "aws-us-gov" => ("us-gov.", "us-gov-west-1"),
+        _ => return (format!("{region}.{}", partition.domain), region.to_owned()),
+    };
+    let host = match (dual, partition.name) {
+        (true, "aws-us-gov") => format!("{place}{}", partition.dual_stack),
+        (true, _) => format!("global.{}", partition.dual_stack),
+        (false, _) => format!("{place}{}", partition.domain),
+    };
+    (host, home.to_owned())
 }
 
 /// GovCloud's ordinary endpoints of these are FIPS endpoints.
@@ -100,19 +113,14 @@ fn is_fips_already(prefix: &str, partition: &Partition) -> bool {
     partition.name == "aws-us-gov"
         && matches!(
             prefix,
-            "ec2" | "elasticloadbalancing" | "autoscaling" | "application-autoscaling" | "sts" | "logs" | "events"
+            "application-autoscaling"
+                | "autoscaling"
+                | "ec2"
+                | "elasticloadbalancing"
+                | "events"
+                | "iam"
+                | "logs"
+                | "monitoring"
+                | "sts"
         )
-}
-
-/// Services with one endpoint for a whole partition.
-fn global(facts: &ServiceFacts, partition: &Partition) -> Option<&'static str> {
-    Some(match (&*facts.name, partition.name) {
-        ("iam", "aws") => "iam.amazonaws.com",
-        ("iam", "aws-cn") => "iam.cn-north-1.amazonaws.com.cn",
-        ("iam", "aws-us-gov") => "iam.us-gov.amazonaws.com",
-        ("route53", "aws") => "route53.amazonaws.com",
-        ("route53", "aws-cn") => "route53.amazonaws.com.cn",
-        ("route53", "aws-us-gov") => "route53.us-gov.amazonaws.com",
-        _ => return None,
-    })
 }

@@ -27,7 +27,6 @@ const THROTTLES: &[&str] = &[
 /// same call may succeed later.
 const CONTENTIONS: &[(&str, &str)] = &[
     ("application-autoscaling", "ConcurrentUpdateException"),
-    ("autoscaling", "InstanceRefreshInProgress"),
     ("autoscaling", "ResourceContention"), // with HTTP 500
     ("autoscaling", "ResourceInUse"), // what uses it is on its way out: a group that is being deleted, instances that end
     ("autoscaling", "ScalingActivityInProgress"),
@@ -82,7 +81,6 @@ const ABSENT_IN_WORDS: &[(&str, &str, &str)] = &[
     ("ecs", "InvalidParameterException", "The specified container instance was not found"),
     ("ecs", "InvalidParameterException", "The specified resource cannot be found"),
     ("ecs", "InvalidParameterException", "The specified capacity provider does not exist"),
-    ("ec2", "InvalidParameterValue", "does not exist"),
 ];
 
 /// The credentials themselves are no good: the same call with others may be.
@@ -134,14 +132,15 @@ pub(super) struct Call<'a> {
 /// A refusal that AWS answered with an HTTP status.
 pub(super) fn refused(call: Call<'_>, status: u16, fault: Fault) -> CloudError {
     let Fault { code, message } = fault;
-    if DENIALS.contains(&&*code) {
+    let unknown = code == "AuthFailure" && message.contains("credentials");
+    if DENIALS.contains(&&*code) && !unknown {
         return CloudError::new(ErrorKind::Rejected, code, denied(call, message));
     }
     if is_clock(&code, &message) {
         let advice = "the clock of this machine differs from AWS's; set it right (`timedatectl`, ntp)";
         return CloudError::new(ErrorKind::Environment, code, format!("{message} ({advice})"));
     }
-    if CREDENTIALS.contains(&&*code) {
+    if unknown || CREDENTIALS.contains(&&*code) {
         let advice = match &*code {
             "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
                 "the credentials have expired: get new ones (`aws sso login`, or assume the role again)"
@@ -173,6 +172,9 @@ fn kind(call: Call<'_>, status: u16, code: &str, message: &str) -> ErrorKind {
         // A proxy gave up waiting for AWS.
         408 if call.readonly => ErrorKind::Transient,
         408 => ErrorKind::Unknown,
+        // The answer to HEAD has no body, and so no words.
+        404 if call.service == "s3" => ErrorKind::NotFound,
+        403 if call.service == "s3" => ErrorKind::Rejected,
         // Not AWS's words: a proxy or a wrong endpoint.
         _ if code.starts_with("HTTP ") => ErrorKind::Environment,
         _ => ErrorKind::Rejected,
@@ -250,4 +252,161 @@ fn advised(words: &str, endpoint: &str) -> String {
         () => "is there a network, a proxy (HTTPS_PROXY), a VPC endpoint, another AWS_ENDPOINT_URL?",
     };
     format!("{endpoint}: {words} ({advice})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn call(service: &'static str, operation: &'static str, readonly: bool) -> Call<'static> {
+        Call { service, iam: service, operation, readonly, caller: None }
+    }
+
+    fn judged(service: &'static str, readonly: bool, status: u16, code: &str, message: &str) -> ErrorKind {
+        let fault = Fault { code: code.to_owned(), message: message.to_owned() };
+        refused(call(service, "Operation", readonly), status, fault).kind
+    }
+
+    #[test]
+    fn what_a_refused_change_means() {
+        use ErrorKind::{Environment, NotFound, Rejected, Transient, Unknown};
+        for (service, status, code, message, expected) in [
+            ("ecs", 400, "ThrottlingException", "Rate exceeded", Transient),
+            ("ec2", 503, "RequestLimitExceeded", "Request limit exceeded.", Transient),
+            ("elbv2", 400, "Throttling", "Rate exceeded", Transient),
+            ("s3", 503, "SlowDown", "Reduce your request rate.", Transient),
+            ("route53", 400, "PriorRequestNotComplete", "", Transient),
+            ("logs", 429, "SomethingNew", "", Transient),
+            // It comes with HTTP 500, and yet nothing happened.
+            ("autoscaling", 500, "ResourceContention", "You already have a pending update", Transient),
+            ("autoscaling", 400, "ScalingActivityInProgress", "", Transient),
+            (
+                "autoscaling",
+                400,
+                "AlreadyExists",
+                "AutoScalingGroup by this name already exists - A group with the name web is pending delete",
+                Transient,
+            ),
+            ("autoscaling", 400, "AlreadyExists", "Launch Configuration by this name already exists", Rejected),
+            (
+                "autoscaling",
+                400,
+                "ResourceInUse",
+                "You cannot delete an AutoScalingGroup while there are scaling activity in progress",
+                Transient,
+            ),
+            ("ecs", 400, "InvalidParameterException", "Unable to Start a service that is still Draining.", Transient),
+            (
+                "ecs",
+                400,
+                "InvalidParameterException",
+                "The target group arn:… does not have an associated load balancer.",
+                Transient,
+            ),
+            ("ecs", 400, "InvalidParameterException", "Creation of service was not idempotent.", Rejected),
+            ("ecs", 400, "ServiceNotActiveException", "Service was not ACTIVE.", Rejected),
+            (
+                "ecs",
+                400,
+                "ClientException",
+                "Too many concurrent attempts to create a new revision of the specified family.",
+                Transient,
+            ),
+            ("ecs", 400, "ClientException", "TaskDefinition is inactive", Rejected),
+            ("ecs", 400, "ClusterNotFoundException", "Cluster not found.", NotFound),
+            ("ecs", 400, "ServiceNotFoundException", "Service not found.", NotFound),
+            ("ecs", 400, "ClientException", "Unable to describe task definition.", NotFound),
+            ("ecs", 400, "InvalidParameterException", "The referenced task was not found.", NotFound),
+            ("autoscaling", 400, "ValidationError", "AutoScalingGroup name not found - null", NotFound),
+            ("autoscaling", 400, "ValidationError", "Instance i-1 is not part of Auto Scaling group web.", NotFound),
+            ("autoscaling", 400, "ValidationError", "1 validation error detected", Rejected),
+            ("elbv2", 400, "TargetGroupNotFound", "One or more target groups not found", NotFound),
+            ("elbv2", 400, "RuleNotFound", "One or more rules not found", NotFound),
+            ("elbv2", 400, "PriorityInUse", "Priority '1' is currently in use", Rejected),
+            ("elb", 400, "LoadBalancerNotFound", "There is no ACTIVE Load Balancer named 'x'", NotFound),
+            ("ec2", 400, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist", NotFound),
+            ("ec2", 400, "InvalidLaunchTemplateName.NotFoundException", "", NotFound),
+            ("ec2", 400, "InvalidLaunchTemplateId.NotFound", "", NotFound),
+            ("application-autoscaling", 400, "ObjectNotFoundException", "No scalable target found", NotFound),
+            ("ecs", 500, "ServerException", "Service Unavailable. Please try again later.", Unknown),
+            ("ec2", 500, "InternalError", "An internal error has occurred", Unknown),
+            ("ecs", 504, "HTTP 504", "gateway time-out", Unknown),
+            ("ecs", 408, "HTTP 408", "", Unknown),
+            ("s3", 404, "HTTP 404", "no words", NotFound),
+            ("ecs", 404, "HTTP 404", "<html>not found</html>", Environment),
+            (
+                "ecs",
+                400,
+                "AccessDeniedException",
+                "User: arn is not authorized to perform: ecs:CreateService",
+                Rejected,
+            ),
+            ("ec2", 403, "UnauthorizedOperation", "You are not authorized to perform this operation.", Rejected),
+            ("sts", 403, "ExpiredToken", "The security token included in the request is expired", Environment),
+            ("ecs", 400, "ExpiredTokenException", "The security token included in the request is expired", Environment),
+            (
+                "ecs",
+                400,
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+                Environment,
+            ),
+            ("ec2", 401, "AuthFailure", "AWS was not able to validate the provided access credentials", Environment),
+            ("sts", 403, "InvalidClientTokenId", "The security token included in the request is invalid.", Environment),
+            (
+                "ecs",
+                400,
+                "InvalidSignatureException",
+                "Signature expired: 20260101T000000Z is now earlier than …",
+                Environment,
+            ),
+            ("ec2", 400, "RequestExpired", "Request has expired.", Environment),
+        ] {
+            assert_eq!(judged(service, false, status, code, message), expected, "{service} {status} {code}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_read_that_aws_stumbles_over_may_be_made_again() {
+        assert_eq!(judged("ecs", true, 500, "ServerException", ""), ErrorKind::Transient);
+        assert_eq!(judged("ecs", true, 504, "HTTP 504", ""), ErrorKind::Transient);
+        assert_eq!(judged("ecs", true, 400, "InvalidParameterException", ""), ErrorKind::Rejected);
+    }
+
+    #[test]
+    fn a_denial_names_the_action_and_the_caller() {
+        let caller = Some("arn:aws:iam::123456789012:user/dev");
+        let call = Call { caller, iam: "elasticloadbalancing", ..call("elbv2", "CreateRule", false) };
+        let fault = |message: &str| Fault { code: "AccessDenied".to_owned(), message: message.to_owned() };
+        let bare = refused(call, 403, fault("You are not authorized to perform this operation."));
+        assert_eq!(
+            bare.message,
+            "You are not authorized to perform this operation. (denied action: elasticloadbalancing:CreateRule) \
+             (caller: arn:aws:iam::123456789012:user/dev)"
+        );
+        let full = "User: arn:aws:iam::1:user/dev is not authorized to perform: elasticloadbalancing:CreateRule";
+        assert_eq!(refused(call, 403, fault(full)).message, full);
+    }
+
+    #[test]
+    fn without_an_answer_it_counts_how_far_the_request_came() {
+        let why = |reached, words: &str| Unanswered { reached, timed_out: false, words: words.to_owned() };
+        for (reached, words, readonly, kind, code) in [
+            (Reached::Nothing, "no credentials in the property bag", false, ErrorKind::Environment, "NoCredentials"),
+            (Reached::Transport, "Connection refused", false, ErrorKind::Environment, "Unreachable"),
+            (
+                Reached::Transport,
+                "invalid peer certificate: UnknownIssuer",
+                false,
+                ErrorKind::Environment,
+                "TlsFailure",
+            ),
+            (Reached::Connection, "connection closed", false, ErrorKind::Unknown, "AnswerLost"),
+            (Reached::Connection, "connection closed", true, ErrorKind::Transient, "AnswerLost"),
+        ] {
+            let error = unanswered(call("ecs", "Operation", readonly), "https://e", why(reached, words));
+            assert_eq!((error.kind, error.code.as_str()), (kind, code), "{words}");
+            assert!(error.message.contains(words), "{}", error.message);
+        }
+    }
 }

@@ -112,8 +112,8 @@ impl Exchange {
     }
 
     /// What goes along with a call of an SDK client: it puts the request in place, and keeps the answer.
-    pub fn escort(&self, cargo: Cargo) -> Escort {
-        Escort { exchange: self.clone(), cargo: Mutex::new(Some(cargo)) }
+    pub fn escort(&self, request: Request) -> Escort {
+        Escort { exchange: self.clone(), request: Mutex::new(Some(request)) }
     }
 }
 
@@ -128,30 +128,26 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
         }
         next = error.source();
     }
-    // The SDK's outermost words only name the phase.
-    if words.len() > 1
-        && matches!(
-            words[0].as_str(),
-            "dispatch failure" | "response error" | "service error" | "unhandled error" | "client error"
-        )
-    {
-        words.remove(0);
+    // Words that only name a layer, as long as there are others.
+    const LAYERS: [&str; 7] = [
+        "dispatch failure",
+        "response error",
+        "service error",
+        "unhandled error",
+        "io error",
+        "client error (Connect)",
+        "client error (SendRequest)",
+    ];
+    if let Some(at) = words.iter().position(|words| !LAYERS.contains(&&**words)) {
+        words.drain(..at);
     }
     words.join(": ")
-}
-
-/// What a call of an SDK client carries instead of what its builder made.
-pub(super) enum Cargo {
-    /// A typed input of the operation.
-    Input(Input),
-    /// A request that is written already.
-    Request(Request),
 }
 
 /// Goes along with one call.
 pub(super) struct Escort {
     exchange: Exchange,
-    cargo: Mutex<Option<Cargo>>,
+    request: Mutex<Option<Request>>,
 }
 
 impl fmt::Debug for Escort {
@@ -167,17 +163,13 @@ impl Intercept for Escort {
 
     fn modify_before_serialization(
         &self,
-        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &mut BeforeSerializationInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let cargo = self.cargo.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match cargo.ok_or("a call is carried once")? {
-            Cargo::Input(input) => *context.input_mut() = input,
-            Cargo::Request(request) => {
-                cfg.interceptor_state().store_put(SharedRequestSerializer::new(Written(request)));
-            }
-        }
+        let request = self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let request = request.ok_or("a request is carried once")?;
+        cfg.interceptor_state().store_put(SharedRequestSerializer::new(Written(request)));
         cfg.interceptor_state().store_put(SharedResponseDeserializer::new(Kept(self.exchange.clone())));
         Ok(())
     }

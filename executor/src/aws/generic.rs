@@ -22,7 +22,7 @@ use aws_types::region::{Region, SigningRegion};
 use belay_schemas::aws::ServiceFacts;
 
 use super::endpoints;
-use super::exchange::{Cargo, Exchange, Unanswered};
+use super::exchange::{Exchange, Unanswered};
 use super::wire::{Answer, Request};
 
 /// The carrier of every service that has no client of its own.
@@ -70,7 +70,7 @@ impl Generic {
             builder = builder.time_source(time);
         }
         let operation = builder
-            .interceptor(exchange.escort(Cargo::Request(request)))
+            .interceptor(exchange.escort(request))
             // The escort puts its own in the place of both.
             .serializer(|(): ()| Err("the request is written already".into()))
             .deserializer::<(), Infallible>(|_| Err(OrchestratorError::other("the answer is kept as it came")))

@@ -1,10 +1,10 @@
 //! AWS behind the cloud seam.
 //!
-//! Each call goes through one of three carriers: aws-sdk-ecs, aws-sdk-autoscaling, or for every other service the SDK's
-//! orchestrator. What stands in a request is written from the shapes in `schemas/aws`, or for ECS by the crate's own
-//! serialiser; every answer is read by the same reader, so that what is observed does not depend on which members a crate
-//! knows. Measured against SDK crates for all services: aws-sdk-ec2 alone takes minutes to build, and the query-protocol
-//! crates have no way from and to JSON.
+//! Each call is written from the shapes in `schemas/aws`, goes through one of three carriers (aws-sdk-ecs,
+//! aws-sdk-autoscaling, or for every other service the SDK's orchestrator with its credentials, signer and transport), and
+//! its answer is read by the shapes again. So adding an operation is a line, and what is sent and observed does not depend
+//! on which members a crate knows. Crates for all services were weighed: aws-sdk-ec2 alone takes minutes to build, and the
+//! query protocols' crates have no way from and to JSON.
 //!
 //! Invariants: a call is sent once; no answer means that it may have happened, unless it is known that it did not leave.
 
@@ -28,6 +28,7 @@ use serde_json::Value;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::http;
 use crate::registry::Registries;
+use crate::trace::{self, Detail};
 use carriers::{AutoScaling, Ecs};
 pub use clock::WallClock;
 pub use configuration::ConfigurationError;
@@ -55,7 +56,16 @@ impl AwsCloud {
     /// # Errors
     /// Without a region or credentials; see [`ConfigurationError`].
     pub async fn open(wanted: Option<&str>) -> Result<Self, ConfigurationError> {
-        let (config, region) = configuration::load(wanted).await?;
+        Self::with(configuration::load(wanted).await?)
+    }
+
+    /// Connects with a configuration that somebody else made; credentials and region are its own.
+    ///
+    /// # Errors
+    /// Without a region; see [`ConfigurationError`].
+    pub fn with(config: SdkConfig) -> Result<Self, ConfigurationError> {
+        let config = configuration::complete(config)?;
+        let region = config.region().ok_or(ConfigurationError::NoRegion)?.to_string();
         let (ecs, autoscaling) = (Ecs::new(&config), AutoScaling::new(&config));
         let generic = Generic::new(&config, &region);
         let registries = Registries::default();
@@ -74,6 +84,11 @@ impl AwsCloud {
     }
 }
 
+/// Where a service's requests go when the configuration does not say: AWS's rule. `None` for an unknown service.
+pub fn endpoint(service: &str, region: &str, fips: bool, dual_stack: bool) -> Option<String> {
+    aws::service(service).ok().map(|table| endpoints::by_rule(&table.facts, region, fips, dual_stack).url)
+}
+
 #[async_trait]
 impl Cloud for AwsCloud {
     async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
@@ -89,20 +104,18 @@ impl Cloud for AwsCloud {
         let found = aws::service(service).and_then(|table| Ok((table, aws::operation(service, operation)?)));
         let (table, shape) = found.map_err(|e| not_sent("UnknownOperation", &e))?;
         let unwritable = |error: WireError| not_sent("InvalidInput", &error);
+        let request = wire::encode(table, shape, input).map_err(unwritable)?;
         let outcome = match service {
-            "ecs" => self.ecs.send(operation, input).await.map_err(unwritable)?,
-            "autoscaling" => {
-                let request = wire::encode(table, shape, input).map_err(unwritable)?;
-                self.autoscaling.send(operation, request).await.map_err(unwritable)?
-            }
-            _ => {
-                let request = wire::encode(table, shape, input).map_err(unwritable)?;
-                self.generic.send(&table.facts, operation, request).await
-            }
+            "ecs" => self.ecs.send(operation, request).await.map_err(unwritable)?,
+            "autoscaling" => self.autoscaling.send(operation, request).await.map_err(unwritable)?,
+            _ => self.generic.send(&table.facts, operation, request).await,
         };
         let caller = self.caller.get().and_then(|known| known["Arn"].as_str());
         let call = Call { service, iam: &table.facts.signing_name, operation, readonly: shape.readonly, caller };
-        let answer = outcome.map_err(|why| {
+        let answer = outcome.inspect(|answer| {
+            trace::detail(Detail { request_id: answer.request_id(), status: Some(answer.status) });
+        });
+        let answer = answer.map_err(|why| {
             errors::unanswered(call, &endpoints::of(&table.facts, &self.region, &self.config).url, why)
         })?;
         if !(200..300).contains(&answer.status) {
@@ -120,7 +133,7 @@ impl Cloud for AwsCloud {
             let kind = if shape.readonly { ErrorKind::Transient } else { ErrorKind::Unknown };
             CloudError::new(kind, "UnreadableAnswer", error.to_string())
         })?;
-        if asks_who {
+        if asks_who && output["Account"].is_string() {
             // Only the first answer is kept; they are all the same.
             let _ = self.caller.set(output.clone());
         }

@@ -8,6 +8,7 @@
 mod fault;
 mod form;
 mod json;
+mod rest;
 mod scalar;
 mod xml;
 
@@ -65,6 +66,10 @@ pub(super) enum Protocol {
     Query,
     /// A form of EC2's own kind, answered in XML.
     Ec2,
+    /// Methods and paths, JSON bodies.
+    RestJson,
+    /// Methods and paths, XML bodies.
+    RestXml,
 }
 
 impl Protocol {
@@ -75,6 +80,8 @@ impl Protocol {
                 "json" => Self::Json,
                 "query" => Self::Query,
                 "ec2" => Self::Ec2,
+                "rest-json" => Self::RestJson,
+                "rest-xml" => Self::RestXml,
                 _ => return None,
             })
         };
@@ -93,8 +100,10 @@ pub(super) fn encode(service: &Service, operation: &Operation, input: &Value) ->
     };
     match Protocol::of(&service.facts)? {
         Protocol::Json => json::encode(service, operation, members),
-        Protocol::Query => Ok(form::encode(service, operation, members, form::Dialect::Query)?),
-        Protocol::Ec2 => Ok(form::encode(service, operation, members, form::Dialect::Ec2)?),
+        Protocol::Query => form::encode(service, operation, members, form::Dialect::Query),
+        Protocol::Ec2 => form::encode(service, operation, members, form::Dialect::Ec2),
+        Protocol::RestJson => rest::encode(service, operation, members, rest::Body::Json),
+        Protocol::RestXml => rest::encode(service, operation, members, rest::Body::Xml),
     }
 }
 
@@ -103,6 +112,8 @@ pub(super) fn decode(service: &Service, operation: &Operation, answer: &Answer) 
     match Protocol::of(&service.facts)? {
         Protocol::Json => json::decode(service, operation, answer),
         Protocol::Query | Protocol::Ec2 => xml::decode(service, operation, answer),
+        Protocol::RestJson => rest::decode(service, operation, answer, rest::Body::Json),
+        Protocol::RestXml => rest::decode(service, operation, answer, rest::Body::Xml),
     }
 }
 

@@ -103,6 +103,12 @@ pub(super) fn from_text(text: &str, shape: &Shape) -> Result<Value, WireError> {
     })
 }
 
+/// A header's date as ISO 8601; what is no date is left as it is.
+pub(super) fn moment_of_header(text: &str) -> String {
+    let moment = DateTime::from_str(text, Format::HttpDate).ok();
+    moment.and_then(|moment| moment.fmt(Format::DateTime).ok()).unwrap_or_else(|| text.to_owned())
+}
+
 /// Everything but the unreserved characters of RFC 3986 as `%XX`; `keep` names further ones that stay.
 pub(super) fn percent(text: &str, keep: &str) -> String {
     let mut out = String::with_capacity(text.len());

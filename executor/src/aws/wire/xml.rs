@@ -4,7 +4,7 @@ use belay_schemas::aws::{Kind, List, MapShape, Operation, Service, ShapeId, Stru
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Map, Value};
 
-use super::scalar::from_text;
+use super::scalar::{Moment, from_text, text as scalar_text};
 use super::{Answer, WireError, wire_name};
 
 /// The answer of a service that speaks a query protocol.
@@ -122,6 +122,72 @@ pub(super) fn members(
         }
     }
     Ok(found)
+}
+
+/// Writes an element, or for a flattened list or map as many as it has entries.
+pub(super) fn write(
+    service: &Service,
+    id: ShapeId,
+    name: &str,
+    place: &Wire,
+    value: &Value,
+    out: &mut String,
+) -> Result<(), WireError> {
+    let shape = service.shape(id);
+    let flattened = place.flattened || shape.wire.flattened;
+    let namespace = place.namespace.as_ref().or(shape.wire.namespace.as_ref()).map(|namespace| {
+        let prefix = namespace.prefix.as_ref().map(|prefix| format!(":{prefix}")).unwrap_or_default();
+        format!(" xmlns{prefix}=\"{}\"", escaped(&namespace.uri))
+    });
+    let mut attributes = namespace.unwrap_or_default();
+    let mut inner = String::new();
+    match (&shape.kind, value) {
+        (Kind::Structure(structure), Value::Object(members)) => {
+            for (key, value) in members {
+                let member =
+                    structure.member(key).ok_or_else(|| WireError::Input(format!("there is no member {key}")))?;
+                let name = wire_name(service, member);
+                if member.wire.attribute {
+                    let text = scalar_text(value, &member.wire, service.shape(member.shape), Moment::Iso)?;
+                    attributes.push_str(&format!(" {name}=\"{}\"", escaped(&text)));
+                } else {
+                    write(service, member.shape, name, &member.wire, value, &mut inner)?;
+                }
+            }
+        }
+        (Kind::List(list), Value::Array(items)) => {
+            let item_name = if flattened { name } else { list.item_name.as_deref().unwrap_or("member") };
+            for item in items {
+                write(service, list.item, item_name, &Wire::default(), item, &mut inner)?;
+            }
+            if flattened {
+                out.push_str(&inner);
+                return Ok(());
+            }
+        }
+        (Kind::Map(map), Value::Object(entries)) => {
+            for (key, value) in entries {
+                let mut entry = String::new();
+                let (of_key, of_value) =
+                    (map.key_name.as_deref().unwrap_or("key"), map.value_name.as_deref().unwrap_or("value"));
+                write(service, map.key, of_key, &Wire::default(), &Value::String(key.clone()), &mut entry)?;
+                write(service, map.value, of_value, &Wire::default(), value, &mut entry)?;
+                let tag = if flattened { name } else { "entry" };
+                inner.push_str(&format!("<{tag}>{entry}</{tag}>"));
+            }
+            if flattened {
+                out.push_str(&inner);
+                return Ok(());
+            }
+        }
+        _ => inner = escaped(&scalar_text(value, place, shape, Moment::Iso)?),
+    }
+    out.push_str(&format!("<{name}{attributes}>{inner}</{name}>"));
+    Ok(())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\r', "&#13;")
 }
 
 #[cfg(test)]

@@ -138,6 +138,9 @@ pub struct Where {
     /// Wall-clock seconds that a simulated second takes; 0 never waits
     #[arg(long, value_name = "FACTOR", default_value_t = 0.0, value_parser = pace)]
     pub pace: f64,
+    /// Write a line of JSON for each call to this file: time, node, operation, request id, outcome; no secrets
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ use belay_executor::cloud::{Clock, Cloud};
 use belay_executor::lock::Lock;
 use belay_executor::run::{Identity, RunError, RunStatus};
 use belay_executor::simulator::SimulatedCloud;
+use belay_executor::trace::Traced;
 
 use crate::cli::Where;
 use crate::failure::Failure;
@@ -43,10 +44,10 @@ pub enum Use {
 impl Place {
     /// The place that the command line names. `region` is the one of what is worked on, if it names one.
     pub async fn open(place: &Where, purpose: Use, region: Option<&str>) -> Result<Self, Failure> {
-        let Some(path) = &place.simulated else { return aws(region).await };
+        let Some(path) = &place.simulated else { return aws(place, region).await };
         let path =
             std::path::absolute(path).map_err(|source| Failure::Read { path: path.display().to_string(), source })?;
-        Self::simulated(&path, place.pace, purpose)
+        Self::simulated(&path, place, purpose)
     }
 
     /// The place where a run began. Naming it again is allowed, naming another one is not.
@@ -56,7 +57,7 @@ impl Place {
                 let reason = "this run works on AWS, not on a simulated world".to_owned();
                 return Err(Failure::Usage { reason, help: Some("leave out --simulated".to_owned()) });
             }
-            return aws(run.region.as_deref()).await;
+            return aws(place, run.region.as_deref()).await;
         };
         let world = PathBuf::from(world);
         if let Some(named) = &place.simulated
@@ -72,10 +73,10 @@ impl Place {
             let reason = format!("the simulated world of this run, {}, is gone", world.display());
             return Err(Failure::Environment { reason });
         }
-        Self::simulated(&world, place.pace, Use::Change)
+        Self::simulated(&world, place, Use::Change)
     }
 
-    fn simulated(path: &Path, pace: f64, purpose: Use) -> Result<Self, Failure> {
+    fn simulated(path: &Path, place: &Where, purpose: Use) -> Result<Self, Failure> {
         let fresh = !path.exists();
         if let Some(folder) = path.parent()
             && let Err(source) = std::fs::metadata(folder)
@@ -87,7 +88,7 @@ impl Place {
             Use::Look => None,
             Use::Change => Some(Arc::new(Lock::world(path).map_err(RunError::Lock)?)),
         };
-        let cloud = Arc::new(SimulatedCloud::open(path, pace)?);
+        let cloud = Arc::new(SimulatedCloud::open(path, place.pace)?);
         let world = cloud.world();
         if fresh {
             say(format_args!(
@@ -100,14 +101,15 @@ impl Place {
         if purpose == Use::Change {
             cloud.keep()?;
         }
+        let clock = Arc::clone(&cloud) as Arc<dyn Clock>;
         Ok(Self {
             _alone: alone,
+            cloud: traced(cloud, &clock, &world.region, place)?,
+            clock,
             region: world.region,
             account: world.account,
             caller: None,
             world: Some(path.display().to_string()),
-            clock: Arc::clone(&cloud) as Arc<dyn Clock>,
-            cloud,
         })
     }
 
@@ -121,27 +123,33 @@ impl Place {
     }
 }
 
+/// The cloud with a trace, where one is wanted.
+fn traced(
+    cloud: Arc<dyn Cloud>,
+    clock: &Arc<dyn Clock>,
+    region: &str,
+    place: &Where,
+) -> Result<Arc<dyn Cloud>, Failure> {
+    let Some(path) = &place.trace else { return Ok(cloud) };
+    let traced = Traced::new(cloud, Arc::clone(clock), region, path);
+    Ok(Arc::new(traced.map_err(|source| Failure::Write { path: path.display().to_string(), source })?))
+}
+
 /// AWS, as the configuration of this process says. Who calls is asked first: without an answer nothing else would have one.
 #[cfg(feature = "aws")]
-async fn aws(region: Option<&str>) -> Result<Place, Failure> {
+async fn aws(place: &Where, region: Option<&str>) -> Result<Place, Failure> {
     use belay_executor::aws::{AwsCloud, WallClock};
     let cloud = AwsCloud::open(region).await?;
-    let clock = Arc::new(WallClock);
-    let caller = belay_executor::run::identity(&cloud, clock.as_ref()).await?;
-    Ok(Place {
-        region: cloud.region().to_owned(),
-        account: caller.account.clone(),
-        caller: Some(caller),
-        world: None,
-        cloud: Arc::new(cloud),
-        clock,
-        _alone: None,
-    })
+    let region = cloud.region().to_owned();
+    let clock: Arc<dyn Clock> = Arc::new(WallClock);
+    let cloud = traced(Arc::new(cloud), &clock, &region, place)?;
+    let caller = belay_executor::run::identity(cloud.as_ref(), clock.as_ref()).await?;
+    Ok(Place { region, account: caller.account.clone(), caller: Some(caller), world: None, cloud, clock, _alone: None })
 }
 
 /// This build has no AWS.
 #[cfg(not(feature = "aws"))]
 #[expect(clippy::unused_async, reason = "the other one waits")]
-async fn aws(_: Option<&str>) -> Result<Place, Failure> {
+async fn aws(_: &Where, _: Option<&str>) -> Result<Place, Failure> {
     Err(Failure::NoAws)
 }
