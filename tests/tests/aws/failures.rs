@@ -64,9 +64,12 @@ fn belay(arguments: &[&str], endpoint: &str, settings: &[(&str, &Path)]) -> Said
     );
     assert!(!text.contains("wJalrXUtnFEMI"), "{text}");
     let mut text = text.replace(endpoint, "ENDPOINT");
-    for (pattern, word) in
-        [(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "RUN"), (r"(?m)^\d\d:\d\d:\d\d", "TIME"), (r"\d+(\.\d)? s\b", "N s")]
-    {
+    for (pattern, word) in [
+        (r"\d{8}T\d{6}Z-[0-9a-f]{6}", "RUN"),
+        (r"sha256:[0-9a-f]+", "DIGEST"),
+        (r"(?m)^\d\d:\d\d:\d\d", "TIME"),
+        (r"\d+(\.\d)? s\b", "N s"),
+    ] {
         text = regex::Regex::new(pattern).unwrap().replace_all(&text, word).into_owned();
     }
     // What goes on at the same time is told in either order.
@@ -162,7 +165,7 @@ fn a_denied_read() {
     let server = account(denied);
     let said = belay(&["apply", "plan.json", "--yes"], &server.url(), &[]);
     assert_snapshot!(said.text, @r#"
-    run RUN: plan sha256:3fae8551e31e, shop in default (account 123456789012, us-east-1)
+    run RUN: plan DIGEST, shop in default (account 123456789012, us-east-1)
     journal and lock: .belay (who uses another directory is not locked out)
     TIME  no assumption of the plan is left to look at
     TIME  preflight.cluster                    done in N s
@@ -186,7 +189,7 @@ fn a_denied_change_takes_the_run_back() {
     };
     let server = account(denied);
     assert_snapshot!(belay(&["apply", "plan.json", "--yes"], &server.url(), &[]).text, @r#"
-    run RUN: plan sha256:3fae8551e31e, shop in default (account 123456789012, us-east-1)
+    run RUN: plan DIGEST, shop in default (account 123456789012, us-east-1)
     journal and lock: .belay (who uses another directory is not locked out)
     TIME  going back to the state before the run
     TIME  preflight.cluster                    done in N s
