@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::plan::{Action, Change, Mode, Phase, Plan};
+use belay_schemas::plan::{Action, Change, Mode, Node, Phase, Plan, Why};
 
 /// Names that a sentence lists before it counts.
 const NAMED: usize = 6;
@@ -39,6 +39,43 @@ pub fn verdict(plan: &Plan) -> String {
         line = format!("{}{}", first.to_uppercase(), &line[1..]);
     }
     format!("{line}, with {}.", count(calls(plan), "call", "calls"))
+}
+
+/// What happens to a component, as a part of a sentence.
+pub(super) fn changes(change: Change) -> &'static str {
+    match change {
+        Change::Create => "is created",
+        Change::Update => "is updated",
+        Change::Scale => "is scaled",
+        Change::Remove => "is removed",
+        Change::Tidy => "is tidied up: nothing that runs changes",
+        Change::None => "stays as it is",
+    }
+}
+
+/// The steps after the commit point that take something away.
+pub(super) fn destroyed(plan: &Plan) -> Vec<&Node> {
+    plan.nodes.iter().filter(|n| n.phase == Phase::Finalize && n.action.mutation().is_some()).collect()
+}
+
+/// The steps before the commit point that cannot be undone.
+pub(super) fn final_steps(plan: &Plan) -> Vec<&Node> {
+    let last = |n: &&Node| n.phase == Phase::Deploy && (n.irreversible.is_some() || n.accepted.is_some());
+    plan.nodes.iter().filter(last).collect()
+}
+
+/// Why each component changes, each reason once; what belongs to no component under the empty name.
+pub(super) fn reasons(plan: &Plan) -> BTreeMap<&str, Vec<&Why>> {
+    let mut reasons: BTreeMap<&str, Vec<&Why>> = BTreeMap::new();
+    for node in plan.nodes.iter().filter(|n| n.phase != Phase::Undo) {
+        let list = reasons.entry(node.component.as_deref().unwrap_or_default()).or_default();
+        for why in &node.why {
+            if !list.contains(&why) {
+                list.push(why);
+            }
+        }
+    }
+    reasons
 }
 
 /// Forward calls that change something.

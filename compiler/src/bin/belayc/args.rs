@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use belay_schemas::json_schema::Kind;
 use belay_schemas::plan::Mode;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Compiles a model and an environment into a plan of concrete AWS API calls.
@@ -58,6 +58,9 @@ Example:
 Examples:
   belayc show plan.json
   belayc show plan.json --node web.service.update
+  belayc show plan.json --format markdown --rehearsal rehearsal.json
+  belayc show plan.json --format html -o plan.html
+  belayc show plan.json --format dot | dot -Tsvg -o plan.svg
   belayc compile … | belayc show -")]
     Show(Show),
     /// Explain a diagnostic: what its code means, a wrong and a right example, and why
@@ -151,12 +154,18 @@ pub struct Show {
     /// The plan; `-` is standard input
     #[arg(value_name = "PLAN.json")]
     pub plan: PathBuf,
-    /// `text` for people, `json` as it stands in the file
-    #[arg(long, default_value = "text", value_parser = show_format())]
+    /// For whom
+    #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
     pub format: ShowFormat,
-    /// Show one node with everything that hangs on it
+    /// Explain one step: the input line that asks for it, the rule, the call, its guards and its way back
     #[arg(long, value_name = "ID")]
     pub node: Option<String>,
+    /// What `belay rehearse` found out about this plan, for `markdown` and `html`
+    #[arg(long, value_name = "REHEARSAL.json")]
+    pub rehearsal: Option<PathBuf>,
+    /// Where to write it; without it, or with `-`, to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -206,27 +215,20 @@ pub enum CheckFormat {
     Github,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ShowFormat {
+    /// A listing for people
     Text,
+    /// A comment for a pull request, always under 60,000 characters
+    Markdown,
+    /// A diagram that GitHub and GitLab draw
+    Mermaid,
+    /// A graph for Graphviz
+    Dot,
+    /// One file to look around in with a browser; it needs no network
+    Html,
+    /// The plan as it stands in the file
     Json,
-}
-
-/// The formats; those of later versions are refused by name.
-fn show_format() -> impl TypedValueParser<Value = ShowFormat> {
-    let later = ["markdown", "mermaid", "dot", "html"];
-    let hidden = later.map(|name| PossibleValue::new(name).hide(true));
-    let shown = [
-        PossibleValue::new("text").help("A listing for people"),
-        PossibleValue::new("json").help("The plan as it stands in the file"),
-    ];
-    PossibleValuesParser::new(shown.into_iter().chain(hidden)).try_map(|name| match name.as_str() {
-        "text" => Ok(ShowFormat::Text),
-        "json" => Ok(ShowFormat::Json),
-        _ => Err(format!(
-            "this version of belayc shows plans as `text` and `json` only; `{name}` comes with a later one"
-        )),
-    })
 }
 
 fn kind() -> impl TypedValueParser<Value = Kind> {

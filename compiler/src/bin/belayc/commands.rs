@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use belay_compiler::compile::{self, Options};
-use belay_compiler::diagnostics::{self, Report, codes};
+use belay_compiler::diagnostics::{self, Report, SourceFile, codes};
 use belay_compiler::source::json;
 use belay_compiler::{Loaded, Sources, show};
 use belay_schemas::checker;
@@ -54,7 +54,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Compile(command) => compile(&command, color),
         Command::Check(command) => check(&command, color),
         Command::Scope(command) => scope(&command, color),
-        Command::Show(command) => show(&command),
+        Command::Show(command) => show(&command, color),
         Command::Explain { code } => explain(code.as_deref()),
         Command::Schema(args::Schema { kind, output }) => {
             files::write(output.as_deref(), &json_schema::document(kind))?;
@@ -104,26 +104,52 @@ fn scope(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn show(command: &args::Show) -> Result<Exit, Failure> {
-    let mut report = Report::new();
-    let Some(file) = files::read(&command.plan, files::JSON_BYTES, &mut report) else {
-        terminal::say(&diagnostics::human(&report, false));
-        return Err(Failure::told(Exit::Invalid));
+fn show(command: &args::Show, color: Color) -> Result<Exit, Failure> {
+    files::check_stdin([&command.plan].into_iter().chain(&command.rehearsal))?;
+    let plan = read_plan(&command.plan)?;
+    let rehearsal = command.rehearsal.as_deref().map(read_json).transpose()?;
+    let paint = |text: String| {
+        let terminal = command.output.as_deref().is_none_or(files::is_dash) && terminal::coloured_output(color);
+        if terminal { show::paint(&text) } else { text }
     };
-    let plan = checker::load(&file.text).map_err(|error| Failure::invalid(format!("{}: {error}", file.name)))?;
     let text = match (&command.node, command.format) {
-        (None, ShowFormat::Text) => show::text(&plan),
+        (None, ShowFormat::Text) => paint(show::text(&plan)),
+        (None, ShowFormat::Markdown) => show::markdown(&plan, rehearsal.as_ref()),
+        (None, ShowFormat::Mermaid) => show::mermaid(&plan),
+        (None, ShowFormat::Dot) => show::dot(&plan),
+        (None, ShowFormat::Html) => show::html(&plan, rehearsal.as_ref()),
         (None, ShowFormat::Json) => plan.to_json(),
         (Some(id), format) => {
             let text = match format {
-                ShowFormat::Text => show::node(&plan, id),
+                ShowFormat::Text => show::node(&plan, id).map(paint),
                 ShowFormat::Json => plan.node(id).map(pretty),
+                _ => return Err(Failure::usage("--node goes with the formats text and json")),
             };
             text.ok_or_else(|| no_such_node(&plan, id))?
         }
     };
-    files::print(&text)?;
+    files::write(command.output.as_deref(), &text)?;
     Ok(Exit::Done)
+}
+
+/// Reads a plan and has it checked.
+fn read_plan(path: &Path) -> Result<Plan, Failure> {
+    let file = read_file(path)?;
+    checker::load(&file.text).map_err(|error| Failure::invalid(format!("{}: {error}", file.name)))
+}
+
+fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
+    let file = read_file(path)?;
+    serde_json::from_str(&file.text).map_err(|error| Failure::invalid(format!("{} is not JSON: {error}", file.name)))
+}
+
+/// Reads a file that is no YAML; why it cannot be read is told.
+fn read_file(path: &Path) -> Result<SourceFile, Failure> {
+    let mut report = Report::new();
+    files::read(path, files::JSON_BYTES, &mut report).ok_or_else(|| {
+        terminal::say(&diagnostics::human(&report, false));
+        Failure::told(Exit::Invalid)
+    })
 }
 
 fn explain(code: Option<&str>) -> Result<Exit, Failure> {

@@ -8,10 +8,19 @@ use crate::args::Color;
 
 /// Whether to colour what goes to standard error.
 pub fn coloured(color: Color) -> bool {
+    chosen(color, || AutoStream::choice(&std::io::stderr()))
+}
+
+/// Whether to colour what goes to standard output.
+pub fn coloured_output(color: Color) -> bool {
+    chosen(color, || AutoStream::choice(&std::io::stdout()))
+}
+
+fn chosen(color: Color, auto: impl FnOnce() -> ColorChoice) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
+        Color::Auto => auto() != ColorChoice::Never,
     }
 }
 
