@@ -286,12 +286,12 @@ fn show_lists_a_plan_for_people() {
 }
 
 #[test]
-fn show_refuses_what_is_no_plan_and_formats_of_later_versions() {
+fn show_refuses_what_is_no_plan_and_unknown_formats() {
     let folder = Folder::good();
     folder.run(&format!("compile {INPUTS} -o plan.json"));
     insta::assert_snapshot!(all(&folder.run("show none.json")));
     insta::assert_snapshot!(all(&folder.run("show model.yaml")));
-    insta::assert_snapshot!(all(&folder.run("show plan.json --format html")));
+    insta::assert_snapshot!(all(&folder.run("show plan.json --format html --node web.service.create")));
     insta::assert_snapshot!(all(&folder.run("show plan.json --format tree")));
     let plan = fs::read_to_string(folder.path("plan.json")).unwrap();
     fs::write(folder.path("changed.json"), plan.replace("nginx:1.13", "nginx:1.14")).unwrap();
@@ -347,4 +347,43 @@ fn codes_are_explained() {
     insta::assert_snapshot!("explain_unknown", all(&folder.run("explain B999")));
     let list = folder.run("explain");
     assert!(out(&list).starts_with("B001  file cannot be read\n"), "{}", out(&list));
+}
+
+#[test]
+fn every_format_is_written_to_a_file_or_to_stdout() {
+    let folder = Folder::good();
+    folder.run(&format!("compile {INPUTS} -o plan.json"));
+    for (format, part) in [
+        ("markdown", "### Belay: deploy `shop`"),
+        ("mermaid", "flowchart LR"),
+        ("dot", "digraph plan {"),
+        ("html", "<!doctype html>"),
+    ] {
+        let printed = out(&folder.run(&format!("show plan.json --format {format}")));
+        assert!(printed.contains(part), "{format}:\n{printed}");
+        let output = folder.run(&format!("show plan.json --format {format} -o shown"));
+        assert!(output.status.success() && output.stdout.is_empty());
+        assert_eq!(fs::read_to_string(folder.path("shown")).unwrap(), printed);
+    }
+    let coloured = out(&folder.run("--color always show plan.json"));
+    assert!(coloured.contains("\u{1b}[1m") && !out(&folder.run("show plan.json")).contains('\u{1b}'));
+}
+
+#[test]
+fn plans_are_compared_by_what_they_mean() {
+    let folder = Folder::good();
+    folder.run(&format!("compile {INPUTS} -o old.json"));
+    fs::write(folder.path("model.yaml"), format!("# a comment moves every line\n{MODEL}")).unwrap();
+    folder.run(&format!("compile {INPUTS} -o moved.json"));
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter("sha256:[0-9a-f]{64}", "sha256:…");
+    settings.add_filter("\\b[0-9a-f]{64}\\b", "…");
+    settings.bind(|| {
+        insta::assert_snapshot!("diff_same", all(&folder.run("diff old.json moved.json --exit-code")));
+        fs::write(folder.path("model.yaml"), MODEL.replace("1.13", "1.14").replace("uses: {back: {}}", "env: {A: b}"))
+            .unwrap();
+        folder.run(&format!("compile {INPUTS} -o other.json"));
+        insta::assert_snapshot!("diff_other", all(&folder.run("diff old.json other.json --exit-code")));
+    });
+    assert_eq!(folder.run("diff old.json other.json").status.code(), Some(0));
 }

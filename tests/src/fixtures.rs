@@ -1,8 +1,9 @@
 //! The scenarios in `fixtures/`: what each starts from and how applying its plan ends.
 //!
 //! Every folder holds `model.yaml`, its environment files, `world.json` (the simulated AWS that it starts in),
-//! `observed.json` (what observing that world prints), `plan.json`, `plan.txt` (the listing) and `rehearsal.txt` (what
-//! rehearsing the plan found). A folder `start` holds the model and environment that were deployed before.
+//! `observed.json` (what observing that world prints), `plan.json`, what `belayc show` makes of it (`plan.txt`, `plan.md`,
+//! `plan.mmd` for Mermaid, `plan.dot`, `plan.html`) and `rehearsal.txt` (what rehearsing it says). A folder `start` holds
+//! the model and environment that were deployed before.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use belay_compiler::show;
 use belay_executor::run::Outcome;
 use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::{Change, Mode, Plan};
@@ -40,7 +41,11 @@ fn fixtures_are_what_the_programs_print() {
         golden(&dir.join("world.json"), &belay_schemas::plan::pretty(&world), &mut wrong);
         golden(&dir.join("observed.json"), &belay_schemas::plan::pretty(&observed), &mut wrong);
         golden(&dir.join("plan.json"), &plan.to_json(), &mut wrong);
-        golden(&dir.join("plan.txt"), &belay_compiler::show::text(&plan), &mut wrong);
+        golden(&dir.join("plan.txt"), &show::text(&plan), &mut wrong);
+        golden(&dir.join("plan.md"), &show::markdown(&plan, None), &mut wrong);
+        golden(&dir.join("plan.mmd"), &show::mermaid(&plan), &mut wrong);
+        golden(&dir.join("plan.dot"), &show::dot(&plan), &mut wrong);
+        golden(&dir.join("plan.html"), &show::html(&plan, None), &mut wrong);
         assert_eq!(warnings, "", "{} gives warnings", fixture.name);
     }
     assert!(
@@ -135,8 +140,8 @@ fn every_mode_and_end_is_shown_by_a_fixture() {
     assert!(every().any(|f| f.mode == Mode::Teardown));
     assert!(every().any(|f| f.end == End::Initial));
     let folders = std::fs::read_dir(belay_tests::fixtures::root()).unwrap();
-    let mut folders: Vec<String> = folders.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-    folders.retain(|name| !name.starts_with('.') && !name.ends_with(".md"));
+    let folders = folders.map(Result::unwrap).filter(|f| f.path().join("plan.json").is_file());
+    let mut folders: Vec<String> = folders.map(|f| f.file_name().into_string().unwrap()).collect();
     folders.sort();
     let names: Vec<&str> = every().map(|f| f.name).collect();
     assert_eq!(folders, names, "each folder of fixtures/ is a fixture");

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a listing is derived from the plan alone, so that whoever has the file sees what its compiler saw.
 
+mod compare;
 mod dot;
 mod graph;
 mod html;
@@ -18,6 +19,7 @@ mod timeline;
 mod value;
 mod verdict;
 
+pub use compare::{Comparison, compare};
 pub use dot::dot;
 pub use html::html;
 pub use markdown::{LIMIT as MARKDOWN_LIMIT, markdown};

@@ -196,8 +196,9 @@ impl Page<'_> {
             let (what, forward, back) = (&obligation.what, &obligation.forward, &obligation.back);
             self.line(0, &format!("{what}: ended by {forward}, on the way back by {back}"));
         }
-        for case in &node.undo {
-            let when = case.when.as_ref().map_or("always", |when| when.summary.as_deref().unwrap_or(&when.is));
+        for (index, case) in node.undo.iter().enumerate() {
+            let always = if index == 0 { "always" } else { "otherwise" };
+            let when = case.when.as_ref().map_or(always, |when| when.summary.as_deref().unwrap_or(&when.is));
             self.line(0, &format!("{}{when}", if case.when.is_some() { "if " } else { "" }));
             if case.nodes.is_empty() {
                 self.line(2, "nothing to do");

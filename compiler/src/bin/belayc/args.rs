@@ -33,6 +33,24 @@ The whole way:
 Exit codes: 0 done (warnings too), 1 input or plan invalid, 2 usage, 6 a file cannot be written,
 9 there are changes (with --exit-code), 70 a bug of belayc.";
 
+const TEST: &str = "\
+A case is a folder below DIR with a `case.yaml` or a `model.yaml`. It holds:
+  model.yaml        the model
+  *.yaml            the environment files, merged in the order of their names
+  observed.json     what runs; without it, nothing does
+  case.yaml         instead of all that, or some of it (paths are relative to the folder):
+                    project, model, environments: [...], observed, vars: {...}, mode, replace_all, only: [...]
+  plan.txt          expected: the listing, without the digest
+  diagnostics.txt   expected: errors and warnings; not there when there are none
+  plan.json         expected, if the file is there: the plan, to the byte
+
+Examples:
+  belayc test tests/plans
+  belayc test tests/plans --accept            writes what is expected from now on
+  belayc test tests/plans --junit report.xml
+
+Exit codes: 0 all cases are as expected, 1 some are not, 2 no case was found.";
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Compile a plan
@@ -63,6 +81,15 @@ Examples:
   belayc show plan.json --format dot | dot -Tsvg -o plan.svg
   belayc compile … | belayc show -")]
     Show(Show),
+    /// Tell what changed between two plans, and why an approval of the one does not cover the other
+    #[command(after_help = "\
+Examples:
+  belayc diff approved.json plan.json
+  belayc diff approved.json plan.json --exit-code     ends with 9 unless both mean the same")]
+    Diff(Diff),
+    /// Run snapshot tests of models and environments
+    #[command(after_help = TEST)]
+    Test(Test),
     /// Explain a diagnostic: what its code means, a wrong and a right example, and why
     #[command(after_help = "\
 Examples:
@@ -166,6 +193,38 @@ pub struct Show {
     /// Where to write it; without it, or with `-`, to standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The folder with the cases
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Write what came out as what is expected
+    #[arg(long)]
+    pub accept: bool,
+    /// Only cases whose path holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Write the results as JUnit XML, which CI systems show
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// How many cases run at the same time; as many as there are processors without it
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The plan that was there before; `-` is standard input
+    #[arg(value_name = "OLD.json")]
+    pub old: PathBuf,
+    /// The plan that is there now; `-` is standard input
+    #[arg(value_name = "NEW.json")]
+    pub new: PathBuf,
+    /// End with exit code 9 when they mean different things
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use belay_schemas::plan::{Plan, pretty};
 use clap::CommandFactory;
 
 use crate::args::{self, Arguments, CheckFormat, Color, Command, Inputs, ShowFormat};
-use crate::{Exit, files, terminal};
+use crate::{Exit, cases, files, terminal};
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -35,11 +35,13 @@ impl Failure {
         Self { exit: Exit::Environment, message: Some(message.into()) }
     }
 
-    fn invalid(message: impl Into<String>) -> Self {
+    /// What was given is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
         Self { exit: Exit::Invalid, message: Some(message.into()) }
     }
 
-    fn told(exit: Exit) -> Self {
+    /// Everything is told already.
+    pub fn told(exit: Exit) -> Self {
         Self { exit, message: None }
     }
 }
@@ -55,6 +57,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Check(command) => check(&command, color),
         Command::Scope(command) => scope(&command, color),
         Command::Show(command) => show(&command, color),
+        Command::Diff(command) => diff(&command),
+        Command::Test(command) => cases::test(&command),
         Command::Explain { code } => explain(code.as_deref()),
         Command::Schema(args::Schema { kind, output }) => {
             files::write(output.as_deref(), &json_schema::document(kind))?;
@@ -150,6 +154,13 @@ fn read_file(path: &Path) -> Result<SourceFile, Failure> {
         terminal::say(&diagnostics::human(&report, false));
         Failure::told(Exit::Invalid)
     })
+}
+
+fn diff(command: &args::Diff) -> Result<Exit, Failure> {
+    files::check_stdin([&command.old, &command.new])?;
+    let comparison = show::compare(&read_plan(&command.old)?, &read_plan(&command.new)?);
+    files::print(&comparison.text)?;
+    Ok(if command.exit_code && !comparison.same { Exit::Changes } else { Exit::Done })
 }
 
 fn explain(code: Option<&str>) -> Result<Exit, Failure> {

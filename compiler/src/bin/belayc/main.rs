@@ -6,8 +6,10 @@
 #![allow(clippy::disallowed_methods, reason = "the program reads and writes what the library may not")]
 
 mod args;
+mod cases;
 mod commands;
 mod files;
+mod junit;
 mod terminal;
 
 use std::panic;

@@ -10,8 +10,8 @@ use super::graph::{Graph, Look};
 use super::layout::{Layout, STEP, layout};
 use super::rehearsal;
 use super::step;
-use super::timeline::{Timeline, time};
 use super::text::place;
+use super::timeline::{Timeline, time};
 use super::verdict::{changes, destroyed, final_steps, operation, reasons, verdict};
 
 const PAGE: &str = include_str!("page.html");
@@ -26,12 +26,24 @@ pub fn html(plan: &Plan, rehearsal: Option<&Value>) -> String {
     // Read only when somebody asks for a step: they are most of the file.
     let details: Vec<Value> = graph.items.iter().map(|item| json!(step::parts(plan, item.node, &reasons))).collect();
     let title = format!("{} → {}", plan.project, plan.target.place());
-    PAGE.replace("{{title}}", &text(&title))
-        .replace("{{style}}", STYLE)
-        .replace("{{script}}", SCRIPT)
-        // The data come last: what they hold is not looked through for further marks.
-        .replacen("{{drawing}}", &data(&drawing), 1)
-        .replacen("{{details}}", &data(&Value::Array(details)), 1)
+    // Cut at its marks before anything is put in: what a plan holds is not looked through for marks.
+    let mut page = String::new();
+    let mut rest = PAGE;
+    let parts = [
+        ("{{title}}", text(&title)),
+        ("{{style}}", STYLE.to_owned()),
+        ("{{drawing}}", data(&drawing)),
+        ("{{details}}", data(&Value::Array(details))),
+        ("{{script}}", SCRIPT.to_owned()),
+    ];
+    for (mark, part) in parts {
+        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
+        page.push_str(before);
+        page.push_str(&part);
+        rest = after;
+    }
+    page.push_str(rest);
+    page
 }
 
 fn drawing(plan: &Plan, graph: &Graph<'_>, layout: &Layout, rehearsed: Option<&Value>) -> Value {
@@ -114,4 +126,19 @@ fn data(value: &Value) -> String {
 /// Text inside of an element.
 fn text(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_each_mark_once_and_in_order() {
+        let places = ["{{title}}", "{{style}}", "{{drawing}}", "{{details}}", "{{script}}"].map(|mark| {
+            assert_eq!(PAGE.matches(mark).count(), 1, "{mark}");
+            PAGE.find(mark)
+        });
+        assert!(places.is_sorted());
+        assert!(!SCRIPT.contains("</script") && !STYLE.contains("</style"));
+    }
 }
