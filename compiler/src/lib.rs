@@ -10,6 +10,7 @@ pub mod lower;
 mod meaning;
 mod nearest;
 pub mod placement;
+pub mod policy;
 pub mod show;
 pub mod source;
 mod structure;

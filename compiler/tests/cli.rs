@@ -387,3 +387,38 @@ fn plans_are_compared_by_what_they_mean() {
     });
     assert_eq!(folder.run("diff old.json other.json").status.code(), Some(0));
 }
+
+#[test]
+fn the_resolved_model_says_where_each_value_comes_from() {
+    let folder = Folder::good();
+    let output = folder.run(&format!("render {INPUTS} --var tag=1.14"));
+    insta::assert_snapshot!("render", all(&output));
+    // What is rendered is a model of the same meaning.
+    let text = out(&output);
+    let (model, environment) = text.split_once("---\n").unwrap();
+    fs::write(folder.path("model.yaml"), model).unwrap();
+    fs::write(folder.path("prod.yaml"), environment).unwrap();
+    let again = out(&folder.run(&format!("compile {INPUTS}")));
+    let first = out(&Folder::good().run(&format!("compile {INPUTS} --var tag=1.14")));
+    let digest = |plan: &str| belay_schemas::checker::load(plan).unwrap().inputs.model;
+    assert_eq!(digest(&again), digest(&first));
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let folder = Folder::new(&[]);
+    assert!(folder.run("man pages").status.success());
+    let pages = fs::read_dir(folder.path("pages")).unwrap().count();
+    let help = out(&folder.run("--help"));
+    assert!(pages > 12 && help.contains("diff"), "{pages} pages");
+    let page = fs::read_to_string(folder.path("pages/belayc-compile.1")).unwrap();
+    assert!(page.contains("Examples") && page.contains("observed"), "{page}");
+}
+
+#[test]
+fn live_needs_belay_and_says_so() {
+    let folder = Folder::good();
+    let output = folder.run(&format!("compile {INPUTS} --live --observe-option=--no-such-option"));
+    assert!([1, 6].contains(&output.status.code().unwrap()), "{}", all(&output));
+    assert_eq!(folder.run(&format!("compile {INPUTS} --live --observed x.json")).status.code(), Some(2));
+}

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod limits;
+mod render;
 pub mod scalar;
 mod syntax;
 pub(crate) mod tree;
@@ -50,6 +51,15 @@ impl Documents {
             Document::Environment => self.environment.as_ref(),
         };
         tree.map(|tree| tree.find(&place.pointer, place.key))
+    }
+
+    /// Whether a key was written, rather than filled in.
+    pub(crate) fn is_written(&self, place: &Place) -> bool {
+        let tree = match place.document {
+            Document::Model => self.model.as_ref(),
+            Document::Environment => self.environment.as_ref(),
+        };
+        tree.is_some_and(|tree| tree.written(&place.pointer).is_some())
     }
 
     /// Where the values come from that are put in for the substitutions in a part of a file: a variable of an environment

@@ -6,6 +6,7 @@
 //! Invariants: a service's file is parsed once, when it is first asked for; the tables are immutable and live as long as
 //! the process; a valid input is validated without allocation.
 
+pub mod authorization;
 mod effect;
 mod fault;
 mod load;

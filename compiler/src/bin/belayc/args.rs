@@ -58,6 +58,7 @@ pub enum Command {
 Examples:
   belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json -o plan.json
   belayc compile -p shop -m model.yaml -e base.yaml -e prod.yaml --var tag=1.4.2
+  belayc compile -p shop -m model.yaml -e prod.yaml --live -o plan.json
   belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json --mode teardown")]
     Compile(Compile),
     /// Check the inputs and tell what is wrong with them
@@ -87,6 +88,30 @@ Examples:
   belayc diff approved.json plan.json
   belayc diff approved.json plan.json --exit-code     ends with 9 unless both mean the same")]
     Diff(Diff),
+    /// Print the model and the environment as they are after merging, variables and defaults, each value with its origin
+    #[command(after_help = "\
+Examples:
+  belayc render -p shop -m model.yaml -e base.yaml -e prod.yaml --var tag=1.4.2
+  belayc render -p shop -m model.yaml -e prod.yaml -o resolved.yaml")]
+    Render(Scope),
+    /// Print the least IAM policy under which a plan runs, forward and back
+    #[command(after_help = "\
+Examples:
+  belayc policy plan.json -o policy.json
+  aws iam put-role-policy --role-name deployer --policy-name belay --policy-document file://policy.json
+
+It covers every call, read, wait, guard, probe and compensation of the plan; observing is not part of it. What does not
+fit into one policy is printed as a list of policies, all of which are needed.")]
+    Policy(Policy),
+    /// Write the manual pages
+    #[command(after_help = "\
+Example:
+  belayc man /usr/local/share/man/man1")]
+    Man {
+        /// The folder to write them to
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Run snapshot tests of models and environments
     #[command(after_help = TEST)]
     Test(Test),
@@ -156,6 +181,12 @@ pub struct Compile {
     /// End with exit code 9 when there are changes
     #[arg(long)]
     pub exit_code: bool,
+    /// Ask `belay observe` for what runs, instead of reading it from a file; `belay` has to be beside belayc or in the PATH
+    #[arg(long, conflicts_with = "observed")]
+    pub live: bool,
+    /// Hand an option to `belay observe`, such as `--simulated=world.json`; given several times
+    #[arg(long, value_name = "OPTION", requires = "live", allow_hyphen_values = true)]
+    pub observe_option: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -192,6 +223,16 @@ pub struct Show {
     pub rehearsal: Option<PathBuf>,
     /// Where to write it; without it, or with `-`, to standard output
     #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// The plan; `-` is standard input
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    /// Where to write it; without it, or with `-`, to standard output
+    #[arg(short, long, value_name = "POLICY.json")]
     pub output: Option<PathBuf>,
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use belay_compiler::compile::{self, Options};
 use belay_compiler::diagnostics::{self, Report, SourceFile, codes};
 use belay_compiler::source::json;
-use belay_compiler::{Loaded, Sources, show};
+use belay_compiler::{Loaded, Sources, policy, show};
 use belay_schemas::checker;
 use belay_schemas::json_schema;
 use belay_schemas::observed::Observed;
@@ -13,7 +13,7 @@ use belay_schemas::plan::{Plan, pretty};
 use clap::CommandFactory;
 
 use crate::args::{self, Arguments, CheckFormat, Color, Command, Inputs, ShowFormat};
-use crate::{Exit, cases, files, terminal};
+use crate::{Exit, cases, files, observe, terminal};
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -59,6 +59,9 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Show(command) => show(&command, color),
         Command::Diff(command) => diff(&command),
         Command::Test(command) => cases::test(&command),
+        Command::Render(command) => render(&command, color),
+        Command::Policy(command) => policy(&command),
+        Command::Man { folder } => man(&folder),
         Command::Explain { code } => explain(code.as_deref()),
         Command::Schema(args::Schema { kind, output }) => {
             files::write(output.as_deref(), &json_schema::document(kind))?;
@@ -75,7 +78,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 fn compile(command: &args::Compile, color: Color) -> Result<Exit, Failure> {
     let mut report = Report::new();
-    let plan = plan(&command.inputs, &mut report)?;
+    let plan = if command.live { live(command, &mut report)? } else { plan(&command.inputs, &mut report)? };
     tell(&report, CheckFormat::Human, color)?;
     let plan = accepted(plan, &report, &command.inputs)?;
     files::write_parts(command.output.as_deref(), &|out| plan.write_json(out))?;
@@ -83,6 +86,20 @@ fn compile(command: &args::Compile, color: Color) -> Result<Exit, Failure> {
         terminal::say(&format!("{}: {}\n", path.display(), show::verdict(&plan)));
     }
     Ok(if command.exit_code && !plan.nodes.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+/// Compiles against what `belay observe` says now.
+fn live(command: &args::Compile, report: &mut Report) -> Result<Option<Plan>, Failure> {
+    let (loaded, _) = load(&command.inputs, report)?;
+    let Some(loaded) = loaded else { return Ok(None) };
+    let options = options(&command.inputs);
+    // What is wrong without an observation is wrong with one: it is told once, by the compilation.
+    let Some(scope) = compile::scope(&loaded, &options, &mut Report::new()) else {
+        return Ok(compile::compile(&loaded, None, &options, report));
+    };
+    let file = observe::observe(&pretty(&scope), &command.observe_option)?;
+    let observed = json::observed(file, report);
+    Ok(observed.and_then(|observed| compile::compile(&loaded, Some(&observed), &options, report)))
 }
 
 fn check(command: &args::Check, color: Color) -> Result<Exit, Failure> {
@@ -161,6 +178,34 @@ fn diff(command: &args::Diff) -> Result<Exit, Failure> {
     let comparison = show::compare(&read_plan(&command.old)?, &read_plan(&command.new)?);
     files::print(&comparison.text)?;
     Ok(if command.exit_code && !comparison.same { Exit::Changes } else { Exit::Done })
+}
+
+fn render(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
+    let mut report = Report::new();
+    let (loaded, _) = load(&command.inputs, &mut report)?;
+    tell(&report, CheckFormat::Human, color)?;
+    let [model, environment] = accepted(loaded.map(|loaded| loaded.render()), &report, &command.inputs)?;
+    files::write(command.output.as_deref(), &format!("# model\n{model}---\n# environment\n{environment}"))?;
+    Ok(Exit::Done)
+}
+
+fn policy(command: &args::Policy) -> Result<Exit, Failure> {
+    let policies = policy::policies(&read_plan(&command.plan)?);
+    policies.notes.iter().for_each(|note| terminal::say(&format!("note: {note}\n")));
+    let text = match policies.documents.as_slice() {
+        [one] => pretty(one),
+        several => pretty(&several),
+    };
+    files::write(command.output.as_deref(), &text)?;
+    Ok(Exit::Done)
+}
+
+fn man(folder: &Path) -> Result<Exit, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::environment(format!("{} cannot be written: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(Arguments::command(), folder).map_err(failed)?;
+    Ok(Exit::Done)
 }
 
 fn explain(code: Option<&str>) -> Result<Exit, Failure> {

@@ -10,6 +10,7 @@ mod cases;
 mod commands;
 mod files;
 mod junit;
+mod observe;
 mod terminal;
 
 use std::panic;

@@ -1,0 +1,134 @@
+//! The policies of the fixtures' plans: what they allow, how narrow it is, and that they fit.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests read the fixtures")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use belay_compiler::policy::{LIMIT, policies};
+use belay_schemas::checker;
+use belay_schemas::plan::Plan;
+use serde_json::Value;
+
+fn plan(fixture: &str) -> Plan {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(fixture).join("plan.json");
+    checker::load(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn list(value: &Value) -> Vec<&str> {
+    value.as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+/// Statements that hold an action.
+fn of<'a>(documents: &'a [Value], action: &str) -> Vec<&'a Value> {
+    let statements = documents.iter().flat_map(|d| d["Statement"].as_array().unwrap());
+    statements.filter(|s| list(&s["Action"]).contains(&action)).collect()
+}
+
+#[test]
+fn an_update_is_allowed_on_its_own_service_only() {
+    insta::assert_snapshot!("upgrade", serde_json::to_string_pretty(&policies(&plan("upgrade")).documents).unwrap());
+}
+
+#[test]
+fn every_call_of_every_fixture_is_allowed_and_nothing_else() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let mut looked = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.join("plan.json").is_file() {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let plan = plan(&name);
+        // Every object of the plan's JSON with a service, an operation and an input is a call.
+        let mut wanted = BTreeSet::new();
+        calls(&serde_json::to_value(&plan).unwrap(), &mut wanted);
+        let found = policies(&plan);
+        let mut allowed: BTreeSet<String> = BTreeSet::new();
+        for document in &found.documents {
+            let size = document.to_string().chars().filter(|c| !c.is_whitespace()).count();
+            assert!(size <= LIMIT, "{name}: {size} characters");
+            for statement in document["Statement"].as_array().unwrap() {
+                allowed.extend(list(&statement["Action"]).iter().map(|a| (*a).to_owned()));
+                // A change is never allowed on everything of a kind that could be named.
+                let narrow = list(&statement["Resource"]).iter().all(|r| *r != "*");
+                let known = belay_schemas::aws::authorization::reference();
+                for action in list(&statement["Action"]) {
+                    let named = known.action(action).is_some_and(|a| !a.resources.is_empty());
+                    assert!(narrow || !named, "{name}: {action} on everything");
+                }
+            }
+        }
+        let beside = ["ecs:TagResource", "ec2:CreateTags", "autoscaling:CreateOrUpdateTags", "iam:PassRole"];
+        for action in &wanted {
+            assert!(allowed.contains(action), "{name}: {action} is not allowed");
+        }
+        for action in &allowed {
+            assert!(wanted.contains(action) || beside.contains(&action.as_str()), "{name}: {action} is not needed");
+        }
+        looked += 1;
+    }
+    assert!(looked >= 10);
+}
+
+fn calls(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            if let (Some(Value::String(service)), Some(Value::String(operation))) =
+                (map.get("service"), map.get("operation"))
+            {
+                let known = belay_schemas::aws::authorization::reference().operation(service, operation);
+                found.extend(
+                    known.unwrap_or_else(|| panic!("nothing is known of {service} {operation}")).map(str::to_owned),
+                );
+            }
+            map.values().for_each(|v| calls(v, found));
+        }
+        Value::Array(items) => items.iter().for_each(|v| calls(v, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn roles_are_passed_by_name_and_to_one_service() {
+    let mut plan = plan("upgrade");
+    for node in &mut plan.nodes {
+        if let belay_schemas::plan::Action::Call { call, .. } = &mut node.action
+            && call.operation == "RegisterTaskDefinition"
+        {
+            call.input["taskRoleArn"] = "app".into();
+            call.input["executionRoleArn"] = "arn:aws:iam::123456789012:role/agent".into();
+        }
+    }
+    let documents = policies(&plan).documents;
+    let passing = of(&documents, "iam:PassRole");
+    assert_eq!(passing.len(), 1);
+    assert_eq!(
+        list(&passing[0]["Resource"]),
+        ["arn:aws:iam::123456789012:role/agent", "arn:aws:iam::123456789012:role/app"]
+    );
+    assert_eq!(passing[0]["Condition"]["StringEquals"]["iam:PassedToService"], "ecs-tasks.amazonaws.com");
+}
+
+#[test]
+fn what_does_not_fit_is_split_and_says_so() {
+    let mut plan = plan("upgrade");
+    let update = plan.nodes.iter().find(|n| n.id == "api.service.update").unwrap().clone();
+    for n in 0..150 {
+        let mut node = update.clone();
+        node.id = format!("c{n}.service.update");
+        node.component = Some(format!("c{n}"));
+        if let belay_schemas::plan::Action::Call { call, .. } = &mut node.action {
+            // Names without a common beginning.
+            call.input["service"] = format!("{}{n}-{}", char::from(b'a' + (n % 26) as u8), "x".repeat(100)).into();
+        }
+        plan.nodes.push(node);
+    }
+    let found = policies(&plan.seal());
+    assert!(found.notes.iter().any(|note| note.contains("common beginnings")), "{:?}", found.notes);
+    assert!(found.documents.iter().all(|d| d.to_string().len() <= LIMIT));
+    if found.documents.len() > 1 {
+        assert!(found.notes.iter().any(|note| note.contains("belong together")), "{:?}", found.notes);
+    }
+}
