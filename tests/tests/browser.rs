@@ -124,6 +124,7 @@ fn what_a_plan_says_is_never_markup() {
 }
 
 #[test]
+#[ignore = "takes minutes of two processors; its parts were run by hand, the whole not yet: cargo test --test browser -- --ignored"]
 fn pages_and_diagrams_hold_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let (mut pages, mut diagrams) = (Vec::new(), Vec::new());
