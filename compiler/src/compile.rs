@@ -18,12 +18,13 @@ use serde_json::Value;
 
 use crate::asg;
 use crate::diagnostics::{Diagnostic, Place, Report, Severity};
-use crate::ecs::desired::{self, Desired};
+use crate::ecs::desired::{self, Desired, Kind};
 use crate::ecs::facts::Facts;
-use crate::ecs::lower::{Lowerer, Work};
+use crate::ecs::lower::{Lowerer, Work, schedule};
 use crate::ecs::ownership::{self, Orphan, Standing};
+use crate::ecs::scope::is_service;
 use crate::ecs::settings::{self, Settings};
-use crate::ecs::{Context, diff, rules};
+use crate::ecs::{Context, diff, routing, rules};
 use crate::meaning;
 use crate::placement::Placement;
 use crate::source::Loaded;
@@ -39,6 +40,8 @@ pub struct Options {
     pub replace_all: bool,
     /// Only these components; all when empty.
     pub only: Vec<String>,
+    /// Components whose service, which nobody's tags claim, is taken over.
+    pub adopt: Vec<String>,
 }
 
 /// Compiles a plan; absent when the report holds an error.
@@ -62,11 +65,12 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
             let desired = desired::build(context, name, component, report);
             rules::check(context, &desired, report);
+            crate::ecs::lower::log_groups::check(&desired.log_groups, report);
             refuse_reserved(&desired, report);
             if let Some(work) = work_on(context, &desired, report) {
                 capacity.add(&desired, &work, report);
                 if !report.has_errors() {
-                    lowerer.component(desired, &work);
+                    lowerer.component(desired, &work, report);
                 }
             }
         }
@@ -74,10 +78,12 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let orphans = orphans(context, &placement, &included, report);
     capacity.finish(!orphans.is_empty(), report);
     let leftovers = leftover_families(context, &orphans, &included);
+    let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
+    let schedules = leftover_schedules(context, &placement, &included, report);
     if report.has_errors() {
         return None;
     }
-    let mut part = lowerer.finish(&orphans, &leftovers, report);
+    let mut part = lowerer.finish(&orphans, &leftovers, &schedules, &routing, report);
     let mut used = facts.as_ref().map(Facts::used);
     if placement.uses_asg {
         let errors = report.counts_raw();
@@ -161,16 +167,30 @@ fn check_options(loaded: &Loaded, observed: Option<&Observed>, options: &Options
                 .help("compile with `--observed FILE` (see `belayc scope` and `belay observe`)"),
         );
     }
+    let known = |name: &&String| loaded.model.components.contains_key(*name);
+    for name in options.adopt.iter().filter(|name| !known(name)) {
+        report.push(unknown_component("--adopt", name, loaded));
+    }
+    let placement = Placement::of(loaded);
+    for name in options.adopt.iter().filter(known).filter(|name| !placement.ecs.contains(name.as_str())) {
+        let diagnostic =
+            Diagnostic::error("B308", format!("`--adopt {name}` names a component that is no ECS service"));
+        report.push(diagnostic.help("only ECS services can be taken over; Auto Scaling groups are made anew"));
+    }
     for name in
         options.only.iter().filter(|name| options.mode == Mode::Deploy && !loaded.model.components.contains_key(*name))
     {
-        let mut diagnostic = Diagnostic::error("B308", format!("`--only {name}` names no component of the model"));
-        if let Some(near) = crate::nearest(name, loaded.model.components.keys().map(String::as_str)) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        }
-        let known: Vec<&str> = loaded.model.components.keys().map(String::as_str).collect();
-        report.push(diagnostic.help(format!("the components are: {}", known.join(", "))));
+        report.push(unknown_component("--only", name, loaded));
     }
+}
+
+fn unknown_component(option: &str, name: &str, loaded: &Loaded) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error("B308", format!("`{option} {name}` names no component of the model"));
+    if let Some(near) = crate::nearest(name, loaded.model.components.keys().map(String::as_str)) {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    }
+    let known: Vec<&str> = loaded.model.components.keys().map(String::as_str).collect();
+    diagnostic.help(format!("the components are: {}", known.join(", ")))
 }
 
 /// Whether the observation is one of this target, for these inputs.
@@ -255,6 +275,18 @@ fn check_observed(context: Context<'_>, placement: &Placement<'_>, observed: &Ob
             None,
         );
     }
+    let looked_at = |name: &&String| {
+        observed.scope.ecs.as_ref().is_some_and(|scope| scope.adopt.contains(&context.service_name(name)))
+    };
+    for name in context.options.adopt.iter().filter(|name| placement.ecs.contains(name.as_str()) && !looked_at(name)) {
+        // Its environment was hashed, and could not be brought back.
+        let message =
+            format!("the observed state was made without `--adopt {name}`: it does not hold all of that service");
+        report.push(
+            Diagnostic::error("B505", message)
+                .help(format!("run `belayc scope` with `--adopt {name}` too, and `belay observe` again")),
+        );
+    }
     unobserved_images(context, placement, report);
     let found = context.facts.and_then(|f| f.cluster(cluster));
     let status = found.and_then(|c| c.get("status")).and_then(Value::as_str);
@@ -316,6 +348,14 @@ fn unobserved_images(context: Context<'_>, placement: &Placement<'_>, report: &m
 }
 
 fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> Option<Work<'a>> {
+    match &desired.kind {
+        Kind::Service => {}
+        Kind::Once(_) => return was_no_service(context, desired, report).then_some(Work::Once),
+        Kind::Scheduled(timetable) => {
+            let free = was_no_service(context, desired, report);
+            return schedule::work(context, desired, timetable, report).filter(|_| free).map(Work::Schedule);
+        }
+    }
     let Some(facts) = context.facts else { return Some(Work::Create) };
     let at = Place::model(["components", &desired.component]).key();
     match ownership::standing(context, facts, &desired.component, &at, report) {
@@ -345,7 +385,7 @@ fn orphans<'a>(
     if deploy && !context.options.only.is_empty() {
         return Vec::new();
     }
-    let in_model = |name: &str| deploy && placement.ecs.contains(name);
+    let in_model = |name: &str| deploy && placement.ecs.contains(name) && is_service(context, name);
     let mut all = ownership::orphans(context, facts, &in_model);
     all.retain(|o| included(&o.component));
     let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
@@ -363,6 +403,53 @@ fn orphans<'a>(
     all.retain(|orphan| {
         ownership::at_rest(orphan.service_name, orphan.service, &Place::model(["components"]).key(), report)
     });
+    all
+}
+
+/// A service cannot become a task under the same name: its revisions would be taken for the task's.
+fn was_no_service(context: Context<'_>, desired: &Desired, report: &mut Report) -> bool {
+    let Some(service) = context.facts.and_then(|facts| facts.service(&desired.service_name)) else { return true };
+    let name = &desired.component;
+    let key = if matches!(desired.kind, Kind::Once(_)) { "once" } else { "schedule" };
+    let status = service.get("status").and_then(Value::as_str).unwrap_or("ACTIVE");
+    report.push(
+        Diagnostic::error(
+            "B530",
+            format!("`{name}` runs as service `{}` ({status}), and is to be a task", desired.service_name),
+        )
+        .at(Place::model(["components", name, "plugin", "ec2-ecs", key]))
+        .help(format!(
+            "give the task another name: the service is then taken away as an orphan; or tear `{name}` down first"
+        )),
+    );
+    false
+}
+
+/// Schedules of the project that its model does not want any more.
+fn leftover_schedules<'a>(
+    context: Context<'a>,
+    placement: &Placement<'_>,
+    included: &dyn Fn(&str) -> bool,
+    report: &mut Report,
+) -> Vec<schedule::Leftover<'a>> {
+    let Some(facts) = context.facts else { return Vec::new() };
+    let deploy = context.options.mode == Mode::Deploy;
+    if deploy && !context.options.only.is_empty() {
+        return Vec::new();
+    }
+    let components = &context.loaded.model.components;
+    let scheduled = |name: &str| {
+        deploy
+            && placement.ecs.contains(name)
+            && components.get(name).is_some_and(|c| desired::settle(context, name, c).settings.schedule.is_some())
+    };
+    let mut all = schedule::leftovers(context, facts, &scheduled);
+    all.retain(|leftover| included(&leftover.component));
+    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
+    if deploy && when == TeardownOrphans::Never {
+        schedule::left_alone(&all, &Place::model(["lifecycle", "teardown_orphans"]), report);
+        return Vec::new();
+    }
     all
 }
 

@@ -6,6 +6,7 @@ pub mod asg;
 pub mod compile;
 pub mod diagnostics;
 pub mod ecs;
+pub mod init;
 pub mod lower;
 mod meaning;
 mod nearest;

@@ -422,3 +422,51 @@ fn live_needs_belay_and_says_so() {
     assert!([1, 6].contains(&output.status.code().unwrap()), "{}", all(&output));
     assert_eq!(folder.run(&format!("compile {INPUTS} --live --observed x.json")).status.code(), Some(2));
 }
+
+#[test]
+fn several_environments_get_a_plan_each() {
+    let staging = ENVIRONMENT.replace("default", "staging");
+    let files = [
+        ("model.yaml", MODEL),
+        ("prod.yaml", ENVIRONMENT),
+        ("staging.yaml", &*staging),
+        ("tag.yaml", "vars: {tag: 1.14}\n"),
+    ];
+    let folder = Folder::new(&files);
+    let both = "-p shop -m model.yaml -e staging=staging.yaml,tag.yaml -e prod=prod.yaml";
+    let output = folder.run(&format!("compile {both} -o {{environment}}.plan.json"));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let plan = |name: &str| fs::read_to_string(folder.path(&format!("{name}.plan.json"))).unwrap();
+    assert!(plan("staging").contains("staging_shop_web") && plan("staging").contains("nginx:1.14"));
+    assert!(plan("prod").contains("default_shop_web") && plan("prod").contains("nginx:1.13"));
+    // Each is what it would be alone.
+    let alone = folder.run("compile -p shop -m model.yaml -e prod.yaml");
+    assert_eq!(out(&alone), plan("prod"));
+    let output = folder.run(&format!("scope {both} -o {{environment}}.scope.json"));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(folder.names().contains(&"staging.scope.json".to_owned()));
+}
+
+#[test]
+fn several_environments_are_all_right_or_none_is_written() {
+    let folder = Folder::new(&[
+        ("model.yaml", MODEL),
+        ("prod.yaml", ENVIRONMENT),
+        ("bad.yaml", "plugin_config: {ec2-ecs: {clustre: x}}\n"),
+    ]);
+    let output =
+        folder.run("compile -p shop -m model.yaml -e good=prod.yaml -e bad=bad.yaml -o {environment}.plan.json");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("In environment bad:") && err(&output).contains("B201"), "{}", err(&output));
+    assert!(!folder.names().contains(&"good.plan.json".to_owned()));
+    for (arguments, says) in [
+        ("-e good=prod.yaml -e prod.yaml -o {environment}.json", "has no name"),
+        ("-e good=prod.yaml -e good=bad.yaml -o {environment}.json", "given twice"),
+        ("-e good=prod.yaml -e other=prod.yaml -o plan.json", "whose it is"),
+        ("-e good=prod.yaml -e other=prod.yaml", "several files"),
+    ] {
+        let output = folder.run(&format!("compile -p shop -m model.yaml {arguments}"));
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+        assert!(err(&output).contains(says), "{arguments}: {}", err(&output));
+    }
+}

@@ -6,6 +6,11 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+/// Calls in flight at a time, of an observation or a run. The ECS read buckets hold 50 to 100 and refill with 20 a second; a
+/// look-up takes some 50 ms, so this uses up a full bucket quickly, and keeps up with the refill afterwards. More of them
+/// only wait for each other.
+pub(crate) const IN_FLIGHT: usize = 8;
+
 /// Whether a failed call may have changed something, which decides what the executor does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -72,6 +77,13 @@ pub trait Cloud: Send + Sync {
     /// When it could not be written.
     async fn settle(&self) -> Result<(), CloudError> {
         Ok(())
+    }
+
+    /// A number for as long as which stays the same every read of a node would be answered as it was, if that is known: then
+    /// nothing has to be asked. Only a target that is all in this process can know.
+    fn same_while(&self, node: &str) -> Option<u64> {
+        let _ = node;
+        None
     }
 
     /// Whether reads that are wanted at the same moment should be made as one call where the API takes a list. Worth it

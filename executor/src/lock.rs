@@ -18,34 +18,78 @@ use crate::journal::JournalError;
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another executor works on the same project and target.
-    #[error("another belay (process {pid}, since {}{}) works on this {what}; lock {path}", crate::time::rfc3339(.since.saturating_mul(1000)), of(run))]
+    /// Another executor works on the same project and target, or on the same simulated world.
+    #[error("{holder} works on this {what}; lock {place}")]
     Held {
         /// What both want to work on.
         what: &'static str,
-        /// Its process id.
-        pid: u32,
-        /// Seconds since the Unix epoch at which it took the lock.
-        since: u64,
-        /// Its run; empty if it has none yet.
-        run: String,
-        /// The lock file.
-        path: PathBuf,
+        /// Who holds it.
+        holder: Box<Holder>,
+        /// Where the lock is.
+        place: String,
     },
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] JournalError),
 }
 
-fn of(run: &str) -> String {
-    if run.is_empty() { String::new() } else { format!(", run {run}") }
+/// Who holds a lock, as it stands in the lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Whose process it is; empty where nobody says.
+    #[serde(default)]
+    pub user: String,
+    /// The machine's name; empty where it has none.
+    #[serde(default)]
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Seconds since the Unix epoch at which it took the lock, by its machine's clock.
+    pub since: u64,
+    /// Its run; empty if it has none yet.
+    pub run: String,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Holder {
-    pid: u32,
-    since: u64,
-    run: String,
+impl Holder {
+    /// This process, from now on.
+    pub(crate) fn this(run: &str) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Self { user: user.unwrap_or_default(), host: host(), pid: std::process::id(), since, run: run.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.since == 0 {
+            // It has just taken the lock, or died while it did.
+            return write!(f, "another belay");
+        }
+        write!(f, "another belay (")?;
+        match (self.user.as_str(), self.host.as_str()) {
+            ("", "") => {}
+            (user, "") => write!(f, "{user}, ")?,
+            ("", host) => write!(f, "on {host}, ")?,
+            (user, host) => write!(f, "{user} on {host}, ")?,
+        }
+        write!(f, "process {}, since {}", self.pid, crate::time::rfc3339(self.since.saturating_mul(1000)))?;
+        if !self.run.is_empty() {
+            write!(f, ", run {}", self.run)?;
+        }
+        write!(f, ")")
+    }
+}
+
+fn host() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let named = || ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    kernel.or_else(named).map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
+/// What tells the locks of different targets apart.
+pub(crate) fn key(project: &str, account: &str, target: &Target, world: Option<&str>) -> String {
+    let what = serde_json::json!([project, target.partition, account, target.region, target.cluster, world]);
+    crate::hex(&Sha256::digest(what.to_string().as_bytes())[..8])
 }
 
 /// A lock that is held until it is dropped.
@@ -69,8 +113,7 @@ impl Lock {
     ) -> Result<Self, LockError> {
         let locks = dir.join("locks");
         crate::journal::make_private_dir(&locks)?;
-        let what = serde_json::json!([project, target.partition, account, target.region, target.cluster, world]);
-        let key = crate::hex(&Sha256::digest(what.to_string().as_bytes())[..8]);
+        let key = key(project, account, target, world);
         Self::hold(locks.join(format!("{project}-{key}.lock")), "project and target", run)
     }
 
@@ -97,13 +140,11 @@ impl Lock {
                 let mut text = String::new();
                 let _ = file.read_to_string(&mut text);
                 let holder: Holder = serde_json::from_str(&text).unwrap_or_default();
-                return Err(LockError::Held { what, pid: holder.pid, since: holder.since, run: holder.run, path });
+                return Err(LockError::Held { what, holder: Box::new(holder), place: path.display().to_string() });
             }
             Err(fs4::TryLockError::Error(source)) => return Err(JournalError::Io { path, source }.into()),
         }
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let holder = Holder { pid: std::process::id(), since, run: run.to_owned() };
-        let text = serde_json::to_string(&holder).unwrap_or_default();
+        let text = serde_json::to_string(&Holder::this(run)).unwrap_or_default();
         file.set_len(0).map_err(JournalError::io(&path))?;
         file.rewind().map_err(JournalError::io(&path))?;
         file.write_all(text.as_bytes()).map_err(JournalError::io(&path))?;
@@ -131,9 +172,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let held = Lock::take(dir.path(), "shop", "1", &target(), None, "r1").unwrap();
         match Lock::take(dir.path(), "shop", "1", &target(), None, "r2") {
-            Err(LockError::Held { pid, run, since, .. }) => {
-                assert_eq!((pid, run.as_str()), (std::process::id(), "r1"));
-                assert!(since > 1_700_000_000);
+            Err(LockError::Held { holder, .. }) => {
+                assert_eq!((holder.pid, holder.run.as_str()), (std::process::id(), "r1"));
+                assert!(holder.since > 1_700_000_000);
+                assert!(holder.to_string().contains("since 20"), "{holder}");
             }
             other => panic!("{other:?}"),
         }

@@ -6,6 +6,47 @@ pub fn rfc3339(milliseconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{}Z", time_of_day(milliseconds))
 }
 
+/// Seconds since the Unix epoch of `YYYY-MM-DDTHH:MM:SSZ`, if it is one.
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
+    if bytes.len() != 20 || separators.iter().any(|&(at, separator)| bytes[at] != separator) {
+        return None;
+    }
+    let digits: String = [0..4, 5..7, 8..10, 11..13, 14..16, 17..19].map(|part| &text[part]).concat();
+    parse_digits(&digits)
+}
+
+/// Seconds since the Unix epoch of `YYYYMMDDHHMMSS` in UTC, if that is a moment from 1970 on.
+pub fn parse_digits(text: &str) -> Option<u64> {
+    if text.len() != 14 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize| text[from..to].parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    let (hour, minute, second) = (number(8, 10)?, number(10, 12)?, number(12, 14)?);
+    let in_range = year >= 1970 && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
+    if !in_range || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    let years = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum::<u64>();
+    let months = (1..month).map(|month| days_in_month(year, month)).sum::<u64>();
+    Some((years + months + day - 1) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+const fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+const fn days_in_month(year: u64, month: u64) -> u64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// `12:00:05` of milliseconds since the Unix epoch.
 pub fn time_of_day(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000 % 86_400;
@@ -53,6 +94,7 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(rfc3339(seconds * 1000), text);
+            assert_eq!(parse_rfc3339(text), Some(seconds));
         }
     }
 

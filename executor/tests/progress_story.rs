@@ -261,6 +261,7 @@ fn status(outcome: Option<Outcome>, words: &[(&str, NodeWord)]) -> RunStatus {
         region: None,
         world: None,
         started_at: START,
+        approved_by: Vec::new(),
         last_at: START + 132_000,
         phase: RunPhase::Deploy,
         outcome,

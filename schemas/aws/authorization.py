@@ -30,6 +30,7 @@ BESIDE = {
     "ec2": ["CreateTags", "RunInstances"],
     "autoscaling": ["CreateOrUpdateTags"],
     "iam": ["PassRole", "CreateServiceLinkedRole"],
+    "logs": ["TagResource"],
 }
 
 

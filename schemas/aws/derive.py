@@ -32,6 +32,17 @@ BOTOCORE = "1.44.5"
 
 # The AWS CLI's name of each service, and the operations that plans, reads and undos may use.
 OPERATIONS = {
+    "application-autoscaling": """
+        DeleteScalingPolicy
+        DeleteScheduledAction
+        DeregisterScalableTarget
+        DescribeScalableTargets
+        DescribeScalingPolicies
+        DescribeScheduledActions
+        PutScalingPolicy
+        PutScheduledAction
+        RegisterScalableTarget
+    """,
     "autoscaling": """
         AttachInstances
         AttachLoadBalancerTargetGroups
@@ -178,6 +189,21 @@ OPERATIONS = {
     """,
     "iam": """
         GetInstanceProfile
+    """,
+    "logs": """
+        CreateLogGroup
+        DeleteLogGroup
+        DeleteRetentionPolicy
+        DescribeLogGroups
+        DescribeLogStreams
+        GetLogEvents
+        PutRetentionPolicy
+    """,
+    "scheduler": """
+        CreateSchedule
+        DeleteSchedule
+        GetSchedule
+        UpdateSchedule
     """,
     "s3": """
         GetObject

@@ -3,10 +3,23 @@
 //! Invariant: a `$name` outside quotes is replaced by a JMESPath literal of its value, so that no value can change the
 //! meaning of the expression around it.
 
-use std::collections::BTreeMap;
+mod limits;
 
-use jmespath::{ErrorReason, RuntimeError};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use jmespath::ast::Ast;
+use jmespath::{Context, DEFAULT_RUNTIME, ErrorReason, Rcvar, RuntimeError, Variable};
 use serde_json::Value;
+
+/// Expressions that a thread keeps parsed; more are parsed anew.
+const PARSED: usize = 1_000;
+
+thread_local! {
+    /// A run looks at the same expressions again and again.
+    static ASTS: RefCell<HashMap<String, Rc<Ast>>> = RefCell::default();
+}
 
 /// Why a condition could not be read or evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +58,16 @@ pub enum ConditionError {
     },
 }
 
+/// A document that expressions are evaluated over, made ready for it once: that costs more than most expressions.
+#[derive(Debug, Clone)]
+pub struct Document(Rcvar);
+
+impl From<&Value> for Document {
+    fn from(value: &Value) -> Self {
+        Self(variable(value))
+    }
+}
+
 /// The names used as `$name` in an expression, in order of appearance.
 pub fn names(expression: &str) -> Vec<&str> {
     pieces(expression)
@@ -61,7 +84,7 @@ pub fn names(expression: &str) -> Vec<&str> {
 /// Syntax and unbound names.
 pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> Result<(), ConditionError> {
     let values = bound.into_iter().map(|name| (name.to_owned(), Value::Null)).collect();
-    compile(expression, &values).map(drop)
+    parse(expression, &values).map(drop)
 }
 
 /// Evaluates an expression over a document.
@@ -69,14 +92,30 @@ pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> 
 /// # Errors
 /// Syntax, unbound names, and type errors of JMESPath functions.
 pub fn evaluate(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<Value, ConditionError> {
+    evaluate_in(expression, bind, &document.into())
+}
+
+/// [`evaluate`] over a document that is looked at more than once.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_in(
+    expression: &str,
+    bind: &BTreeMap<String, Value>,
+    document: &Document,
+) -> Result<Value, ConditionError> {
     let evaluation = |reason: String| ConditionError::Evaluation { expression: expression.to_owned(), reason };
-    let found = compile(expression, bind)?.search(document).map_err(|e| match &e.reason {
-        ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
-            ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
-        }
-        reason => evaluation(reason.to_string()),
-    })?;
-    serde_json::to_value(&*found).map_err(|e| evaluation(e.to_string()))
+    let (text, ast) = parse(expression, bind)?;
+    let found =
+        limits::interpret(&document.0, &ast, &mut Context::new(&text, &DEFAULT_RUNTIME)).map_err(|e| {
+            match &e.reason {
+                ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
+                    ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
+                }
+                reason => evaluation(reason.to_string()),
+            }
+        })?;
+    value(&found).ok_or_else(|| evaluation("it is a function".to_owned()))
 }
 
 /// Evaluates a condition: only `true` holds.
@@ -87,12 +126,55 @@ pub fn holds(expression: &str, bind: &BTreeMap<String, Value>, document: &Value)
     Ok(evaluate(expression, bind, document)? == Value::Bool(true))
 }
 
+/// [`holds`] over a document that is looked at more than once.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn holds_in(expression: &str, bind: &BTreeMap<String, Value>, document: &Document) -> Result<bool, ConditionError> {
+    Ok(evaluate_in(expression, bind, document)? == Value::Bool(true))
+}
+
+/// A value as JMESPath has it.
+fn variable(value: &Value) -> Rcvar {
+    Rcvar::new(match value {
+        Value::Null => Variable::Null,
+        Value::Bool(flag) => Variable::Bool(*flag),
+        Value::Number(number) => Variable::Number(number.clone()),
+        Value::String(text) => Variable::String(text.clone()),
+        Value::Array(list) => Variable::Array(list.iter().map(variable).collect()),
+        Value::Object(map) => {
+            Variable::Object(map.iter().map(|(name, value)| (name.clone(), variable(value))).collect())
+        }
+    })
+}
+
+/// What JMESPath found, unless it is an expression and no value.
+fn value(found: &Variable) -> Option<Value> {
+    Some(match found {
+        Variable::Null => Value::Null,
+        Variable::Bool(flag) => Value::Bool(*flag),
+        Variable::Number(number) => Value::Number(number.clone()),
+        Variable::String(text) => Value::String(text.clone()),
+        Variable::Array(list) => Value::Array(list.iter().map(|item| value(item)).collect::<Option<_>>()?),
+        Variable::Object(map) => {
+            let each = map.iter().map(|(name, item)| Some((name.clone(), value(item)?)));
+            Value::Object(each.collect::<Option<_>>()?)
+        }
+        Variable::Expref(_) => return None,
+    })
+}
+
 /// A value as a JMESPath literal.
 pub fn literal(value: &Value) -> String {
     format!("`{}`", value.to_string().replace('`', "\\`"))
 }
 
-fn compile(expression: &str, bind: &BTreeMap<String, Value>) -> Result<jmespath::Expression<'static>, ConditionError> {
+/// An expression with its values in place, and what it parses to.
+fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<(String, Rc<Ast>), ConditionError> {
+    let syntax = |reason: String| ConditionError::Syntax { expression: expression.to_owned(), reason };
+    if let Some(reason) = limits::text(expression) {
+        return Err(syntax(reason));
+    }
     let mut text = String::with_capacity(expression.len());
     for piece in pieces(expression) {
         match piece {
@@ -105,8 +187,21 @@ fn compile(expression: &str, bind: &BTreeMap<String, Value>) -> Result<jmespath:
             },
         }
     }
-    jmespath::compile(&text)
-        .map_err(|e| ConditionError::Syntax { expression: expression.to_owned(), reason: e.reason.to_string() })
+    if let Some(ast) = ASTS.with_borrow(|asts| asts.get(&text).cloned()) {
+        return Ok((text, ast));
+    }
+    let ast = jmespath::parse(&text).map_err(|e| syntax(e.reason.to_string()))?;
+    if let Some(reason) = limits::tree(&ast) {
+        return Err(syntax(reason));
+    }
+    let ast = Rc::new(ast);
+    ASTS.with_borrow_mut(|asts| {
+        if asts.len() >= PARSED {
+            asts.clear();
+        }
+        asts.insert(text.clone(), Rc::clone(&ast));
+    });
+    Ok((text, ast))
 }
 
 enum Piece<'a> {

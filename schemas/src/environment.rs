@@ -16,7 +16,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
-use crate::model::Text;
+use crate::model::{Architecture, CapacityShare, EcsComponent, LaunchType, Logs, Network, Text};
 
 /// Where an application runs, and what differs there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,12 +89,15 @@ pub struct Placement {
 pub struct EcsConfig {
     /// Refused: use a profile, SSO or a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub access_key_id: Option<Text>,
     /// Refused: use a profile, SSO or a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub secret_access_key: Option<Text>,
     /// `secret_access_key` as Skopos's documentation spells it; refused as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub secret_acces_key: Option<Text>,
     /// AWS region of the cluster. Default: the AWS configuration where `belay observe` runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,6 +139,43 @@ pub struct EcsConfig {
     /// Another name of `lb`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gateways: BTreeMap<String, Option<Balancer>>,
+    /// Listeners of application load balancers, by the names that `rules` gives them: their ARNs. Of the rules that Belay has
+    /// made at them, those stay that `rules` names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub listeners: BTreeMap<String, String>,
+    /// Which requests a listener leads to which gateway, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, ListenerRule>,
+    /// What the tasks of components that do not say otherwise run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    /// Capacity providers that share the tasks of components that do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Vec<CapacityShare>>,
+    /// Platform version of Fargate for components that do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1.4.0")]
+    pub platform_version: Option<String>,
+    /// CPU architecture for components that do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
+    /// Where the network interfaces of tasks are, for components in network mode awsvpc that do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// IAM role with which ECS starts tasks, for components that do not say otherwise: name or ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"ecsTaskExecutionRole")]
+    pub execution_role: Option<String>,
+    /// Where the output of containers goes that do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
+    /// Tags of every service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Text>,
+    /// What single components have otherwise in this environment: each key wins over the model's, `tags` are joined, and
+    /// `raw` is merged over the model's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, EcsComponent>,
     /// The volumes that components may mount, by logical name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, Option<Volume>>,
@@ -143,6 +183,27 @@ pub struct EcsConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_.-]{1,32}$"))]
     pub tag_prefix: Option<String>,
+}
+
+/// A rule of a listener: requests that fit get to a gateway's target group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerRule {
+    /// The listener, by its name in `listeners`.
+    #[schemars(example = &"main")]
+    pub listener: String,
+    /// Its place among the listener's rules: the lowest is tried first.
+    #[schemars(range(min = 1, max = 50_000), example = 10)]
+    pub priority: u32,
+    /// Host names, with `*` and `?` for any characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host: Vec<String>,
+    /// Paths, with `*` and `?` for any characters. With `host` as well, both have to fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// The gateway that gets the requests; `lb` names its target group.
+    #[schemars(example = &"shop")]
+    pub to: String,
 }
 
 /// How components find each other.
@@ -206,12 +267,75 @@ impl JsonSchema for Balancer {
     }
 }
 
-/// A volume of the environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A volume of the environment. Without any key: empty, gone with the task.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Volume {
-    /// Absolute path on the container instance, or the name of a Docker volume. Absent: empty, gone with the task.
+    /// Absolute path on the container instance, or the name of a Docker volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/srv/logs")]
     pub from: Option<String>,
+    /// A file system of Amazon EFS, shared by all tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efs: Option<Efs>,
+    /// A new volume of Amazon EBS for each task, deleted with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ebs: Option<Ebs>,
+}
+
+/// A file system of Amazon EFS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Efs {
+    /// Its id.
+    #[schemars(example = &"fs-0123456789abcdef0")]
+    pub file_system: String,
+    /// Directory in it; not together with `access_point`. Default: `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/shop")]
+    pub root: Option<String>,
+    /// Id of an access point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fsap-0123456789abcdef0")]
+    pub access_point: Option<String>,
+    /// Whether the task's role is used to mount it. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<bool>,
+    /// Whether data is encrypted on its way; needed for `iam` and `access_point`. Default: where it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<bool>,
+}
+
+/// A volume of Amazon EBS for each task.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ebs {
+    /// GiB; needed without `snapshot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 50)]
+    pub size: Option<u32>,
+    /// Id of the snapshot that it is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"snap-0123456789abcdef0")]
+    pub snapshot: Option<String>,
+    /// Volume type. Default: gp3.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"gp3")]
+    pub kind: Option<String>,
+    /// I/O operations a second; needed for io1 and io2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iops: Option<u32>,
+    /// MiB a second; for gp3 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<u32>,
+    /// Whether it is encrypted. Default: the account's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// File system: ext3, ext4, xfs or ntfs. Default: xfs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"ext4")]
+    pub file_system: Option<String>,
+    /// IAM role with which ECS manages it: name or ARN.
+    #[schemars(example = &"ecsInfrastructureRole")]
+    pub role: String,
 }

@@ -48,9 +48,24 @@ pub struct Header {
     pub on_failure: OnFailure,
     /// Nodes in progress at the same time, at most.
     pub concurrency: u32,
+    /// Whose signed approvals let the run begin; empty when none were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Approver>,
     /// Checksum over this line; empty until it is written.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sum: String,
+}
+
+/// Whose approval let a run begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Approver {
+    /// The signer, as the file of allowed signers names them.
+    pub signer: String,
+    /// Fingerprint of the key that signed.
+    pub key: String,
+    /// Until when the approval was valid, as RFC 3339.
+    pub expires: String,
 }
 
 /// What a failure before the commit point leads to.
@@ -81,6 +96,7 @@ pub struct Record {
 /// Any line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "only the schema is made from it; no journal is held as a list of these")]
 pub enum Line {
     /// The first one.
     Header(Header),

@@ -55,9 +55,57 @@ pub struct EcsScope {
     /// Whether container instances and their free resources matter (any task on EC2 capacity).
     #[serde(default)]
     pub container_instances: bool,
+    /// Services that the project takes over although no tag says that they are its own, by name: somebody who may read
+    /// them asks for it, so the environment values of their task definitions are kept.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub adopt: BTreeSet<String>,
     /// Whether everything is to be taken away, so that all revisions of task definitions matter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub teardown: bool,
+    /// Where the network interfaces of tasks are.
+    #[serde(default, skip_serializing_if = "NetworkScope::is_empty")]
+    pub network: NetworkScope,
+    /// CloudWatch log groups, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub log_groups: BTreeSet<String>,
+    /// Listeners whose rules matter, by ARN.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub listeners: BTreeSet<String>,
+    /// Schedules of EventBridge Scheduler, by name; those that task definitions of the project name in their tag
+    /// `PREFIX:schedule` are looked at as well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub schedules: BTreeSet<String>,
+    /// Services whose number of tasks the model lets follow their load, by name; services that carry the tag
+    /// `PREFIX:scaled` are looked at as well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scaled: BTreeSet<String>,
+}
+
+/// Parts of the network that tasks are put into: ids, or names in which `*` and `?` stand for any characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkScope {
+    /// VPCs, by id or by their tag `Name`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub vpcs: BTreeSet<String>,
+    /// Subnets, by id or by their tag `Name`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub subnets: BTreeSet<String>,
+    /// Security groups, by id or name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub security_groups: BTreeSet<String>,
+}
+
+impl NetworkScope {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.names().next().is_none()
+    }
+
+    /// Everything that is asked for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.vpcs, &self.subnets, &self.security_groups].into_iter().flatten().map(String::as_str)
+    }
 }
 
 impl EcsScope {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ use serde_json::{Value, json};
 const OBSERVED: usize = 500;
 /// Services that are deployed.
 const DEPLOYED: usize = 100;
+/// How often; the best time counts, for both alike.
+const TIMES: usize = 3;
 
 fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--list") {
@@ -45,13 +48,21 @@ fn main() -> ExitCode {
 struct Bench {
     server: Server,
     client: Arc<Mutex<belay_tests::servers::Client>>,
+    accounts: Cell<u64>,
 }
 
 impl Bench {
     fn start() -> Self {
         let server = Server::start(Emulator::Shimmed).unwrap_or_else(|error| panic!("{error}"));
         let client = server.client().unwrap_or_else(|error| panic!("{error}"));
-        Self { server, client: Arc::new(Mutex::new(client)) }
+        Self { server, client: Arc::new(Mutex::new(client)), accounts: Cell::new(0) }
+    }
+
+    /// The number of an account that nobody has used.
+    fn fresh(&self) -> String {
+        let number = self.accounts.get() + 1;
+        self.accounts.set(number);
+        format!("{:012}", 444_444_444_400_u64 + number)
     }
 
     fn site(&self, id: &str, project: &'static str, count: usize) -> (Account, Site) {
@@ -72,15 +83,25 @@ impl Bench {
     }
 
     fn observe(&self) -> Vec<String> {
-        let (account, site) = self.site("444444444401", "many", OBSERVED);
+        let (account, site) = self.site(&self.fresh(), "many", OBSERVED);
         self.boto(&site, &account, &["seed", &OBSERVED.to_string()], "");
         site.scope(Mode::Deploy);
         self.calls(&account);
-        let began = Instant::now();
-        site.must("belay", &["observe", "scope.json", "-o", "observed.json"]);
-        let ours = began.elapsed();
-        let calls = self.calls(&account);
-        let theirs = self.boto(&site, &account, &["observe"], "");
+        let observe = || {
+            let began = Instant::now();
+            site.must("belay", &["observe", "scope.json", "-o", "observed.json"]);
+            let ours = began.elapsed();
+            (ours, self.calls(&account), self.boto(&site, &account, &["observe"], ""))
+        };
+        let (mut ours, calls, mut theirs) = observe();
+        for _ in 1..TIMES {
+            self.calls(&account);
+            let (our, _, their) = observe();
+            ours = ours.min(our);
+            if their.calling < theirs.calling {
+                theirs = their;
+            }
+        }
         let mut by_operation: BTreeMap<&str, usize> = BTreeMap::new();
         for call in &calls {
             *by_operation.entry(call["operation"].as_str().unwrap()).or_default() += 1;
@@ -100,7 +121,28 @@ impl Bench {
     }
 
     fn apply(&self) -> Vec<String> {
-        let (account, site) = self.site("444444444402", "many", DEPLOYED);
+        // The emulator reads its own models when it first needs them; that is nobody's time.
+        self.deploy(2);
+        let (mut ours, mut calls, mut theirs) = self.deploy(DEPLOYED);
+        for _ in 1..TIMES {
+            let (our, made, their) = self.deploy(DEPLOYED);
+            if our < ours {
+                (ours, calls) = (our, made);
+            }
+            if their.calling < theirs.calling {
+                theirs = their;
+            }
+        }
+        println!("a first deployment of {DEPLOYED} services: {}", compared(ours, calls, theirs));
+        match ours > theirs.calling {
+            true => vec!["applying is to take no longer than boto3's calls".to_owned()],
+            false => Vec::new(),
+        }
+    }
+
+    /// Deploys services to one account by Belay, and by boto3 with the same calls to another.
+    fn deploy(&self, count: usize) -> (Duration, usize, Timed) {
+        let (account, site) = self.site(&self.fresh(), "many", count);
         account.seed(&World::default_account());
         // What AWS itself takes is no matter here: a deployment is complete when it is looked at.
         account.server("/shim/steps", Some(&json!(1)));
@@ -115,18 +157,14 @@ impl Bench {
         assert!(left.nodes.is_empty(), "the target is reached");
 
         // The same calls once more: JSON as it was sent, forms without what the protocol adds.
-        let other = Account::new(Emulator::Shimmed, &self.client, "444444444403");
+        let other = Account::new(Emulator::Shimmed, &self.client, &self.fresh());
         other.seed(&World::default_account());
         let same: Vec<Value> = calls.iter().map(plain).collect();
         let text = json!(same).to_string().replace(&account.id, &other.id);
         let theirs = self.boto(&site, &other, &["replay"], &text);
         let made = other.must("ecs", "DescribeServices", &json!({"cluster": "default", "services": ["many_c000"]}));
         assert_eq!(made["services"][0]["runningCount"], 1, "boto3 deployed them as well");
-        println!("a first deployment of {DEPLOYED} services: {}", compared(ours, calls.len(), theirs));
-        match ours > theirs.calling {
-            true => vec!["applying is to take no longer than boto3's calls".to_owned()],
-            false => Vec::new(),
-        }
+        (ours, calls.len(), theirs)
     }
 }
 

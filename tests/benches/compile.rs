@@ -65,7 +65,7 @@ fn sources(text: &str) -> Sources {
 }
 
 fn options() -> Options {
-    Options { project: "bench".to_owned(), mode: Mode::Deploy, replace_all: false, only: Vec::new() }
+    Options { project: "bench".to_owned(), mode: Mode::Deploy, replace_all: false, only: Vec::new(), adopt: Vec::new() }
 }
 
 fn ms(time: Duration) -> f64 {

@@ -85,6 +85,11 @@ impl Account {
 
     /// Puts an image (`REPOSITORY:TAG`) into the account's registry; its digest.
     pub fn push(&self, image: &str) -> String {
+        self.push_as(image, image)
+    }
+
+    /// The same with some content: the tag then means another image.
+    pub fn push_as(&self, image: &str, content: &str) -> String {
         let (repository, tag) = image.split_once(':').unwrap_or((image, "latest"));
         // The repository may be there already.
         let _ = self.call("ecr", "CreateRepository", &json!({"repositoryName": repository}));
@@ -93,7 +98,8 @@ impl Account {
             format!("sha256:{hex}")
         };
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": hash(image)});
+        let config =
+            json!({"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": hash(content)});
         let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}).to_string();
         let input = json!({"repositoryName": repository, "imageTag": tag, "imageManifest": manifest,
             "imageManifestMediaType": kind, "imageDigest": hash(&manifest)});
@@ -136,6 +142,48 @@ impl Account {
                 self.must("ecs", "RegisterContainerInstance", &join);
             }
         }
+    }
+
+    /// Makes what instances are made of, and names for it: security groups, key pairs, an instance profile, AMIs. Gives
+    /// back what is called otherwise here.
+    pub fn seed_machines(&self, world: &World) -> Vec<(String, String)> {
+        let network = Network::of(self, world);
+        let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let name = |id: &str, name: &str| {
+            let tags = json!({"Resources": [id], "Tags": [{"Key": "Name", "Value": name}]});
+            self.must("ec2", "CreateTags", &tags);
+        };
+        let tagged = |of: &Value| {
+            let tags = of["Tags"].as_array().cloned().unwrap_or_default();
+            tags.iter().find(|tag| tag["Key"] == "Name").map(|tag| text(tag, "Value"))
+        };
+        for vpc in &world.vpcs {
+            name(&network.vpc, &tagged(vpc).unwrap_or_default());
+        }
+        let mut instead = Vec::new();
+        for subnet in &world.subnets {
+            let id = text(subnet, "SubnetId");
+            if let (Some(here), Some(called)) = (network.subnet(&id), tagged(subnet)) {
+                name(here, &called);
+                instead.push((id, here.to_owned()));
+            }
+        }
+        for group in world.security_groups.iter().filter(|group| group["GroupName"] != "default") {
+            let input = json!({"GroupName": group["GroupName"], "Description": "of a test", "VpcId": network.vpc});
+            let made = self.must("ec2", "CreateSecurityGroup", &input);
+            instead.push((text(group, "GroupId"), text(&made, "GroupId")));
+        }
+        for key in &world.key_pairs {
+            self.must("ec2", "CreateKeyPair", &json!({"KeyName": key["KeyName"]}));
+        }
+        self.must("iam", "CreateInstanceProfile", &json!({"InstanceProfileName": "app"}));
+        for image in &world.machine_images {
+            let id = text(image, "ImageId");
+            let input = json!({"Name": id, "Architecture": text(image, "Architecture"), "RootDeviceName": "/dev/sda1"});
+            let made = self.must("ec2", "RegisterImage", &input);
+            instead.push((id, text(&made, "ImageId")));
+        }
+        instead
     }
 
     fn target_group(&self, name: &str, group: &TargetGroup, network: &Network) -> String {

@@ -86,18 +86,32 @@ pub fn begin_on<C: Cloud + Clock + 'static>(
 /// What kept it from being taken up.
 pub fn go_on(plan: &Plan, before: Disturbed, mode: Mode, faults: Vec<Fault>) -> Result<Disturbed, RunError> {
     let cloud = Arc::new(Faulty::new(SimulatedCloud::new(before.world), faults));
-    let contents = parse(before.journal.text().as_bytes())?;
-    let setup = Setup::quiet(cloud.clone(), cloud.clone());
-    let sink = Box::new(before.journal.clone());
-    let status = block_on(async {
-        tokio::select! {
-            biased;
-            () = cloud.death() => Ok(None),
-            status = run::take_up(plan, &contents, mode, &[], sink, setup) => status.map(Some),
-        }
-    })?;
+    let status = go_on_on(cloud.clone(), plan, &before.journal, mode, cloud.death())?;
     let all_fired = before.all_fired && cloud.all_fired();
     Ok(Disturbed { world: cloud.inner().world(), status, journal: before.journal, all_fired })
+}
+
+/// Takes a run up on any cloud that may die.
+///
+/// # Errors
+/// What kept it from being taken up.
+pub fn go_on_on<C: Cloud + Clock + 'static>(
+    cloud: Arc<C>,
+    plan: &Plan,
+    journal: &MemorySink,
+    mode: Mode,
+    death: impl Future<Output = ()>,
+) -> Result<Option<RunStatus>, RunError> {
+    let contents = parse(journal.text().as_bytes())?;
+    let setup = Setup::quiet(cloud.clone(), cloud);
+    let sink = Box::new(journal.clone());
+    block_on(async {
+        tokio::select! {
+            biased;
+            () = death => Ok(None),
+            status = run::take_up(plan, &contents, mode, &[], sink, setup) => status.map(Some),
+        }
+    })
 }
 
 /// Takes a run up until it is over, as long as that leads anywhere.

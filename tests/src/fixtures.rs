@@ -54,15 +54,20 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 10] = [
+pub const ALL: [Fixture; 15] = [
     Fixture { name: "classic", project: "legacy", ..PLAIN },
     Fixture { name: "failing", end: End::Initial, world: failing, ..PLAIN },
+    Fixture { name: "fargate", environments: &["base.yaml", "prod.yaml"], world: fargate, ..PLAIN },
     Fixture { name: "gateway-change", ..PLAIN },
     Fixture { name: "orphan", ..PLAIN },
     Fixture { name: "pinned", ..PLAIN },
+    Fixture { name: "placement", project: "ops", ..PLAIN },
+    Fixture { name: "rules", ..PLAIN },
     Fixture { name: "scale", ..PLAIN },
     Fixture { name: "shop", ..PLAIN },
     Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], ..PLAIN },
+    Fixture { name: "tasks", world: tasks, ..PLAIN },
+    Fixture { name: "tasks-failing", end: End::Initial, world: tasks, ..PLAIN },
     Fixture { name: "teardown", mode: Mode::Teardown, ..PLAIN },
     Fixture { name: "upgrade", ..PLAIN },
 ];
@@ -143,6 +148,38 @@ fn made_beforehand(world: &mut World) {
     world.log.clear();
 }
 
+/// Images of tasks that run once end by themselves, one of them in vain.
+fn tasks(world: &mut World) {
+    use belay_executor::simulator::world::{Behaviour, Image};
+    let mut ends = |image: &str, exit_code: i64, output: &[&str]| {
+        let behaviour = Behaviour::Crash { after_seconds: 20, exit_code, reason: None };
+        let output = output.iter().map(|line| (*line).to_owned()).collect();
+        world.images.insert(image.to_owned(), Image { behaviour, output, ..Image::default() });
+    };
+    for version in ["2.4.0", "2.5.0"] {
+        ends(&format!("shop/migrate:{version}"), 0, &["2 migrations to run", "done"]);
+        ends(&format!("shop/smoke:{version}"), 0, &[]);
+    }
+    let says =
+        ["1 migration to run", "ALTER TABLE orders ADD COLUMN tax numeric", "ERROR: relation \"orders\" is locked"];
+    ends("shop/migrate:2.5.1-locked", 3, &says);
+    if let Some(image) = world.images.get_mut("shop/migrate:2.5.1-locked") {
+        image.overridden = Some(Behaviour::Crash { after_seconds: 5, exit_code: 0, reason: None });
+    }
+}
+
+/// The cluster has Fargate's capacity providers, and two target groups take addresses.
+fn fargate(world: &mut World) {
+    if let Some(cluster) = world.clusters.get_mut("default") {
+        cluster.capacity_providers = ["FARGATE", "FARGATE_SPOT"].map(str::to_owned).to_vec();
+    }
+    for name in ["shop-web", "shop-api"] {
+        if let Some(group) = world.target_groups.get_mut(name) {
+            group.target_type = "ip".to_owned();
+        }
+    }
+}
+
 /// The folder of all fixtures.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
@@ -190,6 +227,7 @@ impl Fixture {
             mode,
             replace_all: false,
             only: Vec::new(),
+            adopt: Vec::new(),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Inputs {
     pub replace_all: bool,
     /// Only these components.
     pub only: Vec<String>,
+    /// Services of these components are taken over.
+    pub adopt: Vec<String>,
 }
 
 impl Inputs {
@@ -43,6 +45,7 @@ impl Inputs {
             mode: Mode::Deploy,
             replace_all: false,
             only: Vec::new(),
+            adopt: Vec::new(),
         }
     }
 
@@ -61,6 +64,7 @@ impl Inputs {
             mode: self.mode,
             replace_all: self.replace_all,
             only: self.only.clone(),
+            adopt: self.adopt.clone(),
         }
     }
 

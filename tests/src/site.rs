@@ -28,6 +28,12 @@ pub struct Site {
     project: &'static str,
     mode: Mode,
     environments: Vec<String>,
+    /// What is written in the place of something else in inputs.
+    instead: Vec<(String, String)>,
+    /// The registry that images come from, if it is not the account's own.
+    registry: Option<String>,
+    /// The metadata service of the host, if it has one.
+    metadata: Option<String>,
 }
 
 /// How a program ended.
@@ -63,9 +69,46 @@ impl Site {
             mode,
             // How often to look is a setting like any other; the last file wins.
             environments: vec!["prod.yaml".to_owned(), "often.yaml".to_owned()],
+            instead: Vec::new(),
+            registry: None,
+            metadata: None,
         };
         site.write("often.yaml", &read(&peers().join("often.yaml")));
         site
+    }
+
+    /// The same for a fixture of virtual machines, whose environments name what has other ids in this account.
+    #[must_use]
+    pub fn of_groups(mut self, instead: Vec<(String, String)>) -> Self {
+        self.instead = instead;
+        self
+    }
+
+    /// Leaves the settings of ECS away.
+    #[must_use]
+    pub fn without_services(mut self) -> Self {
+        self.environments.retain(|name| name != "often.yaml");
+        self
+    }
+
+    /// Images come from another registry, to which somebody has logged in.
+    ///
+    /// # Panics
+    /// When the login cannot be written.
+    #[must_use]
+    pub fn from_registry(mut self, address: &str, user: &str, password: &str) -> Self {
+        self.registry = Some(address.to_owned());
+        let login = serde_json::json!({"auths": {address: {"username": user, "password": password}}});
+        std::fs::create_dir_all(self.path(".docker")).unwrap_or_else(|error| panic!("{error}"));
+        self.write(".docker/config.json", &login.to_string());
+        self
+    }
+
+    /// The programs run on a host whose metadata service is there.
+    #[must_use]
+    pub fn on_host(mut self, metadata: &str) -> Self {
+        self.metadata = Some(metadata.to_owned());
+        self
     }
 
     /// Where the files are.
@@ -91,9 +134,14 @@ impl Site {
     /// Takes the model and the environments out of a folder, as they are in this account; the images that they name.
     pub fn take(&self, folder: &Path) -> Vec<String> {
         for name in self.environments.iter().filter(|name| *name != "often.yaml") {
-            self.write(name, &read(&folder.join(name)).replace(WRITTEN, &self.account.id));
+            let mut text = read(&folder.join(name)).replace(WRITTEN, &self.account.id);
+            for (written, here) in &self.instead {
+                text = text.replace(written, here);
+            }
+            self.write(name, &text);
         }
-        let (model, images) = with_registry(&read(&folder.join("model.yaml")), &self.account.registry());
+        let registry = self.registry.clone().unwrap_or_else(|| self.account.registry());
+        let (model, images) = with_registry(&read(&folder.join("model.yaml")), &registry);
         self.write("model.yaml", &model);
         images
     }
@@ -110,6 +158,9 @@ impl Site {
         ]);
         if let Some(token) = &who.token {
             command.env("AWS_SESSION_TOKEN", token);
+        }
+        if let Some(metadata) = &self.metadata {
+            command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
         }
         let output: Output = command.output().unwrap_or_else(|error| panic!("{name}: {error}"));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use belay_compiler::show;
 use belay_schemas::checker;
 use belay_schemas::plan::Plan;
-use belay_tests::fixtures::{ALL, Fixture, read};
+use belay_tests::fixtures::{Fixture, every, read};
 use belay_tests::pipeline::Inputs;
 use belay_tests::target;
 use serde_json::{Value, json};
@@ -124,7 +124,6 @@ fn what_a_plan_says_is_never_markup() {
 }
 
 #[test]
-#[ignore = "takes minutes of two processors; its parts were run by hand, the whole not yet: cargo test --test browser -- --ignored"]
 fn pages_and_diagrams_hold_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let (mut pages, mut diagrams) = (Vec::new(), Vec::new());
@@ -145,7 +144,7 @@ fn pages_and_diagrams_hold_in_a_browser() {
             diagrams.push(diagram);
         }
     };
-    for (at, fixture) in ALL.iter().enumerate() {
+    for (at, fixture) in every().enumerate() {
         let plan = checker::load(&read(&fixture.dir().join("plan.json"))).unwrap();
         let sizes: &[&str] = match at % 2 {
             _ if fixture.name == "shop" => &["desktop", "phone"],
@@ -160,6 +159,6 @@ fn pages_and_diagrams_hold_in_a_browser() {
     let found = look(&json!({"pages": pages, "mermaid": diagrams, "shots": shots, "most": OPEN}));
     let wrong: Vec<&str> = found["wrong"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), found["times"]);
-    assert_eq!(found["times"].as_object().unwrap().len(), 2 * (ALL.len() + 1 + 1 + 2), "{}", found["times"]);
+    assert_eq!(found["times"].as_object().unwrap().len(), 2 * (every().count() + 1 + 1 + 2), "{}", found["times"]);
     println!("{}", found["times"]);
 }

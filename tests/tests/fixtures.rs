@@ -114,7 +114,8 @@ fn a_finished_run_can_be_taken_back_by_hand() {
         let destroys = plan.nodes.iter().any(|n| {
             n.phase == belay_schemas::plan::Phase::Finalize
                 && n.action.mutation().is_some_and(|c| {
-                    ["DeleteService", "DeleteAutoScalingGroup", "TerminateInstances"].contains(&c.operation.as_str())
+                    ["DeleteRule", "DeleteService", "DeleteSchedule", "DeleteAutoScalingGroup", "TerminateInstances"]
+                        .contains(&c.operation.as_str())
                 })
         });
         apply(&cloud, &plan, journal.path(), "run").unwrap();
@@ -145,4 +146,19 @@ fn every_mode_and_end_is_shown_by_a_fixture() {
     folders.sort();
     let names: Vec<&str> = every().map(|f| f.name).collect();
     assert_eq!(folders, names, "each folder of fixtures/ is a fixture");
+}
+
+#[test]
+fn a_task_that_fails_says_why_in_its_own_words() {
+    let fixture = Fixture::named("tasks-failing");
+    let journal = tempfile::tempdir().unwrap();
+    let (cloud, _, plan) = prepared(&fixture, journal.path());
+    let status = apply(&cloud, &plan, journal.path(), "run").unwrap();
+    let told: Vec<String> = status.failures().map(|(node, failure)| format!("{node}: {failure:?}")).collect();
+    let told = told.join("\n");
+    for words in ["migrate.task.succeeded", "container migrate exited with code 3", "is locked"] {
+        assert!(told.contains(words), "nothing says {words:?}:\n{told}");
+    }
+    let took_back = cloud.world().log.iter().filter(|entry| entry.operation == "RunTask").count();
+    assert_eq!(took_back, 2, "the run started it, and its way back did");
 }

@@ -13,10 +13,10 @@ use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::aws;
 use belay_schemas::plan::Plan;
 use belay_tests::disturb::{Disturbed, begin_on, problems, verdict};
-use belay_tests::fixtures::{ALL, End};
+use belay_tests::fixtures::{End, every};
 use serde_json::Value;
 
-/// A cloud whose reads of ECS lag behind its changes.
+/// A cloud whose reads lag behind its changes.
 struct Lagging {
     inner: SimulatedCloud,
     /// For how long, in milliseconds.
@@ -40,7 +40,7 @@ impl Cloud for Lagging {
         let mutating = aws::operation(service, operation).is_ok_and(|operation| !operation.readonly);
         if mutating {
             self.past.lock().unwrap().push((self.inner.now(), self.inner.world()));
-        } else if service == "ecs"
+        } else if ["ecs", "autoscaling", "ec2"].contains(&service)
             && let Some(before) = self.seen()
         {
             return before.call(service, operation, input).await;
@@ -82,7 +82,7 @@ fn run(plan: &Plan, world: World, lag: u64, faults: Vec<Fault>) -> Disturbed {
 
 #[test]
 fn reads_that_lag_behind_mislead_no_run() {
-    for fixture in ALL {
+    for fixture in every() {
         let journal = tempfile::tempdir().unwrap();
         let world = fixture.start(journal.path());
         let cloud = Arc::new(SimulatedCloud::new(world.clone()));

@@ -19,7 +19,13 @@ fn a_large_model_takes_memory_in_proportion() {
         assert!(text.len() >= BYTES);
         let environments = vec![SourceFile::new("prod.yaml", ENVIRONMENT)];
         let sources = Sources { model: SourceFile::new("model.yaml", text), environments, vars: Vec::new() };
-        let options = Options { project: "large".to_owned(), mode: Mode::Deploy, replace_all: false, only: Vec::new() };
+        let options = Options {
+            project: "large".to_owned(),
+            mode: Mode::Deploy,
+            replace_all: false,
+            only: Vec::new(),
+            adopt: Vec::new(),
+        };
         let mut report = Report::new();
         let plan = load(sources, &mut report).and_then(|loaded| compile(&loaded, None, &options, &mut report));
         let plan = plan.unwrap_or_else(|| panic!("{}", human(&report, false)));

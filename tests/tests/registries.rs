@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "peers/pusher.rs"]
+mod pusher;
+
 use std::fs;
 use std::path::Path;
 
@@ -10,65 +13,8 @@ use belay_executor::registry::{Registries, Settings};
 use belay_tests::binaries::program;
 use belay_tests::registry::{DockerRegistry, PASSWORD, USER};
 use belay_tests::servers::{Emulator, REGION, Server};
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference, RegistryOperation};
+use pusher::{INDEX, Pusher};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-fn sha256(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-/// Pushes as `docker push` would.
-struct Pusher {
-    client: Client,
-    registry: String,
-}
-
-impl Pusher {
-    async fn new(registry: &str) -> Self {
-        // Whoever was first has named the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client =
-            Client::try_from(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() }).unwrap();
-        let auth = RegistryAuth::Basic(USER.to_owned(), PASSWORD.to_owned());
-        let pusher = Self { client, registry: registry.to_owned() };
-        pusher.client.auth(&pusher.at("shop/web", "1"), &auth, RegistryOperation::Push).await.unwrap();
-        pusher
-    }
-
-    fn at(&self, name: &str, tag: &str) -> Reference {
-        Reference::with_tag(self.registry.clone(), name.to_owned(), tag.to_owned())
-    }
-
-    /// Pushes a manifest; returns how an index refers to it.
-    async fn manifest(&self, name: &str, tag: &str, kind: &'static str, manifest: &Value) -> Value {
-        let body = manifest.to_string().into_bytes();
-        let (digest, size) = (sha256(&body), body.len());
-        self.client.push_manifest_raw(&self.at(name, tag), body, kind.parse().unwrap()).await.unwrap();
-        json!({"mediaType": kind, "digest": digest, "size": size})
-    }
-
-    /// Pushes an image of nothing for one platform.
-    async fn image(&self, name: &str, tag: &str, architecture: &str) -> Value {
-        let platform = json!({"architecture": architecture, "os": "linux"});
-        let config = platform.to_string().into_bytes();
-        let digest = sha256(&config);
-        let size = config.len();
-        self.client.push_blob(&self.at(name, tag), config, &digest).await.unwrap();
-        let kind = "application/vnd.oci.image.config.v1+json";
-        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
-                              "config": {"mediaType": kind, "digest": digest, "size": size}});
-        let mut referred = self.manifest(name, tag, MANIFEST, &manifest).await;
-        referred["platform"] = platform;
-        referred
-    }
-}
 
 /// The registries of this machine as seen with what `docker login` wrote.
 fn logged_in(folder: &Path, registry: &str, password: &str) -> Registries {

@@ -9,7 +9,7 @@ use belay_executor::simulator::World;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Action, Edge, EdgeKind, Phase, Plan};
 use belay_schemas::rehearsal::{End, Fault, Rehearsal};
-use belay_tests::fixtures::{ALL, Fixture, read};
+use belay_tests::fixtures::{ASG, Fixture, every, read};
 use serde_json::json;
 
 fn fixture(name: &str) -> (Plan, Observed) {
@@ -168,19 +168,40 @@ fn every_step_and_every_compensation_that_can_be_reached_meets_every_fault() {
     assert!(report.unvisited.len() < 4, "{:?}", report.unvisited);
 }
 
+/// Fixtures of Auto Scaling whose rehearsal takes seconds in a debug build.
+const QUICK: [&str; 4] = ["asg-classic", "asg-scale", "asg-spot", "asg-teardown"];
+
+/// Whether a fixture is rehearsed here: all of Amazon ECS, and of Auto Scaling the quick ones and one of the others, drawn
+/// with a recorded seed; all of them with `BELAY_FAULTS=all`, with `BELAY_UPDATE=1` and in release builds.
+fn is_rehearsed(fixture: &Fixture) -> bool {
+    let whole = std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all") || !cfg!(debug_assertions);
+    let updates = std::env::var_os("BELAY_UPDATE").is_some();
+    let slow: Vec<&str> = ASG.iter().map(|f| f.name).filter(|name| !QUICK.contains(name)).collect();
+    let drawn = slow[usize::try_from(Options::SEED).unwrap() % slow.len()];
+    whole || updates || fixture.name == drawn || !slow.contains(&fixture.name)
+}
+
 #[test]
 fn rehearsals_of_the_fixtures_hold_and_find_what_is_written_down() {
     let mut wrong = Vec::new();
-    for fixture in ALL {
+    for fixture in every() {
         let dir = fixture.dir();
         let plan = belay_schemas::checker::load(&read(&dir.join("plan.json"))).unwrap();
+        let path = dir.join("rehearsal.txt");
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if !is_rehearsed(&fixture) {
+            // What is written down is at least of this plan, and good.
+            if !written.contains(&format!("plan {}\n", plan.digest)) || !written.contains("\nholds: ") {
+                wrong.push(path.display().to_string());
+            }
+            continue;
+        }
         let observed = serde_json::from_str(&read(&dir.join("observed.json"))).unwrap();
         let world = World::from_observed(&observed).unwrap();
         let report = rehearse(&plan, &world, Some(&observed), &Options::default()).unwrap();
-        let path = dir.join("rehearsal.txt");
         if std::env::var_os("BELAY_UPDATE").is_some() {
             std::fs::write(&path, text(&report)).unwrap();
-        } else if std::fs::read_to_string(&path).unwrap_or_default() != text(&report) {
+        } else if written != text(&report) {
             wrong.push(path.display().to_string());
         }
         assert!(report.holds, "{}:\n{}", fixture.name, text(&report));

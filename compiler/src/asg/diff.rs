@@ -197,6 +197,7 @@ fn normal(data: &Map<String, Value>) -> Map<String, Value> {
         let value = match member.as_str() {
             "TagSpecifications" => continue,
             "EbsOptimized" if *value == json!(false) => continue,
+            "Monitoring" if *value == json!({"Enabled": false}) => continue,
             "IamInstanceProfile" => {
                 let arn = text(value, "Arn").and_then(|a| a.rsplit('/').next());
                 json!(text(value, "Name").or(arn))

@@ -218,10 +218,28 @@ pub fn compare(
         }
     }
     compare_role(desired, service, report);
+    compare_capacity(desired, service, report);
     difference.tags = service_tags(context, desired, service);
     let count = number(service, "desiredCount").unwrap_or_default();
     if desired.desired_count().is_some_and(|wanted| wanted != count) {
         difference.scale_from = Some(count);
+    }
+    difference
+}
+
+/// Compares the wanted task definition with a revision of its family that no service runs.
+pub fn definition(context: Context<'_>, facts: &Facts<'_>, desired: &Desired, arn: &str) -> Difference {
+    let mut difference = Difference::default();
+    match facts.definition(arn) {
+        Some(running) => {
+            difference.task = task_changes(facts, desired, &json!({"taskDefinition": arn}), running);
+            tag_changes(context, &desired.task, running.tags, &desired.task_origins, &mut difference.task);
+        }
+        None => {
+            let place = desired.task_origins.of("");
+            let (from, to) = (json!(arn), json!(desired.family));
+            difference.task.push(Change { path: String::new(), from, to, place });
+        }
     }
     difference
 }
@@ -286,6 +304,34 @@ fn refuse_mode(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &m
     );
 }
 
+/// A service that gives its capacity providers up goes back to the launch type that they are of. Providers of another kind
+/// than the launch type that runs could not be taken back.
+fn compare_capacity(desired: &Desired, service: &Value, report: &mut Report) {
+    let wanted = items(&desired.service, "capacityProviderStrategy");
+    let fargate = wanted.iter().any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")));
+    if let Some(running) = text(service, "launchType")
+        && !wanted.is_empty()
+        && (running == "FARGATE") != fargate
+    {
+        let strategy = desired.service.get("capacityProviderStrategy");
+        report.push(
+            Diagnostic::error(
+                "B530",
+                format!(
+                    "service `{}` runs with the launch type {running}, which nothing brings back once it has capacity providers of another kind",
+                    desired.service_name
+                ),
+            )
+            .at(desired.service_origins.of("/capacityProviderStrategy"))
+            .label(format!("wanted here: {}", strategy.map(Value::to_string).unwrap_or_default()))
+            .help(format!(
+                "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan; or tear `{}` down first",
+                desired.component
+            )),
+        );
+    }
+}
+
 /// The role is given when a service is created, and never changes.
 fn compare_role(desired: &Desired, service: &Value, report: &mut Report) {
     // A role that is nobody's, and the service-linked one, are none that anybody gave.
@@ -334,6 +380,22 @@ fn service_tags(context: Context<'_>, desired: &Desired, service: &Value) -> Vec
     let mut changes = Vec::new();
     tag_changes(context, &desired.service, running, &desired.service_origins, &mut changes);
     changes.retain(|c| !c.to.is_null() || given.contains(super::lower::tag_key(c).as_str()));
+    // Observing looks at the scaling of services with this tag.
+    let key = context.tag("scaled");
+    let value = |scaled: bool| if scaled { json!("true") } else { Value::Null };
+    let (from, to) = (value(tag(running, &key).is_some()), value(desired.scaling.is_some()));
+    if from != to {
+        let place = desired.scaling.as_ref().map_or_else(|| desired.service_origins.of(""), |s| s.place.clone());
+        changes.push(Change { path: pointer::pointer(["tags", &key]), from, to, place });
+    }
+    // What is taken over says from then on whose it is; who owns a service is told before anything else.
+    if super::facts::owner(running, &context.settings.tag_prefix).is_none() {
+        let place = desired.service_origins.of("");
+        for (name, value) in [("project", &context.options.project), ("component", &desired.component)] {
+            let path = pointer::pointer(["tags", &context.tag(name)]);
+            changes.push(Change { path, from: Value::Null, to: json!(value), place: place.clone() });
+        }
+    }
     changes
 }
 

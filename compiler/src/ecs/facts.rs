@@ -34,6 +34,23 @@ pub struct Facts<'a> {
     /// ACTIVE container instances of the cluster; absent when they were not asked for.
     pub instances: Option<Vec<&'a Value>>,
     images: BTreeMap<&'a str, &'a ImageObservation>,
+    /// VPCs, in EC2's shape.
+    pub vpcs: Vec<&'a Value>,
+    /// Subnets, in EC2's shape.
+    pub subnets: Vec<&'a Value>,
+    /// Security groups, in EC2's shape.
+    pub security_groups: Vec<&'a Value>,
+    log_groups: BTreeMap<&'a str, &'a Value>,
+    /// What Application Auto Scaling holds for services.
+    pub scalable_targets: Vec<&'a Value>,
+    /// Its policies.
+    pub scaling_policies: Vec<&'a Value>,
+    /// Its scheduled actions.
+    pub scheduled_actions: Vec<&'a Value>,
+    schedules: BTreeMap<&'a str, &'a Value>,
+    /// Rules that are not default ones, by the ARN of their listener.
+    rules: BTreeMap<&'a str, Vec<&'a Value>>,
+    rule_tags: BTreeMap<&'a str, &'a [Value]>,
 }
 
 /// One observed task definition.
@@ -43,6 +60,26 @@ pub struct Definition<'a> {
     pub task: &'a Value,
     /// Its tags.
     pub tags: &'a [Value],
+}
+
+/// One observed rule of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule<'a> {
+    /// As DescribeRules tells it.
+    pub rule: &'a Value,
+    tags: &'a [Value],
+}
+
+impl<'a> Rule<'a> {
+    /// Its ARN.
+    pub fn arn(&self) -> &'a str {
+        text(self.rule, "RuleArn").unwrap_or_default()
+    }
+
+    /// The value of a tag.
+    pub fn tag(&self, key: &str) -> Option<&'a str> {
+        self.tags.iter().find(|t| text(t, "Key") == Some(key)).and_then(|t| text(t, "Value"))
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -111,6 +148,36 @@ impl<'a> Facts<'a> {
                     self.target_group_attributes.insert(arn, items(output, "Attributes"));
                 }
             }
+            ("logs", "DescribeLogGroups") => self
+                .log_groups
+                .extend(items(output, "logGroups").iter().filter_map(|g| text(g, "logGroupName").map(|n| (n, g)))),
+            ("application-autoscaling", "DescribeScalableTargets") => {
+                self.scalable_targets.extend(items(output, "ScalableTargets"));
+            }
+            ("application-autoscaling", "DescribeScalingPolicies") => {
+                self.scaling_policies.extend(items(output, "ScalingPolicies"));
+            }
+            ("application-autoscaling", "DescribeScheduledActions") => {
+                self.scheduled_actions.extend(items(output, "ScheduledActions"));
+            }
+            ("elbv2", "DescribeRules") => {
+                if let Some(listener) = text(input, "ListenerArn") {
+                    let own = items(output, "Rules").iter().filter(|r| r.get("IsDefault") != Some(&Value::Bool(true)));
+                    self.rules.entry(listener).or_default().extend(own);
+                }
+            }
+            ("elbv2", "DescribeTags") => {
+                let all = items(output, "TagDescriptions").iter();
+                self.rule_tags.extend(all.filter_map(|d| Some((text(d, "ResourceArn")?, items(d, "Tags")))));
+            }
+            ("scheduler", "GetSchedule") => {
+                if let Some(name) = text(output, "Name") {
+                    self.schedules.insert(name, output);
+                }
+            }
+            ("ec2", "DescribeVpcs") => self.vpcs.extend(items(output, "Vpcs")),
+            ("ec2", "DescribeSubnets") => self.subnets.extend(items(output, "Subnets")),
+            ("ec2", "DescribeSecurityGroups") => self.security_groups.extend(items(output, "SecurityGroups")),
             ("elb", "DescribeLoadBalancers") => self.classic.extend(
                 items(output, "LoadBalancerDescriptions")
                     .iter()
@@ -161,6 +228,35 @@ impl<'a> Facts<'a> {
     /// Families with at least one ACTIVE revision.
     pub fn families(&self) -> impl Iterator<Item = &'a str> {
         self.families.keys().copied()
+    }
+
+    /// A CloudWatch log group by name.
+    pub fn log_group(&self, name: &str) -> Option<&'a Value> {
+        self.log_groups.get(name).copied()
+    }
+
+    /// Whether the rules of a listener were told.
+    pub fn looked_at(&self, listener: &str) -> bool {
+        self.rules.contains_key(listener)
+    }
+
+    /// The rules of a listener, but for its default one.
+    pub fn rules(&self, listener: &str) -> impl Iterator<Item = Rule<'a>> {
+        let all = self.rules.get(listener).into_iter().flatten().copied();
+        all.map(|rule| {
+            let tags = text(rule, "RuleArn").and_then(|arn| self.rule_tags.get(arn)).copied();
+            Rule { rule, tags: tags.unwrap_or_default() }
+        })
+    }
+
+    /// A schedule by name.
+    pub fn schedule(&self, name: &str) -> Option<&'a Value> {
+        self.schedules.get(name).copied()
+    }
+
+    /// All observed schedules, by name.
+    pub fn schedules(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.schedules.iter().map(|(name, schedule)| (*name, *schedule))
     }
 
     /// A target group by name or ARN.
@@ -241,7 +337,9 @@ impl Facts<'_> {
             "HealthCheckIntervalSeconds",
             "HealthyThresholdCount",
         ];
-        serde_json::json!({
+        let scaling = [&self.scalable_targets, &self.scaling_policies, &self.scheduled_actions]
+            .map(|list| list.iter().map(|v| pick(v, &SCALING_MEMBERS)).collect::<Vec<_>>());
+        let mut used = serde_json::json!({
             "account": self.account,
             "partition": self.partition,
             "region": self.region,
@@ -254,7 +352,30 @@ impl Facts<'_> {
             "classic": self.classic.iter().map(|(n, b)| ((*n).to_owned(), pick(b, &["ListenerDescriptions", "HealthCheck"]))).collect::<BTreeMap<_, _>>(),
             "classicAttributes": self.classic_attributes,
             "images": self.images,
-        })
+            "logGroups": self.log_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &["retentionInDays"]))).collect::<BTreeMap<_, _>>(),
+            "scaling": scaling,
+            "schedules": self.schedules.iter().map(|(n, s)| ((*n).to_owned(), pick(s, &SCHEDULE_MEMBERS))).collect::<BTreeMap<_, _>>(),
+            "rules": self.rules,
+            "ruleTags": self.rule_tags,
+            "vpcs": self.vpcs.iter().map(|v| pick(v, &["VpcId", "Tags"])).collect::<Vec<_>>(),
+            "subnets": self.subnets.iter().map(|v| pick(v, &["SubnetId", "VpcId", "Tags"])).collect::<Vec<_>>(),
+            "securityGroups": self.security_groups.iter().map(|v| pick(v, &["GroupId", "GroupName", "VpcId"])).collect::<Vec<_>>(),
+        });
+        if let Some(used) = used.as_object_mut() {
+            // The network is the other plugin's too, which says for itself what it used of it.
+            let network = self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| !ecs.network.is_empty());
+            used.retain(|name, value| match name.as_str() {
+                "vpcs" | "subnets" | "securityGroups" => network,
+                "logGroups" | "schedules" | "rules" | "ruleTags" => {
+                    value.as_object().is_some_and(|groups| !groups.is_empty())
+                }
+                "scaling" => {
+                    value.as_array().is_some_and(|lists| lists.iter().any(|list| list != &serde_json::json!([])))
+                }
+                _ => true,
+            });
+        }
+        used
     }
 }
 
@@ -278,6 +399,22 @@ const SERVICE_MEMBERS: [&str; 18] = [
     "tags",
     "taskDefinition",
 ];
+
+const SCALING_MEMBERS: [&str; 10] = [
+    "MaxCapacity",
+    "MinCapacity",
+    "PolicyName",
+    "PolicyType",
+    "ResourceId",
+    "ScalableTargetAction",
+    "Schedule",
+    "ScheduledActionName",
+    "TargetTrackingScalingPolicyConfiguration",
+    "Timezone",
+];
+
+const SCHEDULE_MEMBERS: [&str; 5] =
+    ["FlexibleTimeWindow", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target"];
 
 const REVISION_MEMBERS: [&str; 4] =
     ["containerImages", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];

@@ -13,6 +13,7 @@ pub mod normal;
 pub mod origin;
 pub mod ownership;
 pub mod pointer;
+pub mod routing;
 pub mod rules;
 pub mod scope;
 pub mod settings;

@@ -28,7 +28,17 @@ pub fn standing<'a>(
     report: &mut Report,
 ) -> Standing<'a> {
     let service_name = context.service_name(name);
-    let Some(service) = facts.service(&service_name) else { return Standing::Absent };
+    let Some(service) = facts.service(&service_name) else {
+        if context.options.adopt.iter().any(|adopted| adopted == name) {
+            report.push(
+                Diagnostic::error("B507", format!("there is no service `{service_name}` that could be taken over"))
+                    .at(at.clone())
+                    .help(format!("leave out `--adopt {name}`, and the service is created; a service of another name cannot be taken over")),
+            );
+            return Standing::Refused;
+        }
+        return Standing::Absent;
+    };
     let tags = items(service, "tags");
     match owner(tags, &context.settings.tag_prefix) {
         Some(project) if project == context.options.project => {}
@@ -42,6 +52,7 @@ pub fn standing<'a>(
             );
             return Standing::Refused;
         }
+        None if context.options.adopt.iter().any(|adopted| adopted == name) => {}
         None => {
             report.push(
                 Diagnostic::error(
@@ -50,13 +61,24 @@ pub fn standing<'a>(
                 )
                 .at(at.clone())
                 .help(format!(
-                    "give the component another name; or, if the service is this component, tag it `{}` = `{}` by hand",
-                    context.tag("project"),
-                    context.options.project
-                )),
+                    "if the service is this component, take it over: give `--adopt {name}` to `belayc scope` and `belayc compile`"
+                ))
+                .help("else give the component another name"),
             );
             return Standing::Refused;
         }
+    }
+    if context.options.adopt.iter().any(|adopted| adopted == name)
+        && owner(tags, &context.settings.tag_prefix).is_some()
+    {
+        report.push(
+            Diagnostic::warning(
+                "B507",
+                format!("service `{service_name}` is this project's already: there is nothing to take over"),
+            )
+            .at(at.clone())
+            .help(format!("leave out `--adopt {name}`")),
+        );
     }
     if at_rest(&service_name, service, at, report) { Standing::Ours(service) } else { Standing::Refused }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use belay_schemas::FORMAT;
 use belay_schemas::plan::Mode;
-use belay_schemas::scope::{EcsScope, Scope};
+use belay_schemas::scope::{EcsScope, NetworkScope, Scope};
 
 use crate::placement::Placement;
 
@@ -29,23 +29,70 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
         .flat_map(|(_, c)| std::iter::once(&c.image).chain(c.containers.values().map(|s| &s.image)))
         .cloned()
         .collect();
+    let ecs = placement.uses_ecs.then(|| {
+        let mut ecs = EcsScope {
+            cluster: context.settings.cluster.clone(),
+            services: placed().filter(|(c, _)| is_service(context, c)).map(|(c, _)| context.service_name(c)).collect(),
+            service_prefix: context.service_name(""),
+            family_prefix: context.family(""),
+            tag_prefix: context.settings.tag_prefix.clone(),
+            container_instances: true,
+            adopt: placed()
+                .filter(|(name, _)| context.options.adopt.contains(name))
+                .map(|(name, _)| context.service_name(name))
+                .collect(),
+            teardown: context.options.mode == Mode::Teardown,
+            network: NetworkScope::default(),
+            log_groups: BTreeSet::new(),
+            listeners: BTreeSet::new(),
+            schedules: BTreeSet::new(),
+            scaled: BTreeSet::new(),
+        };
+        around(context, placement, &mut ecs);
+        ecs
+    });
     Scope {
         format: FORMAT,
         asg: None,
         project: context.options.project.clone(),
         region: context.settings.region.clone(),
-        ecs: placement.uses_ecs.then(|| EcsScope {
-            cluster: context.settings.cluster.clone(),
-            services: placed().map(|(c, _)| context.service_name(c)).collect(),
-            service_prefix: context.service_name(""),
-            family_prefix: context.family(""),
-            tag_prefix: context.settings.tag_prefix.clone(),
-            container_instances: true,
-            teardown: context.options.mode == Mode::Teardown,
-        }),
+        ecs,
         load_balancers,
         target_groups,
         balancers,
         images,
+    }
+}
+
+/// Whether a component of the model is a service, rather than a task that runs once or on a schedule.
+pub fn is_service(context: Context<'_>, name: &str) -> bool {
+    context.loaded.model.components.get(name).is_some_and(|component| {
+        let settings = super::desired::settle(context, name, component).settings;
+        settings.once.is_none() && settings.schedule.is_none()
+    })
+}
+
+/// What is beside the services: networks, log groups, scaling.
+fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope) {
+    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
+    let everywhere = config.and_then(|c| c.logs.as_ref());
+    scope.listeners.extend(config.into_iter().flat_map(|c| c.listeners.values().cloned()));
+    let components = context.loaded.model.components.iter();
+    for (name, component) in components.filter(|(name, _)| placement.ecs.contains(name.as_str())) {
+        let settled = super::desired::settle(context, name, component);
+        if let Some(network) = &settled.settings.network {
+            scope.network.vpcs.extend(network.vpc.clone());
+            scope.network.subnets.extend(network.subnets.iter().cloned());
+            scope.network.security_groups.extend(network.security_groups.iter().cloned());
+        }
+        let sidecars = component.containers.values().map(|c| c.logs.as_ref().or(everywhere));
+        let logs = std::iter::once(settled.settings.logs.as_ref()).chain(sidecars).flatten();
+        scope.log_groups.extend(logs.filter_map(super::desired::log_group).map(str::to_owned));
+        if settled.settings.schedule.is_some() {
+            scope.schedules.insert(context.family(name));
+        }
+        if settled.settings.scaling.is_some() {
+            scope.scaled.insert(context.service_name(name));
+        }
     }
 }

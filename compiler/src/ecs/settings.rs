@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::environment::{Balancer, DiscoveryMode, EcsConfig, Environment};
+use belay_schemas::environment::{Balancer, DiscoveryMode, Ebs, EcsConfig, Efs, Environment, Volume};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
@@ -84,6 +84,10 @@ pub enum VolumeKind {
     Host(String),
     /// A named Docker volume of the container instance.
     Docker(String),
+    /// A file system of Amazon EFS.
+    Efs(Efs),
+    /// A volume of Amazon EBS for each task.
+    Ebs(Ebs),
 }
 
 const CONFIG: [&str; 2] = ["plugin_config", "ec2-ecs"];
@@ -281,9 +285,23 @@ fn volumes(config: &EcsConfig, report: &mut Report) -> BTreeMap<String, VolumeSe
     let mut all = BTreeMap::new();
     for (name, volume) in &config.volumes {
         let at = place(&["volumes", name]);
-        let from = volume.as_ref().and_then(|v| v.from.as_deref());
+        let written = volume.as_ref();
+        let from = written.and_then(|v| v.from.as_deref());
+        let stored = match written {
+            Some(Volume { efs: Some(efs), ebs: None, from: None }) => Some(VolumeKind::Efs(efs.clone())),
+            Some(Volume { efs: None, ebs: Some(ebs), from: None }) => Some(VolumeKind::Ebs(ebs.clone())),
+            Some(Volume { efs: None, ebs: None, .. }) | None => None,
+            Some(_) => {
+                report.push(
+                    Diagnostic::error("B413", format!("volume `{name}` is of several kinds at once"))
+                        .at(at.clone())
+                        .help("keep one of `from`, `efs` and `ebs`"),
+                );
+                continue;
+            }
+        };
         let kind = match from {
-            None => VolumeKind::Empty,
+            None => stored.unwrap_or(VolumeKind::Empty),
             Some(path) if path.starts_with('/') => VolumeKind::Host(path.to_owned()),
             Some(other) if super::names::is_ecs_name(other) => VolumeKind::Docker(other.to_owned()),
             Some(other) => {

@@ -18,6 +18,7 @@ use crate::source::Loaded;
 pub fn check(loaded: &Loaded, report: &mut Report) {
     fits_a_cluster(loaded, report);
     names(loaded, report);
+    overrides(loaded, report);
     uses::check(loaded, report);
     gateways::check(loaded, report);
     secrets::check(loaded, report);
@@ -64,6 +65,24 @@ fn regions(loaded: &Loaded, report: &mut Report) {
                 .related(Place::environment(["plugin_config", "ec2-ecs", "region"]), "the other one is here")
                 .help("write one region, in one of the two places: a plan is of one region"),
         );
+    }
+}
+
+/// What the environment says of single components concerns components that there are.
+fn overrides(loaded: &Loaded, report: &mut Report) {
+    let config = loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
+    let components = &loaded.model.components;
+    for name in config.into_iter().flat_map(|c| c.components.keys()).filter(|name| !components.contains_key(*name)) {
+        let mut diagnostic = Diagnostic::error(
+            "B324",
+            format!("the environment has settings for `{name}`, which is not a component of the model"),
+        )
+        .at(Place::environment(["plugin_config", "ec2-ecs", "components", name]).key());
+        if let Some(near) = crate::nearest(name, components.keys().map(String::as_str)) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        let known: Vec<&str> = components.keys().take(10).map(String::as_str).collect();
+        report.push(diagnostic.help(format!("the components are: {}", known.join(", "))));
     }
 }
 

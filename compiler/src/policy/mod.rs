@@ -96,12 +96,25 @@ fn allow(
         }
     };
     let condition = condition(known, plan, &name, call);
-    let resources = naming.resources(known, &name, &call.input);
+    let resources = match is_of_cluster(&name, call) {
+        true => BTreeSet::from(["*".to_owned()]),
+        false => naming.resources(known, &name, &call.input),
+    };
     allowed.entry((name.clone(), condition)).or_default().extend(resources.iter().cloned());
+    if call.service == "logs" && call.input.get("tags").is_some() {
+        allowed.entry(("logs:TagResource".to_owned(), String::new())).or_default().extend(resources.iter().cloned());
+    }
     if !tags(&call.input).is_empty() {
         tagging(known, &name, call, naming, &resources, allowed);
     }
     roles(plan, call, allowed);
+    launches(plan, call, allowed, notes);
+}
+
+/// Whether a call is authorised by its cluster alone. The reference says that `ListTasks` takes a container instance;
+/// but where the call names none, AWS asks for `*`, and only the condition key `ecs:cluster` narrows it.
+fn is_of_cluster(name: &str, call: &Call) -> bool {
+    name == "ecs:ListTasks" && call.input.get("containerInstance").is_none()
 }
 
 /// Conditions that narrow what cannot be narrowed by a resource, as JSON.
@@ -109,7 +122,7 @@ fn condition(known: &Reference, plan: &Plan, name: &str, call: &Call) -> String 
     let Some(action) = known.action(name) else { return String::new() };
     let mut condition = Map::new();
     let takes = |key: &str| action.conditions.iter().any(|known| known == key);
-    let names_nothing = action.resources.is_empty();
+    let names_nothing = action.resources.is_empty() || is_of_cluster(name, call);
     if let (true, true, Some(cluster)) = (names_nothing, takes("ecs:cluster"), &plan.target.cluster) {
         let arn = resources::filled("arn:${Partition}:ecs:${Region}:${Account}:cluster/${ClusterName}", plan, cluster);
         condition.insert("ArnEquals".to_owned(), json!({ "ecs:cluster": arn }));
@@ -153,6 +166,7 @@ fn tagging(
         "ecs" => ("ecs:TagResource", Some("ecs:CreateAction")),
         "ec2" => ("ec2:CreateTags", Some("ec2:CreateAction")),
         "autoscaling" => ("autoscaling:CreateOrUpdateTags", None),
+        "elbv2" => ("elasticloadbalancing:AddTags", Some("elasticloadbalancing:CreateAction")),
         _ => return,
     };
     if action == name {
@@ -161,6 +175,15 @@ fn tagging(
     let operation = name.split_once(':').map_or(name, |(_, operation)| operation);
     let condition = key.map_or(String::new(), |key| json!({"StringEquals": {key: operation}}).to_string());
     let mut on: BTreeSet<String> = resources.iter().filter(|arn| *arn != "*").cloned().collect();
+    if call.service == "elbv2" {
+        // A rule is tagged by its own name, which begins with that of its listener.
+        let rules = on.iter().filter(|arn| arn.contains(":listener/"));
+        on = rules.map(|arn| format!("{}/*", arn.replacen(":listener/", ":listener-rule/", 1))).collect();
+    }
+    if name == "ecs:RunTask" {
+        // What is tagged is the task, not the definition that the action is authorised by.
+        on = naming.resources(known, "ecs:StopTask", &call.input);
+    }
     if on.is_empty() {
         on = naming.resources(known, action, &call.input);
     }
@@ -171,11 +194,14 @@ fn tagging(
 fn roles(plan: &Plan, call: &Call, allowed: &mut Allowed) {
     let service = match (call.service.as_str(), call.operation.as_str()) {
         ("ecs", "RegisterTaskDefinition") => "ecs-tasks.amazonaws.com",
-        ("ecs", "CreateService" | "UpdateService") => "ecs.amazonaws.com",
+        ("ecs", "CreateService" | "UpdateService" | "RunTask") => "ecs.amazonaws.com",
+        ("scheduler", "CreateSchedule" | "UpdateSchedule") => "scheduler.amazonaws.com",
         _ => return,
     };
-    for name in ["executionRoleArn", "taskRoleArn", "role"] {
-        let Some(role) = call.input.get(name).and_then(Value::as_str) else { continue };
+    let named = ["/executionRoleArn", "/taskRoleArn", "/role", "/Target/RoleArn"].map(|at| call.input.pointer(at));
+    let volumes = call.input.get("volumeConfigurations").and_then(Value::as_array).into_iter().flatten();
+    let volumes = volumes.map(|volume| volume.pointer("/managedEBSVolume/roleArn"));
+    for role in named.into_iter().chain(volumes).flatten().filter_map(Value::as_str) {
         let arn = if role.starts_with("arn:") {
             role.to_owned()
         } else {
@@ -187,6 +213,36 @@ fn roles(plan: &Plan, call: &Call, allowed: &mut Allowed) {
         };
         let condition = json!({"StringEquals": {"iam:PassedToService": service}}).to_string();
         allowed.entry(("iam:PassRole".to_owned(), condition)).or_default().insert(arn);
+    }
+}
+
+/// A group that launches from a template is made or changed only by who may launch, tag and equip such instances: AWS
+/// asks that when the group is given its template.
+fn launches(plan: &Plan, call: &Call, allowed: &mut Allowed, notes: &mut BTreeSet<String>) {
+    let is_group = call.service == "autoscaling"
+        && ["CreateAutoScalingGroup", "UpdateAutoScalingGroup"].contains(&call.operation.as_str())
+        && ["LaunchTemplate", "MixedInstancesPolicy"].iter().any(|name| call.input.get(name).is_some());
+    if is_group {
+        // Which instances, volumes and network interfaces these are, only the launch knows.
+        let template = resources::filled("arn:${Partition}:ec2:${Region}:${Account}:launch-template/${Id}", plan, "*");
+        let condition = json!({"ArnLike": {"ec2:LaunchTemplate": template}}).to_string();
+        let any = || BTreeSet::from(["*".to_owned()]);
+        allowed.entry(("ec2:RunInstances".to_owned(), condition)).or_default().extend(any());
+        let condition = json!({"StringEquals": {"ec2:CreateAction": "RunInstances"}}).to_string();
+        allowed.entry(("ec2:CreateTags".to_owned(), condition)).or_default().extend(any());
+    }
+    let data = &call.input["LaunchTemplateData"];
+    let profile = [data, &call.input].into_iter().find_map(|input| match input.get("IamInstanceProfile")? {
+        Value::String(name) => Some(name.clone()),
+        named => ["Name", "Arn"].iter().find_map(|key| named.get(*key)?.as_str()).map(str::to_owned),
+    });
+    if let Some(profile) = profile {
+        let roles = resources::filled("arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}", plan, "*");
+        let condition = json!({"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}).to_string();
+        allowed.entry(("iam:PassRole".to_owned(), condition)).or_default().insert(roles);
+        notes.insert(format!(
+            "the plan names the instance profile {profile}, not its role: put that role's ARN into iam:PassRole for ec2.amazonaws.com"
+        ));
     }
 }
 

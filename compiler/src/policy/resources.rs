@@ -11,11 +11,13 @@ pub(super) struct Naming<'a> {
     plan: &'a Plan,
     /// Names of the ECS services that the component's calls name.
     services: BTreeSet<&'a str>,
+    /// Families of the task definitions that they register.
+    families: BTreeSet<&'a str>,
 }
 
 impl<'a> Naming<'a> {
     pub fn new(plan: &'a Plan, component: Option<&str>) -> Self {
-        let mut services = BTreeSet::new();
+        let (mut services, mut families) = (BTreeSet::new(), BTreeSet::new());
         for node in plan.nodes.iter().filter(|n| component.is_some() && n.component.as_deref() == component) {
             let inputs: Vec<&Value> = match &node.action {
                 Action::Call { call, .. } | Action::Read { read: call, .. } => vec![&call.input],
@@ -27,9 +29,10 @@ impl<'a> Naming<'a> {
                 let many =
                     input.get("services").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
                 services.extend(one.chain(many).map(last));
+                families.extend(input.get("family").and_then(Value::as_str));
             }
         }
-        Self { plan, services }
+        Self { plan, services, families }
     }
 
     /// The ARNs that an action is asked for with this input; `*` where the action takes none.
@@ -67,6 +70,10 @@ impl<'a> Naming<'a> {
             rest = next;
         }
         arns.iter_mut().for_each(|arn| arn.push_str(rest));
+        if pattern.ends_with(":log-group:${LogGroupName}") {
+            // AWS asks for a group by the name of its streams, which the reference does not say.
+            arns.extend(arns.clone().iter().map(|arn| format!("{arn}:*")));
+        }
         arns
     }
 
@@ -107,6 +114,9 @@ impl<'a> Naming<'a> {
             "TaskDefinitionFamilyName" => match from(&["family"]) {
                 names if names == any() => {
                     let named = from(&["taskDefinition"]);
+                    if named == any() && !self.families.is_empty() {
+                        return self.families.iter().map(|family| (*family).to_owned()).collect();
+                    }
                     named.iter().map(|name| name.split(':').next().unwrap_or("*").to_owned()).collect()
                 }
                 names => names,
@@ -119,6 +129,12 @@ impl<'a> Naming<'a> {
                 Some(name) => vec![name.to_owned()],
                 None => any(),
             },
+            "ScheduleName" => from(&["Name"]),
+            "GroupName" => match input.get("GroupName").and_then(Value::as_str) {
+                Some(name) => vec![name.to_owned()],
+                None => vec!["default".to_owned()],
+            },
+            "LogGroupName" => from(&["logGroupName"]),
             "LoadBalancerName" => from(&["LoadBalancerName", "LoadBalancerNames"]),
             "BucketName" => from(&["Bucket"]),
             "ObjectName" => match input.get("Key").and_then(Value::as_str) {

@@ -9,6 +9,9 @@ use crate::diagnostics::Span;
 use crate::source::scalar::Resolved;
 use crate::source::tree::{Entry, Mapping, Node, Style, Value};
 
+/// Bytes that an expression may yield: no file has a place for more, and everything after it would be slow.
+const LARGEST: usize = 1 << 20;
+
 /// What an expression yields, or why it does not.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -46,14 +49,22 @@ pub(crate) fn evaluate(
         ErrorKind::UndefinedError => Failure::Undefined,
         _ => Failure::Fails(words(&e)),
     })?;
-    to_node(&result, span)
+    to_node(&result, span, &mut LARGEST.clone())
+}
+
+/// Takes from what an expression may still yield.
+fn spend(left: &mut usize, size: usize) -> Result<(), Failure> {
+    let rest = left.checked_sub(size);
+    *left = rest.ok_or_else(|| Failure::Fails(format!("it yields more than {LARGEST} bytes")))?;
+    Ok(())
 }
 
 fn words(error: &minijinja::Error) -> String {
     error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
 }
 
-fn to_node(value: &Jinja, span: Span) -> Result<Node, Failure> {
+fn to_node(value: &Jinja, span: Span, left: &mut usize) -> Result<Node, Failure> {
+    spend(left, 1 + value.as_str().map_or(0, str::len))?;
     let failure = |e: minijinja::Error| Failure::Fails(words(&e));
     if value.is_undefined() {
         return Err(Failure::Undefined);
@@ -81,14 +92,14 @@ fn to_node(value: &Jinja, span: Span) -> Result<Node, Failure> {
         ValueKind::String => scalar(Resolved::Text, value.to_string()),
         ValueKind::Seq | ValueKind::Iterable => {
             let items =
-                value.try_iter().map_err(failure)?.map(|item| to_node(&item, span)).collect::<Result<_, _>>()?;
+                value.try_iter().map_err(failure)?.map(|item| to_node(&item, span, left)).collect::<Result<_, _>>()?;
             Ok(Node { value: Value::Sequence(items), span })
         }
         ValueKind::Map => {
             let mut entries = Vec::new();
             for key in value.try_iter().map_err(failure)? {
                 let item = value.get_item(&key).map_err(failure)?;
-                entries.push(Entry { key: key.to_string().into(), key_span: span, value: to_node(&item, span)? });
+                entries.push(Entry { key: key.to_string().into(), key_span: span, value: to_node(&item, span, left)? });
             }
             Ok(Node { value: Value::Mapping(Mapping::new(entries, true, |_, _| {})), span })
         }

@@ -91,9 +91,15 @@ fn groups_made_beforehand_only_get_sizes() {
     });
     let environment = "core_plugin: ec2-asg\nplugin_config: {ec2-asg: {lb: {front: shop-front}}}\n";
     let plan = next(&model("shop/web:1.1", 2), environment, world);
-    let operations: std::collections::BTreeSet<&str> =
-        plan.nodes.iter().filter_map(|n| n.action.mutation()).map(|c| c.operation.as_str()).collect();
-    assert_eq!(operations.into_iter().collect::<Vec<_>>(), ["UpdateAutoScalingGroup"]);
+    let operations = |back: bool| {
+        let nodes = plan.nodes.iter().filter(|n| (n.phase == Phase::Undo) == back);
+        let all: std::collections::BTreeSet<&str> =
+            nodes.filter_map(|n| n.action.mutation()).map(|c| c.operation.as_str()).collect();
+        all.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(operations(false), ["UpdateAutoScalingGroup"]);
+    // A group that shrinks again must not lose the instances that are healthy.
+    assert_eq!(operations(true), ["SetInstanceProtection", "UpdateAutoScalingGroup"]);
 }
 
 #[test]

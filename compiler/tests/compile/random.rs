@@ -92,6 +92,7 @@ fn texts(parts: &[Part], uses: bool, orphans: &str) -> (String, String) {
 
 fn world() -> World {
     World::new().group("front", "instance").group("other", "instance").classic("old", &[(80, 8080)]).with(|w| {
+        w.cluster["capacityProviders"] = serde_json::json!(["fast"]);
         w.instances = (0..20).map(|n| crate::support::world::instance(n, 4096, 8192, &[])).collect();
     })
 }

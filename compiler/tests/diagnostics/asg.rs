@@ -63,6 +63,7 @@ pub fn table() -> Vec<Case> {
         ("placeholder twice", "{prj}.{comp}.{prj}"),
         ("foreign braces", "{prj}.{name}_{slot}"),
         ("open brace", "{prj}.{comp"),
+        ("closing brace", "{prj}.{comp}_a}"),
         ("placeholders that touch", "{prj}{comp}"),
         ("no project", "app.{comp}"),
     ]
@@ -86,6 +87,9 @@ pub fn table() -> Vec<Case> {
             World::new(),
         ),
         setting("B607", "unknown subnet", "subnets: [app-a, app-x]", "subnets: [app-a, subnet-2]"),
+        setting("B607", "subnet of another VPC", "subnets: [subnet-9]", "subnets: [subnet-2]").world(fleet(|f| {
+            f.subnets.push(json!({"SubnetId": "subnet-9", "VpcId": "vpc-9", "AvailabilityZone": "us-east-1c"}));
+        })),
         setting("B607", "wildcard that fits nothing", "subnets: \"web-*\"", "subnets: \"app-[ab]\""),
         row("B608", "two subnets in one zone").worlds(
             fleet(|f| {
@@ -129,6 +133,10 @@ pub fn table() -> Vec<Case> {
             .with_model(front())
             .with_env(asg_env("lb: {front: shop-front}"))
             .worlds(World::new(), World::new().classic("shop-front", &[(80, 8080)])),
+        row("B619", "no such target group")
+            .with_model(front())
+            .with_env(asg_env("lb: {front: {target_group: web, port: 80}}"))
+            .worlds(World::new(), World::new().group("web", "instance")),
         row("B619", "target group for another port")
             .with_model(front())
             .env(asg_env("lb: {front: {target_group: web, port: 8080}}"), asg_env("lb: {front: {target_group: web, port: 80}}"))
@@ -154,6 +162,12 @@ pub fn table() -> Vec<Case> {
         setting("B623", "no number", "batch: half", "batch: 50%"),
         row("B624", "groups missing").env(BEFOREHAND, BEFOREHAND).worlds(World::new(), beforehand("shop/web:1.0")),
         row("B624", "set up for another image").with_env(BEFOREHAND).worlds(beforehand("shop/web:2.0"), beforehand("shop/web:1.0")),
+        row("B624", "group of another component").with_env(BEFOREHAND).worlds(
+            beforehand("shop/web:1.0").with(|w| {
+                w.fleet.groups.insert("shop.web_B".to_owned(), made_beforehand("shop.web_B", "api", "shop/web:1.0", 0));
+            }),
+            beforehand("shop/web:1.0"),
+        ),
         row("B625", "environment variables").model(vm("env: {A: b}"), vm("")).warning(),
         setting("B626", "no such gateway", "lb: {front: shop-front}", "lb: {front: null}")
             .world(World::new().classic("shop-front", &[(80, 8080)]))

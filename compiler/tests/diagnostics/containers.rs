@@ -55,7 +55,6 @@ pub fn table() -> Vec<Case> {
             fargate(&format!("{sizes}, placementConstraints: [{{type: memberOf, expression: \"attribute:x == y\"}}]"), "", ""),
             good(),
         ),
-        case("B414", "no size").model(fargate("pidMode: task", "", ""), good()),
         case("B414", "network mode").model(
             good().replace("network_mode: awsvpc", "network_mode: bridge"),
             good(),
@@ -70,9 +69,9 @@ pub fn table() -> Vec<Case> {
             fargate(sizes, "logConfiguration: {logDriver: awsfirelens}", ""),
         ),
         case("B415", "stream prefix on fargate").model(
-            fargate(sizes, "logConfiguration: {logDriver: awslogs, options: {awslogs-group: a, awslogs-region: us-east-1}}", ""),
+            fargate(&format!("{sizes}, executionRoleArn: ecs"), "logConfiguration: {logDriver: awslogs, options: {awslogs-group: a, awslogs-region: us-east-1}}", ""),
             fargate(
-                sizes,
+                &format!("{sizes}, executionRoleArn: ecs"),
                 "logConfiguration: {logDriver: awslogs, options: {awslogs-group: a, awslogs-region: us-east-1, awslogs-stream-prefix: b}}",
                 "",
             ),

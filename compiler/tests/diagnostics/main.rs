@@ -15,8 +15,11 @@ mod meaning;
 mod network;
 mod observed;
 mod pages;
+mod placed;
 mod service;
 mod task;
+mod tasks;
+mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +69,9 @@ fn tables() -> Vec<Case> {
         service::table(),
         observed::table(),
         asg::table(),
+        placed::table(),
+        tasks::table(),
+        traffic::table(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -48,6 +48,7 @@ pub fn table() -> Vec<Case> {
             .unobserved()
             .both_options(|o| o.mode = Mode::Teardown),
         case("B308", "typo in --only").options(|o| o.only = vec!["wbe".to_owned()]),
+        case("B308", "typo in --adopt").options(|o| o.adopt = vec!["wbe".to_owned()]),
         case("B309", "more than a cluster takes")
             .model(
                 (0..5001).fold("components:\n".to_owned(), |all, i| {

@@ -113,6 +113,8 @@ pub fn table() -> Vec<Case> {
             tagged(json!([{"key": "skopos:project", "value": "shop"}])),
         ),
         case("B501", "nobody's").worlds(tagged(json!([])), plain()),
+        case("B507", "nothing runs yet").worlds(World::new(), plain()).options(|o| o.adopt = vec!["web".to_owned()]),
+        case("B507", "ours already").world(plain()).options(|o| o.adopt = vec!["web".to_owned()]).warning(),
         case("B502", "express service")
             .worlds(plain().service("shop_web", |s| s["resourceManagementType"] = json!("ECS")), plain()),
         case("B503", "two deployments").worlds(
@@ -160,6 +162,10 @@ pub fn table() -> Vec<Case> {
                 ecs.tag_prefix = "belay".to_owned();
             }
         }),
+        case("B505", "adopted, but observed as somebody else's")
+            .world(tagged(json!([])))
+            .both_options(|o| o.adopt = vec!["web".to_owned()])
+            .stale(|observed| observed.scope.ecs.iter_mut().for_each(|ecs| ecs.adopt.clear())),
         case("B506", "left alone")
             .model(
                 web("") + "lifecycle: {teardown_orphans: never}\n",
@@ -190,6 +196,15 @@ pub fn table() -> Vec<Case> {
         case("B521", "several images added since")
             .model(together(1), together(1))
             .worlds(World::new().with(|w| w.unseen.extend(["nginx:1.27", "back:1"].map(str::to_owned))), World::new()),
+        case("B530", "providers of another kind")
+            .model(
+                web_with("mem: 128, capacity: [{provider: FARGATE}], network_mode: awsvpc, task_cpu: 256, task_mem: 512, network: {subnets: [subnet-0a000001]}", ""),
+                web_with("mem: 128, capacity: [{provider: own}]", ""),
+            )
+            .world(running(&web_with("mem: 128, launch_type: EC2", "")).with(|w| {
+                w.cluster["capacityProviders"] = json!(["FARGATE", "own"]);
+                w.subnets = vec![json!({"SubnetId": "subnet-0a000001", "VpcId": "vpc-0a000001", "Tags": []})];
+            })),
         case("B530", "network mode").model(mode("awsvpc"), mode("bridge")).world(running(&mode("bridge"))),
         case("B530", "network mode back").model(mode("bridge"), mode("awsvpc")).world(running(&mode("awsvpc"))),
         case("B530", "launch type")

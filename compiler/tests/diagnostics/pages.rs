@@ -101,6 +101,7 @@ fn command(input: &Input) -> String {
         command.push_str(" --mode teardown");
     }
     options.only.iter().for_each(|name| command.push_str(&format!(" --only {name}")));
+    options.adopt.iter().for_each(|name| command.push_str(&format!(" --adopt {name}")));
     input.vars.iter().for_each(|(name, value)| command.push_str(&format!(" --var {name}={value}")));
     if input.world.is_some() {
         command.push_str(" --observed observed.json");

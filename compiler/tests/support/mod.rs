@@ -40,7 +40,13 @@ impl Input {
             environments: vec![environment.to_owned()],
             vars: Vec::new(),
             world: None,
-            options: Options { project: "shop".to_owned(), mode: Mode::Deploy, replace_all: false, only: Vec::new() },
+            options: Options {
+                project: "shop".to_owned(),
+                mode: Mode::Deploy,
+                replace_all: false,
+                only: Vec::new(),
+                adopt: Vec::new(),
+            },
         }
     }
 

@@ -44,6 +44,13 @@ pub struct World {
     pub attributes: BTreeMap<String, Value>,
     pub classic: Vec<Value>,
     pub instances: Vec<Value>,
+    pub vpcs: Vec<Value>,
+    pub subnets: Vec<Value>,
+    pub security_groups: Vec<Value>,
+    /// Rules by the ARN of their listener, with their tags under `Tags`.
+    pub rules: BTreeMap<String, Vec<Value>>,
+    /// Schedules, as GetSchedule shows them.
+    pub schedules: Vec<Value>,
     /// Digests of images that differ from [`digest`]; `Err` is what the registry says.
     pub images: BTreeMap<String, Result<String, String>>,
     /// Images that the observation does not mention.
@@ -65,6 +72,11 @@ impl World {
             attributes: BTreeMap::new(),
             classic: Vec::new(),
             instances: (0..3).map(|n| instance(n, 2048, 4096, &[])).collect(),
+            vpcs: Vec::new(),
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            rules: BTreeMap::new(),
+            schedules: Vec::new(),
             images: BTreeMap::new(),
             unseen: BTreeSet::new(),
             fleet: Fleet::new(),
@@ -149,6 +161,19 @@ impl World {
             "CreateService" => self.create(input),
             "UpdateService" => self.update(input),
             "TagResource" | "UntagResource" => self.tag(input),
+            "RunTask" => json!({"tasks": [{"taskArn": ecs_arn("task/default/0")}], "failures": []}),
+            "CreateSchedule" | "UpdateSchedule" => {
+                self.schedules.retain(|s| s["Name"] != input["Name"]);
+                let mut schedule = input.clone();
+                schedule.as_object_mut().map(|s| s.remove("ClientToken"));
+                fill(&mut schedule, &json!({"GroupName": "default", "ActionAfterCompletion": "NONE"}));
+                self.schedules.push(schedule);
+                json!({})
+            }
+            "DeleteSchedule" => {
+                self.schedules.retain(|s| s["Name"] != input["Name"]);
+                json!({})
+            }
             "DeleteService" => {
                 let name = input["service"].as_str().unwrap_or_default().to_owned();
                 self.services.remove(&name).unwrap_or_default()
@@ -369,6 +394,24 @@ impl World {
                 json!({"cluster": "default", "containerInstances": arns}),
                 json!({"containerInstances": self.instances, "failures": []}),
             );
+        }
+        for (operation, list, items) in [
+            ("DescribeVpcs", "Vpcs", &self.vpcs),
+            ("DescribeSubnets", "Subnets", &self.subnets),
+            ("DescribeSecurityGroups", "SecurityGroups", &self.security_groups),
+        ] {
+            if !items.is_empty() {
+                read("ec2", operation, json!({"Filters": []}), json!({list: items}));
+            }
+        }
+        for (listener, rules) in &self.rules {
+            read("elbv2", "DescribeRules", json!({"ListenerArn": listener}), json!({"Rules": rules}));
+            let tags: Vec<Value> =
+                rules.iter().map(|r| json!({"ResourceArn": r["RuleArn"], "Tags": r["Tags"]})).collect();
+            read("elbv2", "DescribeTags", json!({"ResourceArns": []}), json!({"TagDescriptions": tags}));
+        }
+        for schedule in &self.schedules {
+            read("scheduler", "GetSchedule", json!({"Name": schedule["Name"]}), schedule.clone());
         }
         for group in &self.target_groups {
             let input = json!({"TargetGroupArns": [group["TargetGroupArn"]]});

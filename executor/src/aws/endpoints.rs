@@ -63,7 +63,7 @@ pub(super) fn of(facts: &ServiceFacts, region: &str, config: &SdkConfig) -> Endp
 }
 
 /// `AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2`, the profile's service section, `AWS_ENDPOINT_URL`, the profile.
-fn configured(facts: &ServiceFacts, config: &SdkConfig) -> Option<String> {
+pub(super) fn configured(facts: &ServiceFacts, config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(&facts.service_id)
         .env("AWS_ENDPOINT_URL")

@@ -50,6 +50,16 @@ pub struct AwsCloud {
     caller: OnceLock<Value>,
 }
 
+/// The configuration of this process, for what is asked beside the calls of a plan.
+pub(crate) async fn configuration() -> Result<SdkConfig, ConfigurationError> {
+    configuration::load(None).await
+}
+
+/// Where a configuration says that a service is, if it says so.
+pub(crate) fn configured_endpoint(service: &str, config: &SdkConfig) -> Option<String> {
+    aws::service(service).ok().and_then(|table| endpoints::configured(&table.facts, config))
+}
+
 impl AwsCloud {
     /// Connects with the configuration of this process; `wanted` is the region of what is worked on.
     ///

@@ -3,12 +3,16 @@
 //! Invariants: an intent is flushed before [`Journal::append`] returns; a record is whole if and only if its newline is
 //! there; only what follows the last newline is ever cut off; any other damage is refused with the record's number.
 
+#[cfg(feature = "aws")]
+pub mod bucket;
 mod line;
 mod reader;
+mod shelf;
 mod store;
 mod writer;
 
 pub use reader::{Contents, parse, read};
+pub use shelf::{Held, Shelf};
 pub(crate) use store::make_private_dir;
 pub use store::{Runs, fresh_run_id};
 pub use writer::{FileSink, Journal, MemorySink, Sink};
@@ -25,6 +29,14 @@ pub enum JournalError {
         path: PathBuf,
         /// Its words.
         source: std::io::Error,
+    },
+    /// A place that is not a file system refused, or another executor is at work there.
+    #[error("{place}: {reason}")]
+    Elsewhere {
+        /// Which place.
+        place: String,
+        /// Its words.
+        reason: String,
     },
     /// What is wrong with a journal's file.
     #[error("{path}: {source}")]

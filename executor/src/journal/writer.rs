@@ -27,6 +27,8 @@ pub trait Sink: Send {
 pub struct FileSink {
     file: File,
     path: PathBuf,
+    /// A write failed: half a line may stand at the end, and nothing may come after it.
+    failed: bool,
 }
 
 impl FileSink {
@@ -39,7 +41,7 @@ impl FileSink {
         options.append(true).create_new(true);
         private(&mut options);
         let file = options.open(path).map_err(JournalError::io(path))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), failed: false })
     }
 
     /// An existing file, cut to its first `length` bytes: what follows was torn.
@@ -52,17 +54,19 @@ impl FileSink {
             file.set_len(length).map_err(JournalError::io(path))?;
             file.sync_all().map_err(JournalError::io(path))?;
         }
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), failed: false })
     }
 }
 
 impl Sink for FileSink {
     fn append(&mut self, lines: &str, durable: bool) -> Result<(), JournalError> {
-        self.file.write_all(lines.as_bytes()).map_err(JournalError::io(&self.path))?;
-        if durable {
-            self.file.sync_data().map_err(JournalError::io(&self.path))?;
+        if self.failed {
+            return Err(JournalError::io(&self.path)(std::io::Error::other("an earlier record could not be written")));
         }
-        Ok(())
+        let written = self.file.write_all(lines.as_bytes());
+        let written = if durable { written.and_then(|()| self.file.sync_data()) } else { written };
+        self.failed = written.is_err();
+        written.map_err(JournalError::io(&self.path))
     }
 }
 

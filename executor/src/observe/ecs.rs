@@ -32,6 +32,10 @@ pub(super) struct InUse {
     pub(super) target_groups: BTreeSet<String>,
     /// Names of classic load balancers.
     pub(super) load_balancers: BTreeSet<String>,
+    /// Names of services with the tag that says that they are scaled.
+    pub(super) scaled: BTreeSet<String>,
+    /// Schedules that task definitions of the project say they are for.
+    pub(super) schedules: BTreeSet<String>,
     /// ARNs of task definitions.
     task_definitions: BTreeSet<String>,
 }
@@ -41,22 +45,22 @@ type Families = BTreeMap<String, Vec<String>>;
 
 pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, ecs: &EcsScope) -> Result<InUse, ObserveError> {
     let cluster = async { reader.read("ecs", "DescribeClusters", json!({"clusters": [ecs.cluster]})).await };
-    let (_, used, families, ()) =
+    let (_, mut used, families, ()) =
         try_join4(cluster, services(reader, ecs), families(reader, ecs), instances(reader, ecs)).await?;
-    definitions(reader, scope, ecs, &used, &families).await?;
+    used.schedules = definitions(reader, scope, ecs, &used, &families).await?;
     Ok(used)
 }
 
 /// Describes the task definitions that services run, and those that a plan may deregister: whose a revision is stands
 /// in its tags. An update keeps the newest ones; where nothing is to be left of a family, all of it is looked at, if
-/// its newest revision or one that runs is the project's.
+/// its newest revision or one that runs is the project's. Gives the schedules that they say they are for.
 async fn definitions(
     reader: &Reader<'_>,
     scope: &Scope,
     ecs: &EcsScope,
     used: &InUse,
     families: &Families,
-) -> Result<(), ObserveError> {
+) -> Result<BTreeSet<String>, ObserveError> {
     let wanted: BTreeSet<String> = if ecs.teardown { BTreeSet::new() } else { ecs.families().collect() };
     let mut first = used.task_definitions.clone();
     let mut doubtful = Vec::new();
@@ -70,19 +74,28 @@ async fn definitions(
         }
     }
     let owner = Owner::of(scope, ecs);
-    let owner = &owner;
+    let (owner, schedule) = (&owner, format!("{}:schedule", ecs.tag_prefix));
+    let schedule = &schedule;
     let described = try_join_all(first.iter().map(|arn| async move {
         let answer = describe(reader, arn).await?;
-        Ok(answer.filter(|definition| owner.owns(definition)).map(|_| family_of(arn)))
+        let ours = answer.filter(|definition| owner.owns(definition));
+        Ok(ours.map(|definition| (family_of(arn), tagged(&definition, schedule).map(str::to_owned))))
     }));
-    let ours: BTreeSet<&str> = described.await?.into_iter().flatten().collect();
+    let described: Vec<(&str, Option<String>)> = described.await?.into_iter().flatten().collect();
+    let ours: BTreeSet<&str> = described.iter().map(|(family, _)| *family).collect();
+    let schedules = described.iter().filter_map(|(_, schedule)| schedule.clone()).collect();
     let rest = doubtful
         .into_iter()
         .filter(|(family, _)| ours.contains(family))
         .flat_map(|(_, arns)| arns)
         .filter(|arn| !first.contains(*arn));
     try_join_all(rest.map(|arn| describe(reader, arn))).await?;
-    Ok(())
+    Ok(schedules)
+}
+
+/// The value of a tag of a described task definition.
+fn tagged<'v>(definition: &'v Value, key: &str) -> Option<&'v str> {
+    items(definition, "tags").find(|tag| tag["key"] == *key)?["value"].as_str()
 }
 
 async fn describe(reader: &Reader<'_>, arn: &str) -> Result<Option<Value>, ObserveError> {
@@ -103,7 +116,11 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
 
     let mut used = InUse::default();
     let mut revisions = BTreeSet::new();
+    let scaled = format!("{}:scaled", scope.tag_prefix);
     for service in &described {
+        if items(service, "tags").any(|tag| tag["key"] == *scaled) {
+            used.scaled.extend(service["serviceName"].as_str().map(str::to_owned));
+        }
         let parts = || std::iter::once(service).chain(items(service, "deployments")).chain(items(service, "taskSets"));
         let definitions = parts().filter_map(|part| part["taskDefinition"].as_str().map(str::to_owned));
         used.task_definitions.extend(definitions);

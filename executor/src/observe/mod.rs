@@ -5,6 +5,7 @@
 //! error that AWS answered, every other error fails the observation; environment values of task definitions that are
 //! not the project's own never leave this module in clear (see [`redact`]).
 
+mod around;
 mod asg;
 mod balancers;
 mod counted;
@@ -115,6 +116,9 @@ pub async fn observe(
     .await?;
     balancers::used(&reader, &used, &named).await?;
     balancers::used(&reader, &found.used, &named).await?;
+    if let Some(ecs) = &scope.ecs {
+        around::observe(&reader, ecs, used.scaled, used.schedules).await?;
+    }
     let mut reads = reader.into_reads();
     if let Some(ecs) = &scope.ecs {
         redact::foreign(&mut reads, &redact::Owner::of(scope, ecs));

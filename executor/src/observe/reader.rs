@@ -12,12 +12,9 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::ObserveError;
-use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
+use crate::cloud::{Clock, Cloud, CloudError, ErrorKind, IN_FLIGHT};
 use crate::run::throttle::{Throttle, is_throttle};
 
-/// Calls in flight at a time. The ECS read buckets hold 50 to 100 and refill with 20 a second; a look-up takes some
-/// 50 ms, so this uses up a full bucket quickly, and keeps up with the refill afterwards.
-const IN_FLIGHT: usize = 8;
 /// Tries of one read before its throttling is taken for an answer.
 const TRIES: u32 = 8;
 /// Longest pause between two tries, in milliseconds.

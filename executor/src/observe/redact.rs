@@ -1,8 +1,8 @@
 //! Keeps other people's secrets out of observed state.
 //!
 //! The environment values of a task definition are kept in clear only when it is the project's own: when it, or a
-//! service that runs it, carries the ownership tag (`belay:project` = the project, or `skopos:project`). Of any other
-//! one, each value is replaced by `sha256:` and the hex digest of the value, which still tells whether it changed.
+//! service that runs it, carries the ownership tag (`belay:project` = the project, or `skopos:project`), or when the scope
+//! says that the service is taken over. Of any other one, each value is replaced by `sha256:` and the hex digest of the value, which still tells whether it changed.
 
 use std::collections::BTreeSet;
 
@@ -29,12 +29,17 @@ pub fn redacted(value: &str) -> String {
 pub(super) struct Owner<'a> {
     keys: [String; 2],
     project: &'a str,
+    adopted: &'a BTreeSet<String>,
 }
 
 impl<'a> Owner<'a> {
     /// The project that is looked at.
-    pub(super) fn of(scope: &'a Scope, ecs: &EcsScope) -> Self {
-        Self { keys: [format!("{}:project", ecs.tag_prefix), "skopos:project".to_owned()], project: &scope.project }
+    pub(super) fn of(scope: &'a Scope, ecs: &'a EcsScope) -> Self {
+        Self {
+            keys: [format!("{}:project", ecs.tag_prefix), "skopos:project".to_owned()],
+            project: &scope.project,
+            adopted: &ecs.adopt,
+        }
     }
 
     /// Whether something that has `tags` in ECS's shape is the project's.
@@ -52,7 +57,9 @@ pub(super) fn foreign(reads: &mut [Read], owner: &Owner<'_>) {
         .filter(|read| read.operation == "DescribeServices")
         .filter_map(|read| read.output.as_ref())
         .flat_map(|output| items(output, "services"))
-        .filter(|service| is_ours(service))
+        .filter(|service| {
+            is_ours(service) || service["serviceName"].as_str().is_some_and(|n| owner.adopted.contains(n))
+        })
         .flat_map(|service| std::iter::once(service).chain(items(service, "deployments")))
         .filter_map(|part| part["taskDefinition"].as_str().map(str::to_owned))
         .collect();

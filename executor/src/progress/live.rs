@@ -192,6 +192,7 @@ fn change_word(change: belay_schemas::plan::Change) -> &'static str {
         Change::Create => "create",
         Change::Update => "update",
         Change::Scale => "scale",
+        Change::Run => "run",
         Change::Remove => "remove",
         Change::Tidy => "tidy",
         Change::None => "unchanged",

@@ -192,6 +192,7 @@ fn done_word(change: Change) -> Option<&'static str> {
         Change::Create => Some("created"),
         Change::Update => Some("updated"),
         Change::Scale => Some("scaled"),
+        Change::Run => Some("run"),
         Change::Remove => Some("removed"),
         Change::Tidy => Some("tidied"),
         Change::None => None,

@@ -10,7 +10,7 @@ use belay_schemas::plan::Plan;
 
 use crate::simulator::World;
 
-/// Which services make up which component.
+/// Which services and Auto Scaling groups make up which component.
 #[derive(Debug, Clone)]
 pub(super) struct Components {
     /// Names, in order.
@@ -18,6 +18,8 @@ pub(super) struct Components {
     floors: Vec<u64>,
     /// Index of the component of a service's key.
     services: BTreeMap<String, usize>,
+    /// The same of a group's name.
+    groups: BTreeMap<String, usize>,
 }
 
 /// What is healthy of each component.
@@ -29,14 +31,22 @@ impl Components {
         let names: Vec<String> = plan.components.keys().cloned().collect();
         let floors = plan.components.values().map(|c| u64::from(c.floor)).collect();
         let index = |name: &str| names.iter().position(|n| n == name);
-        let mut services = BTreeMap::new();
+        let (mut services, mut groups) = (BTreeMap::new(), BTreeMap::new());
         for node in &plan.nodes {
             let (Some(call), Some(at)) = (node.action.mutation(), node.component.as_deref().and_then(index)) else {
                 continue;
             };
-            for subject in subjects(call, None).into_iter().filter(|subject| subject.kind == "ECS service") {
-                let cluster = crate::simulator::short_name(&subject.scope);
-                services.insert(format!("{cluster}/{}", subject.name), at);
+            for subject in subjects(call, None) {
+                match subject.kind {
+                    "ECS service" => {
+                        let cluster = crate::simulator::short_name(&subject.scope);
+                        services.insert(format!("{cluster}/{}", subject.name), at);
+                    }
+                    "Auto Scaling group" => {
+                        groups.insert(subject.name.into_owned(), at);
+                    }
+                    _ => {}
+                }
             }
         }
         for (key, service) in &world.services {
@@ -47,7 +57,15 @@ impl Components {
                 services.entry(key.clone()).or_insert(at);
             }
         }
-        Self { names, floors, services }
+        for (name, group) in &world.auto_scaling_groups {
+            let tag = |end: &str| group.tags.iter().find(|(k, _)| k.ends_with(end)).map(|(_, tag)| tag.value.as_str());
+            if tag(":project") == Some(plan.project.as_str())
+                && let Some(at) = tag(":component").and_then(index)
+            {
+                groups.entry(name.clone()).or_insert(at);
+            }
+        }
+        Self { names, floors, services, groups }
     }
 
     /// What is healthy now.
@@ -60,6 +78,9 @@ impl Components {
             {
                 levels[at] += 1;
             }
+        }
+        for (name, &at) in &self.groups {
+            levels[at] += world.serving(name);
         }
         levels
     }

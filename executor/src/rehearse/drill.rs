@@ -10,6 +10,7 @@ use belay_schemas::rehearsal::FaultAt;
 use serde_json::Value;
 
 use super::capacity::Components;
+use super::foreign::Foreign;
 use super::stage::{Lowest, Mode, Stage, Tap, Watcher};
 use crate::cloud::Clock;
 use crate::journal::{MemorySink, parse};
@@ -36,8 +37,8 @@ pub(super) struct Case {
     pub faults: Vec<FaultAt>,
     /// When the run is done it is taken back by hand.
     pub taken_back: bool,
-    /// The service (`CLUSTER/NAME`) that somebody else changes before the run.
-    pub foreign: Option<String>,
+    /// What somebody else changes before the run.
+    pub foreign: Option<Foreign>,
 }
 
 /// How a run came out.
@@ -81,9 +82,9 @@ impl Scene {
         let stage = Arc::new(stage);
         let journal = MemorySink::default();
         let mut initial = None;
-        if let Some(service) = &case.foreign {
-            stage.note(|| format!("somebody else deploys to {service}"));
-            super::foreign::deploys(&stage.cloud, service).await;
+        if let Some(foreign) = &case.foreign {
+            stage.note(|| format!("somebody else {foreign}"));
+            foreign.happens(&stage.cloud).await;
             initial = Some(super::at_rest(self.plan(), &stage.cloud.world()));
         }
         let began = stage.now();

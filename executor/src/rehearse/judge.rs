@@ -17,6 +17,16 @@ use crate::simulator::{Time, World, concerns, essence};
 /// Seconds after which everything has come to rest: AWS calls a task without health checks healthy some time after it
 /// runs, and shows nobody that it waits.
 const REST: u64 = 60;
+/// Operations that make something new each time.
+const MAKES: [&str; 7] = [
+    "CreateAutoScalingGroup",
+    "CreateLaunchConfiguration",
+    "CreateLaunchTemplate",
+    "CreateLaunchTemplateVersion",
+    "CreateService",
+    "RegisterTaskDefinition",
+    "RunTask",
+];
 /// Differences that are told of one run.
 const TOLD: usize = 5;
 
@@ -139,7 +149,7 @@ fn obligations(plan: &Plan, status: &RunStatus, wrong: &mut Vec<String>) {
 
 /// Calls that make something new with each repetition, and were repeated.
 fn doubled(scene: &Scene, run: &Drilled) -> Vec<String> {
-    let makes = |operation: &str| matches!(operation, "RegisterTaskDefinition" | "RunTask" | "CreateService");
+    let makes = |operation: &str| MAKES.contains(&operation);
     let mut planned: BTreeMap<(String, String), u64> = BTreeMap::new();
     for node in scene.plan().nodes.iter().filter(|node: &&Node| node.each.is_none()) {
         if let Some(call) = node.action.mutation().filter(|call| makes(&call.operation)) {

@@ -10,6 +10,7 @@ use belay_schemas::plan::{Action, Node, Phase};
 use belay_schemas::rehearsal::{Fault, FaultAt};
 
 use super::drill::{Case, Scene};
+use super::foreign::Foreign;
 use super::runner::Found;
 
 /// The faults that can happen to a node; `held` tells whether its goal had to last for a while.
@@ -52,16 +53,19 @@ pub(super) fn forward(scene: &Scene, visited: &[bool], held: &[bool]) -> Vec<Cas
     each.collect()
 }
 
-/// Somebody else's change to each service that the plan changes, before the run.
+/// Somebody else's change to each service and each group that the plan changes, before the run.
 pub(super) fn foreign(scene: &Scene) -> Vec<Case> {
     let forward = scene.plan().nodes.iter().filter(|node| node.phase != Phase::Undo);
     let mutations = forward.filter_map(|node| node.action.mutation());
-    let services: BTreeSet<String> = mutations
+    let changed: BTreeSet<Foreign> = mutations
         .flat_map(|call| subjects(call, None))
-        .filter(|subject| subject.kind == "ECS service")
-        .map(|subject| format!("{}/{}", short(&subject.scope), subject.name))
+        .filter_map(|subject| match subject.kind {
+            "ECS service" => Some(Foreign::Service(format!("{}/{}", short(&subject.scope), subject.name))),
+            "Auto Scaling group" => Some(Foreign::Group(subject.name.into_owned())),
+            _ => None,
+        })
         .collect();
-    services.into_iter().map(|service| Case { foreign: Some(service), ..Case::default() }).collect()
+    changed.into_iter().map(|foreign| Case { foreign: Some(foreign), ..Case::default() }).collect()
 }
 
 /// Of what a run came by: the compensations with the faults that can happen to them.

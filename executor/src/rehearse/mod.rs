@@ -134,7 +134,8 @@ pub fn rehearse(
 }
 
 /// What the world's settings say of how long things take.
-fn durations(world: &World) -> Durations {
+#[must_use]
+pub fn durations(world: &World) -> Durations {
     let timings = &world.timings;
     Durations {
         schedule: timings.schedule_seconds,
@@ -142,6 +143,11 @@ fn durations(world: &World) -> Durations {
         fargate_start: timings.image_pull_seconds + timings.fargate_start_seconds,
         settle: timings.settle_seconds,
         stop: timings.stop_seconds,
+        own_task: timings.own_task_seconds.unwrap_or(30),
+        group_schedule: timings.group_schedule_seconds,
+        instance_start: timings.instance_pending_seconds,
+        instance_boot: timings.instance_boot_seconds,
+        instance_shutdown: timings.instance_shutdown_seconds,
     }
 }
 

@@ -45,14 +45,30 @@ pub(super) struct Gathered<'a> {
 /// What the simulated world does not know of the real one.
 fn unknown(scene: &Scene) -> Vec<String> {
     let timings = &scene.world.timings;
-    vec![
+    let of_tasks = || {
         format!(
             "how long things really take: assumed are {} s to pull images, {} s to start ({} s on Fargate), {} s to stop",
             timings.image_pull_seconds, timings.task_start_seconds, timings.fargate_start_seconds, timings.stop_seconds
-        ),
+        )
+    };
+    let of_instances = || {
+        format!(
+            "how long instances really take: assumed are {} s to run, {} s more until they answer, {} s to terminate",
+            timings.instance_pending_seconds, timings.instance_boot_seconds, timings.instance_shutdown_seconds
+        )
+    };
+    let calls = |service: &str| {
+        let mut actions = scene.plan().nodes.iter().filter_map(|node| node.action.mutation());
+        actions.any(|call| call.service == service)
+    };
+    let (groups, services) = (calls("autoscaling"), calls("ecs"));
+    let times = [(services || !groups).then(of_tasks), groups.then(of_instances)];
+    let mut all: Vec<String> = times.into_iter().flatten().collect();
+    all.extend([
         "whether new images work: they are taken to, except in the runs in which they never become ready".to_owned(),
         "what others do meanwhile: autoscalers, people, instances that fail".to_owned(),
-    ]
+    ]);
+    all
 }
 
 /// The run in words.
@@ -61,8 +77,8 @@ fn words(case: &Case) -> String {
     if case.taken_back {
         words.insert(0, "taken back by hand".to_owned());
     }
-    if let Some(service) = &case.foreign {
-        words.insert(0, format!("somebody else deploys to {service} before the run"));
+    if let Some(foreign) = &case.foreign {
+        words.insert(0, format!("somebody else {foreign} before the run"));
     }
     if words.is_empty() { "undisturbed".to_owned() } else { words.join(" · then ") }
 }

@@ -219,8 +219,11 @@ impl Stage {
             Fault::KilledAfterCall if count == 1 => Play::Last,
             Fault::NeverReady | Fault::FailsInHold => {
                 let never = cue.at.fault == Fault::NeverReady;
-                let seen = self.cloud.with_world(|world| cue.trouble.look(world, operation, input, never));
+                if !cue.trouble.has_begun() {
+                    self.cloud.with_world(|world| cue.trouble.begin(world, operation, input, never));
+                }
                 cue.fired |= never;
+                let seen = cue.trouble.shown(never);
                 return seen.map_or(Play::On, Play::Frozen);
             }
             _ => Play::On,
@@ -370,6 +373,12 @@ impl Cloud for Stage {
 
     async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
         self.cloud.image_digest(image).await
+    }
+
+    fn same_while(&self, node: &str) -> Option<u64> {
+        let inner = self.lock();
+        let staged = inner.killed || inner.cues.iter().any(|cue| cue.at.node == node && !cue.over);
+        if staged { None } else { self.cloud.generation() }
     }
 }
 

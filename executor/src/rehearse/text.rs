@@ -78,7 +78,10 @@ fn faults(out: &mut String, report: &Rehearsal) -> std::fmt::Result {
     }
     if report.strangers > 0 {
         let (runs, are) = (count(report.strangers, "run", "runs"), if report.strangers == 1 { "is" } else { "are" });
-        writeln!(out, "  somebody else deploys before the run: {runs}, which {are} refused before the first change")?;
+        writeln!(
+            out,
+            "  somebody else deploys or resizes before the run: {runs}, which {are} refused before the first change"
+        )?;
     }
     let pairs = &report.pairs;
     if pairs.possible > 0 {

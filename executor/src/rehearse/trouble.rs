@@ -31,24 +31,25 @@ impl Trouble {
         Self { wait, back, frozen, ..Self::default() }
     }
 
-    /// The wait looks. Gives back what it is to see instead, if it is not to see what is.
-    pub fn look(
-        &mut self,
-        world: &mut World,
-        operation: &str,
-        input: &Value,
-        never: bool,
-    ) -> Option<Arc<SimulatedCloud>> {
+    /// Whether the wait has looked, or is none.
+    pub fn has_begun(&self) -> bool {
+        self.begun || !self.wait
+    }
+
+    /// The wait looks for the first time.
+    pub fn begin(&mut self, world: &mut World, operation: &str, input: &Value, never: bool) {
+        self.begun = true;
+        self.watch(world, operation, input);
+        self.past = Some(Arc::new(SimulatedCloud::new(world.clone())));
+        if never {
+            self.afflict(world);
+        }
+    }
+
+    /// What the wait is to see instead, if it is not to see what is.
+    pub fn shown(&self, never: bool) -> Option<Arc<SimulatedCloud>> {
         if !self.wait {
             return None;
-        }
-        if !self.begun {
-            self.begun = true;
-            self.watch(world, operation, input);
-            self.past = Some(Arc::new(SimulatedCloud::new(world.clone())));
-            if never {
-                self.begin(world);
-            }
         }
         let frozen = if never { self.services.is_empty() } else { self.struck && self.services.is_empty() };
         self.past.clone().filter(|_| frozen)
@@ -72,7 +73,7 @@ impl Trouble {
         }
     }
 
-    fn begin(&self, world: &mut World) {
+    fn afflict(&self, world: &mut World) {
         for (key, only) in &self.services {
             let Some(service) = world.services.get(key) else { continue };
             let affliction = Affliction { task_definition: only.clone(), behaviour: sick(world, service), struck: 0 };

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use belay_schemas::journal::{CallError, Event, Failure, FailureKind, GuardFailure, Header, RunPhase};
@@ -16,14 +15,14 @@ use super::batch::{self, Asked};
 use super::error::RunError;
 use super::graph::Graph;
 use super::listener::{Listener, RunEvent};
-use super::port::{Message, Nap, Stop, Task, answers_for};
+use super::port::{Calls, Message, Nap, Stop, Task, answers_for};
 use super::scheduler::{Busy, Command, next};
 use super::session::Setup;
 use super::signals::Signals;
 use super::state::{Halt, Stage, State};
 use super::throttle::Throttle;
 use super::worker::{self, Ended};
-use crate::cloud::{Clock, Cloud};
+use crate::cloud::{Clock, Cloud, IN_FLIGHT};
 use crate::journal::Journal;
 
 /// How often it is looked whether reads still have to wait for others to be joined with: a worker that begins a call
@@ -66,8 +65,8 @@ pub(super) struct Driver<'a> {
     asked: Vec<Asked>,
     /// Workers that wait for joint reads.
     asking: usize,
-    /// Workers whose calls are in flight.
-    calling: Arc<AtomicUsize>,
+    /// Calls that are in flight or about to be.
+    calls: Arc<Calls>,
     throttle: Throttle,
     owner: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -95,7 +94,7 @@ impl<'a> Driver<'a> {
             timer_number: 0,
             asked: Vec::new(),
             asking: 0,
-            calling: Arc::default(),
+            calls: Arc::default(),
             throttle: Throttle::eager(),
             owner,
             inbox,
@@ -204,10 +203,12 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Whether every worker sleeps, waits for an answer or for a joint read, so that no other read can come soon to
-    /// those that are asked for.
+    /// Whether joint reads are to be made now: every worker sleeps, waits for an answer or for a joint read, so that no
+    /// other read can come soon to those that are asked for; and none of them would have to queue, where others could
+    /// still join it.
     fn nobody_else_asks(&self) -> bool {
-        self.timers.len() + self.asking + self.calling.load(Ordering::SeqCst) >= self.workers.len()
+        let calling = self.calls.count();
+        calling < IN_FLIGHT && self.timers.len() + self.asking + calling >= self.workers.len()
     }
 
     /// Makes the reads that were asked for since the last time, as few calls as possible.
@@ -226,7 +227,7 @@ impl<'a> Driver<'a> {
             graph: Arc::clone(&self.graph),
             run: Arc::clone(&self.run),
             ix,
-            calling: Arc::clone(&self.calling),
+            calls: Arc::clone(&self.calls),
             answers: Arc::new(answers_for(&self.state, ix)),
         }
     }

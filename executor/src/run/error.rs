@@ -59,6 +59,22 @@ pub enum RunError {
     /// The journal cannot be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The journal of a run cannot be written any more, so nothing further was sent.
+    #[error("run {run} stopped because its journal cannot be written: {source}")]
+    Unwritten {
+        /// The run.
+        run: String,
+        /// The reason.
+        source: JournalError,
+    },
+    /// A run of the same plan has begun and is not over.
+    #[error(
+        "run {run} of this very plan is not over: nothing was done; `belay resume {run}` goes on with it, `belay rollback {run}` takes it back"
+    )]
+    Unfinished {
+        /// That run.
+        run: String,
+    },
     /// The simulated world could not be saved.
     #[error("the target's state could not be saved: {0}")]
     Settle(CloudError),
@@ -78,6 +94,16 @@ pub enum RunError {
         "run {run} cannot be rolled back: run {later} came after it and stands on it; take that one back first (`belay rollback {later}`), or compile the earlier model against what runs now and apply that plan"
     )]
     Superseded {
+        /// The run.
+        run: String,
+        /// The later one.
+        later: String,
+    },
+    /// A later run stands on what this one began.
+    #[error(
+        "run {run} cannot be gone on with: run {later} came after it and stands on it; observe and compile again, and apply that plan"
+    )]
+    Overtaken {
         /// The run.
         run: String,
         /// The later one.
@@ -122,10 +148,13 @@ impl RunError {
         match self {
             Self::Plan(_) | Self::Rules(_) | Self::Format(_) | Self::Digest { .. } | Self::Replay { .. } => 1,
             Self::NoGate(_) | Self::NothingToRollBack { .. } | Self::Destroyed { .. } => 1,
-            Self::Superseded { .. } => 1,
+            Self::Superseded { .. } | Self::Overtaken { .. } => 1,
+            Self::Unfinished { .. } => 5,
+            Self::Unwritten { source: JournalError::Encode(_), .. } => 70,
+            Self::Unwritten { .. } => 8,
             Self::Account { .. } | Self::Partition { .. } | Self::Region { .. } | Self::Identity(_) => 6,
             Self::Lock(_) | Self::Settle(_) => 6,
-            Self::Journal(JournalError::Io { .. }) => 6,
+            Self::Journal(JournalError::Io { .. } | JournalError::Elsewhere { .. }) => 6,
             Self::Journal(JournalError::Encode(_)) | Self::Internal(_) => 70,
             Self::Journal(_) => 1,
         }

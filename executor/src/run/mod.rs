@@ -35,8 +35,8 @@ pub use error::RunError;
 pub use listener::{Listener, RunEvent, Silent, What};
 pub use outcome::Outcome;
 pub use session::{
-    Identity, Mode, Options, Ready, Setup, apply, begin, begin_ready, belongs, identity, resume, rollback, status,
-    take_up, take_up_ready, verify,
+    Identity, Mode, Options, Ready, Setup, apply, begin, begin_ready, belongs, identity, resume, resume_on, rollback,
+    rollback_on, status, status_on, take_up, take_up_ready, verify,
 };
 pub use signals::{Interrupt, Signals, signals};
 pub use status::{NodeStatus, NodeWord, RunStatus, StuckNode};

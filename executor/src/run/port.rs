@@ -11,14 +11,14 @@ use belay_schemas::journal::{CallError, Event, Failure, FailureKind};
 use belay_schemas::plan::Node;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::batch::{Asked, is_joint};
 use super::graph::Graph;
 use super::late::{Answers, ResolveError, Scope};
 use super::listener::What;
 use super::state::Halt;
-use crate::cloud::{Clock, Cloud, CloudError};
+use crate::cloud::{Clock, Cloud, CloudError, ErrorKind, IN_FLIGHT};
 
 /// Whether a sleep ends early when the run turns back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +79,8 @@ pub(super) struct Task {
     pub graph: Arc<Graph>,
     pub run: Arc<str>,
     pub ix: usize,
-    /// How many workers have a call in flight.
-    pub calling: Arc<AtomicUsize>,
+    /// Calls of this run.
+    pub calls: Arc<Calls>,
     /// Answers of the nodes that this one refers to.
     pub answers: Arc<Answers>,
 }
@@ -153,9 +153,13 @@ impl Task {
 
     /// Makes one call now.
     pub async fn send(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
-        let calling = Calling::begin(&self.calling);
-        let answer = self.cloud.call_for(&self.node().id, service, operation, input).await;
-        drop(calling);
+        let answer = {
+            let _calling = Calling::begin(&self.calls);
+            match self.calls.permits.acquire().await {
+                Ok(_permit) => self.cloud.call_for(&self.node().id, service, operation, input).await,
+                Err(closed) => Err(CloudError::new(ErrorKind::Environment, "Closed", closed.to_string())),
+            }
+        };
         if let Err(error) = &answer
             && super::throttle::is_throttle(&error.code)
         {
@@ -186,13 +190,33 @@ impl Task {
     }
 }
 
-/// Counts a call in flight, also one that is given up.
+/// The calls of a run: so many at a time, the others queue.
+#[derive(Debug)]
+pub(super) struct Calls {
+    permits: Semaphore,
+    count: AtomicUsize,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { permits: Semaphore::new(IN_FLIGHT), count: AtomicUsize::new(0) }
+    }
+}
+
+impl Calls {
+    /// How many are in flight or queue.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a call, also one that is given up.
 struct Calling<'a>(&'a AtomicUsize);
 
 impl<'a> Calling<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
+    fn begin(calls: &'a Calls) -> Self {
+        calls.count.fetch_add(1, Ordering::SeqCst);
+        Self(&calls.count)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use belay_schemas::FORMAT;
 use belay_schemas::checker::LoadError;
-use belay_schemas::journal::{Ending, Event, GuardFailure, Header, KIND, OnFailure, SessionMode};
+use belay_schemas::journal::{Approver, Ending, Event, GuardFailure, Header, KIND, OnFailure, SessionMode};
 use belay_schemas::plan::{Action, Plan};
 
 use super::driver::Driver;
@@ -21,17 +21,16 @@ use super::state::{Stage, State};
 use super::status::{RunStatus, stale};
 use super::way_back;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
-use crate::journal::{Contents, Journal, MemorySink, Runs, Sink, fresh_run_id};
-use crate::lock::Lock;
+use crate::journal::{Contents, Journal, MemorySink, Runs, Shelf, Sink, fresh_run_id};
 
 /// What a run is taken up for.
 pub use belay_schemas::journal::SessionMode as Mode;
 
 /// How to begin a run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
-    /// The journal directory.
-    pub journal: PathBuf,
+    /// Where the run is journalled.
+    pub shelf: Arc<dyn Shelf>,
     /// What a failure leads to.
     pub on_failure: OnFailure,
     /// Nodes in progress at the same time, at most.
@@ -42,6 +41,8 @@ pub struct Options {
     pub region: Option<String>,
     /// The simulated world, if it is one.
     pub world: Option<String>,
+    /// Whose approvals were found to cover the plan.
+    pub approved_by: Vec<Approver>,
 }
 
 impl Options {
@@ -50,13 +51,19 @@ impl Options {
 
     /// The defaults, with a journal directory.
     pub fn new(journal: impl Into<PathBuf>) -> Self {
+        Self::on(Arc::new(Runs::new(journal)))
+    }
+
+    /// The defaults, with a place for runs.
+    pub fn on(shelf: Arc<dyn Shelf>) -> Self {
         Self {
-            journal: journal.into(),
+            shelf,
             on_failure: OnFailure::Rollback,
             concurrency: Self::CONCURRENCY,
             run_id: None,
             region: None,
             world: None,
+            approved_by: Vec::new(),
         }
     }
 }
@@ -133,14 +140,14 @@ pub async fn apply(plan: &Plan, options: &Options, setup: Setup<'_>) -> Result<R
         return Ok(status);
     }
     header.account = identify(plan, options.region.as_deref(), &setup).await?;
-    let runs = Runs::new(&options.journal);
-    crate::journal::make_private_dir(runs.dir())?;
-    let _lock = lock(&runs, &header)?;
-    let before = runs.pointer();
-    let (_, journal) = runs.create(&header.run, plan, |sink| Journal::begin(Box::new(sink), &header))?;
+    let shelf = options.shelf.as_ref();
+    let _lock = shelf.lock(&header)?;
+    unfinished(shelf, &header)?;
+    let before = shelf.pointer()?;
+    let journal = shelf.create(&header, plan)?;
     let status = go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await?;
     if let (Some(before), Some(Outcome::Stale | Outcome::Environment)) = (before, &status.outcome) {
-        runs.point_to(&before)?;
+        shelf.point_to(&before)?;
     }
     Ok(status)
 }
@@ -225,7 +232,21 @@ pub async fn resume(
     region: Option<&str>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
-    again(run_dir, SessionMode::Resume, approve, region, setup).await
+    resume_on(&Runs::of_run(run_dir), &run_of(run_dir), approve, region, setup).await
+}
+
+/// [`resume`] of a run by its id, wherever it is journalled.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn resume_on(
+    shelf: &dyn Shelf,
+    run: &str,
+    approve: &[String],
+    region: Option<&str>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    again(shelf, run, SessionMode::Resume, approve, region, setup).await
 }
 
 /// Takes a run back.
@@ -233,47 +254,99 @@ pub async fn resume(
 /// # Errors
 /// As [`resume`], and when there is nothing to take back or no way back any more.
 pub async fn rollback(run_dir: &Path, region: Option<&str>, setup: Setup<'_>) -> Result<RunStatus, RunError> {
-    again(run_dir, SessionMode::Rollback, &[], region, setup).await
+    rollback_on(&Runs::of_run(run_dir), &run_of(run_dir), region, setup).await
+}
+
+/// [`rollback`] of a run by its id, wherever it is journalled.
+///
+/// # Errors
+/// As [`rollback`].
+pub async fn rollback_on(
+    shelf: &dyn Shelf,
+    run: &str,
+    region: Option<&str>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    again(shelf, run, SessionMode::Rollback, &[], region, setup).await
+}
+
+fn run_of(run_dir: &Path) -> String {
+    run_dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 async fn again(
-    run_dir: &Path,
+    shelf: &dyn Shelf,
+    run: &str,
     mode: SessionMode,
     approve: &[String],
     region: Option<&str>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     // The lock comes first, so that nobody writes between reading and appending.
-    let header = crate::journal::read(&run_dir.join("journal.jsonl"))?.header;
-    let _lock = lock(&Runs::of_run(run_dir), &header)?;
-    let (contents, plan) = Runs::open(run_dir)?;
+    let header = shelf.open(run)?.0.header;
+    let _lock = shelf.lock(&header)?;
+    let (contents, plan) = shelf.open(run)?;
     let pinned = Plan { target: pinned(&plan, &contents.header), ..plan.clone() };
     identify(&pinned, region, &setup).await?;
+    let state = replay(&plan, &contents)?;
     if mode == SessionMode::Rollback {
-        let state = replay(&plan, &contents)?;
         way_back::check(&contents.header.run, &state)?;
-        superseded(&Runs::of_run(run_dir), &contents.header)?;
     }
-    let sink = Runs::append(run_dir, &contents)?;
-    take_up(&plan, &contents, mode, approve, Box::new(sink), setup).await
+    if mode == SessionMode::Rollback || over(&contents.header, &state).is_none() {
+        superseded(shelf, &contents.header, mode)?;
+    }
+    let sink = shelf.append(run, &contents)?;
+    take_up(&plan, &contents, mode, approve, sink, setup).await
 }
 
-/// Refuses to take a run back while a later one stands on it: its way back would take away what the later one made.
-fn superseded(runs: &Runs, header: &Header) -> Result<(), RunError> {
-    let place =
-        |h: &Header| (h.project.clone(), h.account.clone(), h.region.clone(), h.target.clone(), h.world.clone());
-    for id in runs.ids().into_iter().filter(|id| *id != header.run) {
+/// Refuses to begin what was begun already: the latest run of this project and target, if it is one of the same plan
+/// that did something and is not over. Another plan is another matter: it was compiled against what runs now, or its
+/// guards do not hold.
+fn unfinished(shelf: &dyn Shelf, header: &Header) -> Result<(), RunError> {
+    for id in shelf.ids()?.into_iter().rev() {
+        // A journal that cannot be read says nothing against this run.
+        let Ok((contents, plan)) = shelf.open(&id) else { continue };
+        if place(&contents.header) != place(header) {
+            continue;
+        }
+        let Ok(state) = replay(&plan, &contents) else { continue };
+        if matches!(state.stage, Stage::Ended(Ending::Stale | Ending::Environment)) {
+            continue;
+        }
+        let begun = state.mutated() || state.paused.is_some();
+        if begun && contents.header.plan == header.plan && over(&contents.header, &state).is_none() {
+            return Err(RunError::Unfinished { run: id });
+        }
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// Refuses to go on with a run or to take it back while a later one stands on it: that would take away what the later one
+/// made.
+fn superseded(shelf: &dyn Shelf, header: &Header, mode: SessionMode) -> Result<(), RunError> {
+    for id in shelf.ids()?.into_iter().filter(|id| *id != header.run) {
         // A journal that cannot be read says nothing against this one.
-        let Ok((contents, plan)) = Runs::open(&runs.run_dir(&id)) else { continue };
+        let Ok((contents, plan)) = shelf.open(&id) else { continue };
         if contents.header.started_at <= header.started_at || place(&contents.header) != place(header) {
             continue;
         }
         let Ok(state) = replay(&plan, &contents) else { continue };
         if !matches!(state.stage, Stage::Ended(Ending::RolledBack)) && state.mutated() {
-            return Err(RunError::Superseded { run: header.run.clone(), later: id });
+            let run = header.run.clone();
+            return Err(match mode {
+                SessionMode::Rollback => RunError::Superseded { run, later: id },
+                SessionMode::Apply | SessionMode::Resume => RunError::Overtaken { run, later: id },
+            });
         }
     }
     Ok(())
+}
+
+/// What two runs have in common that work on the same thing.
+fn place(header: &Header) -> impl PartialEq + use<> {
+    let Header { project, account, region, target, world, .. } = header.clone();
+    (project, account, region, target, world)
 }
 
 /// The plan's target with what the run's header pinned.
@@ -289,8 +362,17 @@ fn pinned(plan: &Plan, header: &Header) -> belay_schemas::plan::Target {
 /// # Errors
 /// Damage.
 pub fn status(run_dir: &Path) -> Result<RunStatus, RunError> {
-    let (contents, plan) = Runs::open(run_dir)?;
-    Ok(RunStatus::of(&contents.header, &replay(&plan, &contents)?))
+    status_on(&Runs::of_run(run_dir), &run_of(run_dir)).map(|(status, _)| status)
+}
+
+/// How a run stands, and its plan, wherever it is journalled.
+///
+/// # Errors
+/// Damage.
+pub fn status_on(shelf: &dyn Shelf, run: &str) -> Result<(RunStatus, Plan), RunError> {
+    let (contents, plan) = shelf.open(run)?;
+    let status = RunStatus::of(&contents.header, &replay(&plan, &contents)?);
+    Ok((status, plan))
 }
 
 /// Looks at everything that has to hold before the first mutation, and changes nothing.
@@ -330,6 +412,7 @@ fn header(plan: &Plan, options: &Options, now: u64) -> Header {
         started_at: now,
         on_failure: options.on_failure,
         concurrency: options.concurrency.max(1),
+        approved_by: options.approved_by.clone(),
         sum: String::new(),
     }
 }
@@ -401,11 +484,6 @@ async fn identify(plan: &Plan, region: Option<&str>, setup: &Setup<'_>) -> Resul
     Ok(caller.account)
 }
 
-fn lock(runs: &Runs, header: &Header) -> Result<Lock, RunError> {
-    let world = header.world.as_deref();
-    Ok(Lock::take(runs.dir(), &header.project, &header.account, &header.target, world, &header.run)?)
-}
-
 /// The state that a journal leads to.
 fn replay(plan: &Plan, contents: &Contents) -> Result<State, RunError> {
     replay_graph(&Arc::new(Graph::new(plan.clone())?), &plan.computed_digest(), contents)
@@ -446,11 +524,15 @@ async fn go(
     gates: &[Event],
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
+    let unwritten = |error| match error {
+        RunError::Journal(source) => RunError::Unwritten { run: header.run.clone(), source },
+        other => other,
+    };
     let mut driver = Driver::new(state, journal, &header, setup);
-    driver.record(&Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() })?;
+    driver.record(&Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() }).map_err(unwritten)?;
     for gate in gates {
-        driver.record(gate)?;
+        driver.record(gate).map_err(unwritten)?;
     }
-    let state = driver.drive().await?;
+    let state = driver.drive().await.map_err(unwritten)?;
     Ok(RunStatus::of(&header, &state))
 }

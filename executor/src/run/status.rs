@@ -1,6 +1,6 @@
 //! How a run stands, for people and programs.
 
-use belay_schemas::journal::{Failure, GuardFailure, Header, RunPhase};
+use belay_schemas::journal::{Approver, Failure, GuardFailure, Header, RunPhase};
 use belay_schemas::plan::Phase;
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct RunStatus {
     pub world: Option<String>,
     /// Milliseconds since the Unix epoch, on the run's clock.
     pub started_at: u64,
+    /// Whose approvals let it begin.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Approver>,
     /// When the last thing happened, on the same clock.
     pub last_at: u64,
     /// Where it is, or was last.
@@ -125,6 +128,7 @@ impl RunStatus {
             region: header.region.clone(),
             world: header.world.clone(),
             started_at: header.started_at,
+            approved_by: header.approved_by.clone(),
             last_at: state.at.max(header.started_at),
             phase: phase_of(state),
             outcome,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::condition::{self, ConditionError};
+use belay_schemas::condition::{self, ConditionError, Document};
 use belay_schemas::journal::{Checkpoint, Event, Failure, FailureKind, Finding};
 use belay_schemas::plan::{Call, Evidence, Wait};
 use serde_json::Value;
@@ -42,8 +42,20 @@ pub(super) async fn run(
     let mut trouble: Option<String>;
     let mut unreachable_for = 0;
     let mut suspected = None;
+    let mut last: Option<(Option<u64>, Value, Verdict)> = None;
     loop {
-        let seen = poll(task, scope, wait).await?;
+        let mark = task.cloud.same_while(&task.node().id);
+        let seen = match last.take() {
+            Some((Some(before), answers, verdict)) if Some(before) == mark => {
+                turns(task, wait).await?;
+                last = Some((mark, Value::Null, verdict));
+                Poll::Same(answers)
+            }
+            other => {
+                last = other;
+                poll(task, scope, wait).await?
+            }
+        };
         let passed = task.now().saturating_sub(at).min(planned.saturating_sub(at) + AWAKE);
         at = task.now();
         clocks.elapsed += passed;
@@ -67,43 +79,41 @@ pub(super) async fn run(
                 }
                 trouble = Some(reason);
             }
-            Poll::Answers(answers) => {
-                trouble = None;
+            Poll::Answers(answers) | Poll::Same(answers) => {
                 unreachable_for = 0;
-                let document = Value::Array(answers);
-                let mut failing = None;
-                for (number, fail) in wait.fail.iter().enumerate() {
-                    if lenient(condition::holds(&fail.when, &bind, &document), &mut trouble)? == Some(true) {
-                        failing = Some(number);
-                        break;
+                // Most looks find what the one before found.
+                let verdict = match last.take() {
+                    Some((before, known, verdict)) if known == answers || (before.is_some() && before == mark) => {
+                        verdict
                     }
-                }
+                    _ => Verdict::of(wait, &bind, &answers)?,
+                };
+                let failing = verdict.failing;
+                trouble = verdict.trouble.clone();
                 if let Some(fail) = failing.and_then(|number| wait.fail.get(number))
                     && suspected == failing
                 {
                     return Err(failed(task, scope, wait, fail.reason.clone()).await);
                 }
                 suspected = failing;
-                if let Some(progress) = &wait.progress
-                    && let Some(value) = lenient(condition::evaluate(progress, &bind, &document), &mut trouble)?
-                    && value != clocks.progress
+                if let Some(progress) = &verdict.progress
+                    && *progress != clocks.progress
                 {
-                    clocks.progress = value;
+                    clocks.progress.clone_from(progress);
                     clocks.since_progress = 0;
                     news = true;
                 }
-                if suspected.is_none()
-                    && lenient(condition::holds(&wait.until, &bind, &document), &mut trouble)? == Some(true)
-                {
+                if verdict.reached {
                     clocks.held += if holding { passed } else { 0 };
                     holding = true;
                     clocks.since_progress = 0;
                     if clocks.held >= wait.hold.saturating_mul(1000) {
-                        return Ok(document);
+                        return Ok(answers);
                     }
                 } else {
                     (holding, clocks.held) = (false, 0);
                 }
+                last = Some((mark, answers, verdict));
             }
         }
         task.note(What::Polled { clocks: clocks.clone(), holding });
@@ -118,6 +128,37 @@ pub(super) async fn run(
         }
         planned = next;
         task.sleep(next, Nap::Light).await?;
+    }
+}
+
+/// What a wait's expressions say of what a look found: the same for the same.
+struct Verdict {
+    /// The failure condition that holds.
+    failing: Option<usize>,
+    progress: Option<Value>,
+    /// The goal holds, and nothing fails.
+    reached: bool,
+    /// What could not be evaluated.
+    trouble: Option<String>,
+}
+
+impl Verdict {
+    fn of(wait: &Wait, bind: &BTreeMap<String, Value>, answers: &Value) -> Result<Self, Stop> {
+        let document = Document::from(answers);
+        let (mut failing, mut trouble) = (None, None);
+        for (number, fail) in wait.fail.iter().enumerate() {
+            if lenient(condition::holds_in(&fail.when, bind, &document), &mut trouble)? == Some(true) {
+                failing = Some(number);
+                break;
+            }
+        }
+        let progress = match &wait.progress {
+            Some(progress) => lenient(condition::evaluate_in(progress, bind, &document), &mut trouble)?,
+            None => None,
+        };
+        let reached = failing.is_none()
+            && lenient(condition::holds_in(&wait.until, bind, &document), &mut trouble)? == Some(true);
+        Ok(Self { failing, progress, reached, trouble })
     }
 }
 
@@ -159,13 +200,24 @@ fn lenient<T>(result: Result<T, ConditionError>, trouble: &mut Option<String>) -
 }
 
 enum Poll {
-    Answers(Vec<Value>),
+    /// The list of all answers.
+    Answers(Value),
+    /// The same, which were not asked for because they are known to be as they were.
+    Same(Value),
     /// Nothing was learnt this time.
     Silent {
         reason: String,
         unreachable: bool,
     },
     Refused(String),
+}
+
+/// Takes the turns of a look's reads, whose rate counts even where nothing has to be asked.
+async fn turns(task: &Task, wait: &Wait) -> Result<(), Stop> {
+    for call in &wait.reads {
+        task.turn(&call.service, &call.operation, Nap::Light).await?;
+    }
+    Ok(())
 }
 
 async fn poll(task: &Task, scope: &Scope<'_>, wait: &Wait) -> Result<Poll, Stop> {
@@ -187,7 +239,7 @@ async fn poll(task: &Task, scope: &Scope<'_>, wait: &Wait) -> Result<Poll, Stop>
             },
         }
     }
-    Ok(Poll::Answers(answers))
+    Ok(Poll::Answers(Value::Array(answers)))
 }
 
 /// The failure of a wait, with what can be found out about it.

@@ -16,15 +16,18 @@ impl World {
         tasks.chain(services).chain(targets::next(self)).chain(machines).min()
     }
 
-    /// Lets time pass until `to`, with everything that happens in between.
-    pub fn advance(&mut self, to: Time) {
+    /// Lets time pass until `to`, with everything that happens in between. Gives back whether there was anything, so
+    /// that the world looks different now.
+    pub fn advance(&mut self, to: Time) -> bool {
+        let mut different = !self.dirty.is_empty();
         self.settle();
         while let Some(next) = self.next_event().filter(|next| *next <= to) {
             self.now = self.now.max(next);
             self.happen();
+            different = true;
         }
         self.now = self.now.max(to);
-        self.forget_old();
+        self.forget_old() || different
     }
 
     /// Everything that happens now.
@@ -49,8 +52,13 @@ impl World {
         }
     }
 
-    /// Drops what AWS no longer shows.
-    fn forget_old(&mut self) {
+    /// Drops what AWS no longer shows; whether there was anything.
+    fn forget_old(&mut self) -> bool {
+        let count = |world: &Self| {
+            let revisions = world.task_definitions.values().map(|family| family.revisions.len()).sum::<usize>();
+            (world.tasks.iter().count(), world.instances.len(), revisions)
+        };
+        let before = count(self);
         let (now, keep) = (self.now, self.timings.stopped_task_retention_seconds);
         let old = |stopped: Option<Time>| stopped.is_some_and(|at| at.plus(keep) <= now);
         if self.tasks.iter().any(|(_, t)| t.last_status == TaskStatus::Stopped && old(t.times.stopped_at)) {
@@ -58,5 +66,6 @@ impl World {
         }
         ec2::forget_terminated(self);
         ecs::forget_deleted(self);
+        count(self) != before
     }
 }

@@ -16,7 +16,7 @@ use super::file::{self, FileError};
 use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
-use super::{autoscaling, ec2, ecr, ecs, elb, elbv2, iam, s3, sts, throttle, web};
+use super::{autoscaling, ec2, ecr, ecs, elb, elbv2, iam, logs, s3, scaling, scheduler, sts, throttle, web};
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 use crate::http;
 
@@ -34,13 +34,15 @@ struct State {
     world: World,
     /// Whether the world differs from its file.
     dirty: bool,
+    /// Another number whenever the world may look different.
+    look: u64,
 }
 
 impl SimulatedCloud {
     /// A world in memory, whose time passes as fast as it is waited for.
     #[must_use]
     pub fn new(world: World) -> Self {
-        Self { state: Mutex::new(State { world, dirty: false }), file: None, pace: 0.0 }
+        Self { state: Mutex::new(State { world, dirty: false, look: 0 }), file: None, pace: 0.0 }
     }
 
     /// The world in a file, which is kept up to date; a file that does not exist starts as the default account.
@@ -53,7 +55,7 @@ impl SimulatedCloud {
             Some(world) => (world, false),
             None => (World::default_account(), true),
         };
-        Ok(Self { state: Mutex::new(State { world, dirty }), file: Some(path.to_owned()), pace })
+        Ok(Self { state: Mutex::new(State { world, dirty, look: 0 }), file: Some(path.to_owned()), pace })
     }
 
     /// Writes the world's file if it differs, so that one that cannot be written is told before anything depends on it.
@@ -79,10 +81,18 @@ impl SimulatedCloud {
         work(&self.lock().world)
     }
 
+    /// Another number whenever a read may be answered differently than before; none where calls are counted, because no
+    /// two of them are the same there.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        let state = self.lock();
+        (!state.world.throttling.enabled).then_some(state.look)
+    }
+
     /// Looks at the world or changes it from outside, as somebody else in the account would.
     pub fn with_world<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
         let mut state = self.lock();
         state.dirty = true;
+        state.look += 1;
         let result = work(&mut state.world);
         state.world.settle();
         result
@@ -102,6 +112,7 @@ impl SimulatedCloud {
         let (answer, mutating) = state.world.answer(service, operation, input);
         if mutating {
             state.dirty = true;
+            state.look += 1;
             // Nobody may learn of a change that a crash could take back: what is not on disk did not happen.
             if let (Err(error), Some(before)) = (self.save(&mut state), before) {
                 state.world = before;
@@ -154,7 +165,9 @@ impl Clock for SimulatedCloud {
                 tokio::time::sleep(Duration::try_from_secs_f64(wall).unwrap_or_default()).await;
             }
             let mut state = self.lock();
-            state.world.advance(next);
+            if state.world.advance(next) {
+                state.look += 1;
+            }
             state.dirty = true;
             if self.pace > 0.0 {
                 // A clock cannot fail; what could not be written stays dirty for the next call, which can.
@@ -215,6 +228,9 @@ impl World {
             "s3" => s3::call(self, operation, input),
             "sts" => sts::call(self, operation, input),
             "ecr" => ecr::call(self, operation, input),
+            "logs" => logs::call(self, operation, input),
+            "application-autoscaling" => scaling::call(self, operation, input),
+            "scheduler" => scheduler::call(self, operation, input),
             _ => Err(unknown_operation(format!("The simulated AWS does not model the service {service}."))),
         }
     }
@@ -226,9 +242,12 @@ fn unwritten(error: &FileError) -> CloudError {
 
 /// What a call concerns, in short: what its input names first, of these.
 pub(crate) fn concerns(input: &Value) -> String {
-    const NAMES: [&str; 19] = [
+    const NAMES: [&str; 22] = [
         "uri",
         "PolicyName",
+        "ScheduledActionName",
+        "ResourceId",
+        "logGroupName",
         "AutoScalingGroupName",
         "LaunchConfigurationName",
         "LaunchTemplateName",

@@ -37,7 +37,40 @@ pub fn essence(world: &World) -> Value {
         "launchConfigurations": machines::configurations(world),
         "autoScalingGroups": machines::groups(world),
         "instances": machines::own_instances(world),
+        "logGroups": world.log_groups.iter().map(|(name, g)| (name, json!(g.retention_days))).collect::<BTreeMap<_, _>>(),
+        "scalableTargets": scalable_targets(world),
+        "schedules": schedules(world),
     })
+}
+
+/// Schedules without times and tokens, with what their task definitions stand for.
+fn schedules(world: &World) -> BTreeMap<&str, Value> {
+    let bare = |schedule: &Value| {
+        let mut shown = schedule.clone();
+        if let Some(members) = shown.as_object_mut() {
+            members.retain(|name, _| !["CreationDate", "LastModificationDate", "ClientToken"].contains(&name.as_str()));
+        }
+        if let Some(definition) = shown.pointer_mut("/Target/EcsParameters/TaskDefinitionArn") {
+            *definition = content(world, definition.as_str().unwrap_or_default());
+        }
+        shown
+    };
+    world.schedules.iter().map(|(key, schedule)| (key.as_str(), bare(schedule))).collect()
+}
+
+/// Limits, policies and scheduled actions without times and ARNs.
+fn scalable_targets(world: &World) -> BTreeMap<&str, Value> {
+    let bare = |things: &BTreeMap<String, Value>| {
+        let mut things = json!(things);
+        for thing in things.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            thing.retain(|name, _| !name.ends_with("ARN") && name != "CreationTime");
+        }
+        things
+    };
+    let targets = world.scalable_targets.iter();
+    targets
+        .map(|(id, t)| (id.as_str(), json!([t.min, t.max, t.suspended, bare(&t.policies), bare(&t.actions)])))
+        .collect()
 }
 
 /// What a task definition's ARN stands for.
@@ -69,6 +102,14 @@ fn with_content(world: &World, settings: &Map<String, Value>) -> Value {
     // Without a load balancer there is no grace period, with one it is 0 unless somebody says otherwise.
     if shown.get("healthCheckGracePeriodSeconds") == Some(&json!(0)) {
         shown.remove("healthCheckGracePeriodSeconds");
+    }
+    // No alarms is as much as alarms that were never named.
+    if let Some(configuration) = shown.get_mut("deploymentConfiguration").and_then(Value::as_object_mut)
+        && configuration
+            .get("alarms")
+            .is_some_and(|alarms| alarms["enable"] == false && alarms["alarmNames"] == json!([]))
+    {
+        configuration.remove("alarms");
     }
     if let Some(definition) = shown.get_mut("taskDefinition") {
         *definition = content(world, definition.as_str().unwrap_or_default());

@@ -3,7 +3,7 @@
 use belay_schemas::image;
 use sha2::{Digest, Sha256};
 
-use super::world::{Behaviour, World};
+use super::world::{Behaviour, Image, World};
 
 /// `sha256:…` of a text.
 pub(super) fn sha256(text: &str) -> String {
@@ -37,24 +37,36 @@ impl World {
             let reason = format!("failed to resolve ref {image}: not found");
             return Behaviour::CannotPull { reason: Some(reason) };
         };
+        self.settings_of(image, digest).map(|settings| settings.behaviour.clone()).unwrap_or_default()
+    }
+
+    /// What they do where a task overrides their command, if that is anything else.
+    pub(super) fn overridden(&self, image: &str, digest: Option<&str>) -> Option<Behaviour> {
+        self.settings_of(image, digest?).and_then(|settings| settings.overridden.clone())
+    }
+
+    /// What containers of an image write, if they are said to write anything.
+    pub(super) fn image_output(&self, image: &str, digest: Option<&str>) -> Option<Vec<String>> {
+        self.settings_of(image, digest?).map(|settings| settings.output.clone()).filter(|lines| !lines.is_empty())
+    }
+
+    fn settings_of(&self, image: &str, digest: &str) -> Option<&Image> {
         if let Some(settings) = self.images.get(image)
             && (image.contains('@') || settings.digest.as_deref().is_none_or(|known| known == digest))
         {
-            return settings.behaviour.clone();
+            return Some(settings);
         }
         self.images
             .iter()
             .filter(|(reference, _)| repository(reference) == repository(image))
             .find(|(reference, _)| self.digest_of(reference).as_deref() == Some(digest))
-            .map(|(_, settings)| settings.behaviour.clone())
-            .unwrap_or_default()
+            .map(|(_, settings)| settings)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::world::Image;
 
     #[test]
     fn a_repository_is_what_precedes_tag_and_digest() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::aws::{self, FaultKind, Strictness};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::errors::{rejected, unknown_operation};
 use crate::cloud::CloudError;
@@ -145,11 +145,12 @@ impl Paging {
     /// A page under its member name, with the token of the next one.
     pub(super) fn answer(&self, member: &str, all: Vec<Value>, input: &Value) -> Result<Value, CloudError> {
         let (page, next) = self.cut(all, input)?;
-        let mut output = json!({member: page});
+        let mut output = Map::from_iter([(member.to_owned(), Value::Array(page))]);
         if let Some(next) = next {
-            output[if self.token == "Marker" { "NextMarker" } else { self.token }] = next.into();
+            let name = if self.token == "Marker" { "NextMarker" } else { self.token };
+            output.insert(name.to_owned(), next.into());
         }
-        Ok(output)
+        Ok(Value::Object(output))
     }
 }
 

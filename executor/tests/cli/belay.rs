@@ -40,8 +40,28 @@ impl Desk {
         command.args(args).current_dir(self.dir.path()).env_clear();
         // Credentials of the machine that the tests happen to run on are none of theirs.
         command.env("AWS_EC2_METADATA_DISABLED", "true");
+        // Where `ssh-keygen` and `git` are found, and no configuration of whoever runs the tests.
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.dir.path()).env("GIT_CONFIG_NOSYSTEM", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Runs `belay ARGS` as somebody whom permissions of files mean something to.
+    pub fn belay_as_nobody(&self, args: &[&str]) -> Answer {
+        use std::os::unix::fs::MetadataExt;
+        use std::os::unix::process::CommandExt;
+        let mut command = self.command(args);
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            // Nobody may not look into everybody's folders.
+            let own = self.path("belay");
+            std::fs::copy(env!("CARGO_BIN_EXE_belay"), &own).unwrap();
+            command = Command::new(own);
+            command.args(args).current_dir(self.dir.path()).env_clear();
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.uid(65534).gid(65534);
+        }
+        self.finish(command.spawn().unwrap())
     }
 
     /// Runs `belay ARGS` to its end.
@@ -56,6 +76,11 @@ impl Desk {
         // A command that ends before it reads is tested too.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         self.finish(child)
+    }
+
+    /// Runs `belay ARGS` with one more environment variable.
+    pub fn belay_where(&self, args: &[&str], name: &str, value: &Path) -> Answer {
+        self.finish(self.command(args).env(name, value).spawn().unwrap())
     }
 
     /// Starts `belay ARGS`.

@@ -9,7 +9,25 @@ use crate::plans;
 fn help_of_every_command() {
     let desk = Desk::new();
     assert_snapshot!(desk.belay(&["--help"]).expect(0).out);
-    for command in ["observe", "verify", "apply", "resume", "rollback", "status", "world", "completions"] {
+    let all = [
+        "observe",
+        "verify",
+        "approve",
+        "apply",
+        "resume",
+        "rollback",
+        "status",
+        "rehearse",
+        "world",
+        "man",
+        "completions",
+    ];
+    for command in all {
+        let help = desk.belay(&[command, "--help"]).expect(0).out;
+        assert!(
+            help.contains("\nExample") && help.contains(&format!("  belay {command}")) || help.contains("| belay"),
+            "{help}"
+        );
         assert_snapshot!(format!("help_{command}"), desk.belay(&[command, "--help"]).expect(0).out);
     }
 }
@@ -159,7 +177,7 @@ fn worlds_that_are_none() {
     let verify = || desk.belay(&["verify", "plan.json", "--simulated", "w.json"]).said();
     desk.write("w.json", "{\"format\": 1,\n \"acount\": 1}");
     assert_snapshot!(verify(), @r#"
-    error: DIR/w.json:2:9: this is no simulated world: unknown field `acount`, expected one of `format`, `account`, `partition`, `region`, `now`, `counters`, `timings`, `throttling`, `images`, `vpcs`, `subnets`, `securityGroups`, `clusters`, `capacityProviders`, `containerInstances`, `taskDefinitions`, `services`, `tasks`, `classicLoadBalancers`, `loadBalancers`, `targetGroups`, `machineImages`, `keyPairs`, `instanceProfiles`, `instances`, `capacity`, `launchTemplates`, `launchConfigurations`, `refusesLaunchConfigurations`, `autoScalingGroups`, `objects`, `hostVpc`, `httpHandlers`, `httpRequests`, `afflictions`, `log`
+    error: DIR/w.json:2:9: this is no simulated world: unknown field `acount`, expected one of `format`, `account`, `partition`, `region`, `now`, `counters`, `timings`, `throttling`, `images`, `vpcs`, `subnets`, `securityGroups`, `clusters`, `capacityProviders`, `containerInstances`, `taskDefinitions`, `services`, `tasks`, `classicLoadBalancers`, `loadBalancers`, `targetGroups`, `machineImages`, `keyPairs`, `instanceProfiles`, `instances`, `capacity`, `launchTemplates`, `launchConfigurations`, `refusesLaunchConfigurations`, `autoScalingGroups`, `objects`, `hostVpc`, `httpHandlers`, `httpRequests`, `afflictions`, `logGroups`, `scalableTargets`, `schedules`, `log`
     exit 1
     "#);
     desk.write("w.json", "{\"format\": 2}");
@@ -183,9 +201,26 @@ fn colour_only_when_asked_for() {
 }
 
 #[test]
+fn manual_pages_of_every_command() {
+    let desk = Desk::new();
+    desk.belay(&["man", "man1"]).expect(0);
+    let help = desk.belay(&["--help"]).expect(0).out;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let names = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    let names: Vec<&str> = names.filter(|line| !line.starts_with(' ')).filter_map(|l| l.split(' ').next()).collect();
+    assert!(names.len() > 10 && names.contains(&"approve"), "{names:?}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        let page = desk.read(&format!("man1/belay-{name}.1"));
+        assert!(page.starts_with(".ie") && page.contains(".SH SYNOPSIS") && page.contains("Example"), "{name}: {page}");
+    }
+    assert!(desk.read("man1/belay.1").contains("belay\\-apply(1)"));
+}
+
+#[test]
 fn completions_name_every_command() {
     let script = Desk::new().belay(&["completions", "bash"]).expect(0).out;
-    for command in ["observe", "verify", "apply", "resume", "rollback", "status", "world"] {
+    for command in ["observe", "verify", "approve", "apply", "resume", "rollback", "status", "rehearse", "world", "man"]
+    {
         assert!(script.contains(&format!("belay__{command}")) || script.contains(&format!("belay__subcmd__{command}")));
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests; a failure here is a failed test")]
 
+mod approval;
 mod belay;
 mod input;
 mod plans;

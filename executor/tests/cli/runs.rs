@@ -303,7 +303,8 @@ fn only_one_belay_works_on_a_target() {
     let mut child = desk.start(&[&APPLY[..], &["--pace", "0.2"]].concat());
     until_journalled(&desk, r#"{"is":"start","node":"web.service.deployed"}"#);
     let second = desk.belay(&APPLY).expect(6);
-    assert!(second.err.contains(&format!("process {}", child.id())), "{}", second.err);
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    assert!(second.err.contains(&format!("on {}, process {}, since 20", host.trim(), child.id())), "{}", second.err);
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -360,10 +361,59 @@ fn a_stale_attempt_does_not_hide_the_run_that_is_to_be_taken_up() {
     let desk = desk(&plans::create("broken:1"));
     world(&desk, json!({"broken:1": {"behaviour": {"kind": "cannot-pull"}}}));
     desk.belay(&[&APPLY[..], &["--on-failure", "pause"]].concat()).expect(8);
-    desk.belay(&APPLY).expect(5);
+    // Another plan for the same service: its guard does not hold.
+    desk.write("other.json", &plans::create("nginx:1"));
+    desk.belay(&["apply", "other.json", "--simulated", "w.json"]).expect(5);
     let status = desk.belay(&["status"]).expect(0);
     assert!(status.out.contains("Paused after a failure"), "{}", status.out);
     desk.belay(&["rollback"]).expect(0);
+}
+
+#[test]
+fn a_plan_whose_run_is_paused_is_resumed_and_not_begun_again() {
+    let desk = desk(&plans::create("broken:1"));
+    world(&desk, json!({"broken:1": {"behaviour": {"kind": "cannot-pull"}}}));
+    desk.belay(&[&APPLY[..], &["--on-failure", "pause"]].concat()).expect(8);
+    assert_snapshot!(desk.belay(&APPLY).said(), @r#"
+    run RUN: plan sha256:DIGEST, shop in default (account 123456789012, us-east-1, simulated world w.json)
+    journal and lock: .belay (who uses another directory is not locked out)
+    error: run RUN of this very plan is not over: nothing was done; `belay resume RUN` goes on with it, `belay rollback RUN` takes it back
+    exit 5
+    "#);
+    assert_eq!(std::fs::read_dir(desk.path(".belay/runs")).unwrap().count(), 1);
+    desk.belay(&["rollback"]).expect(0);
+    // It is over: the plan may be tried again, because what it relies on holds again.
+    desk.belay(&APPLY).expect(3);
+}
+
+#[test]
+fn a_plan_is_applied_again_only_while_its_guards_hold() {
+    let desk = desk(&plans::create("nginx:1"));
+    desk.belay(&APPLY).expect(0);
+    desk.belay(&APPLY).expect(5);
+    desk.belay(&["rollback"]).expect(0);
+    desk.belay(&APPLY).expect(0);
+}
+
+#[test]
+fn a_run_that_a_later_one_stands_on_is_not_gone_on_with() {
+    let desk = desk(&plans::create("broken:1"));
+    world(&desk, json!({"broken:1": {"behaviour": {"kind": "cannot-pull"}}}));
+    desk.belay(&[&APPLY[..], &["--on-failure", "pause"]].concat()).expect(8);
+    let first = only_run(&desk).file_name().unwrap().to_str().unwrap().to_owned();
+    // Somebody takes the service away by hand and deploys another version of it.
+    let mut world: Value = serde_json::from_str(&desk.read("w.json")).unwrap();
+    world["services"] = json!({});
+    world["tasks"] = json!({});
+    desk.write("w.json", &world.to_string());
+    desk.write("plan.json", &plans::create("nginx:1"));
+    desk.belay(&APPLY).expect(0);
+    assert_snapshot!(desk.belay(&["resume", &first]).said(), @r#"
+    resuming RUN: plan sha256:DIGEST, shop in default (account 123456789012, us-east-1, simulated world w.json)
+    journal and lock: .belay (who uses another directory is not locked out)
+    error: run RUN cannot be gone on with: run RUN came after it and stands on it; observe and compile again, and apply that plan
+    exit 1
+    "#);
 }
 
 #[test]
@@ -408,4 +458,30 @@ fn a_damaged_journal_is_named() {
     help: take the journal from a backup if there is one; else observe, compile and apply again: what runs is compared with what is wanted
     exit 1
     "#);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_journal_that_cannot_be_written_is_refused_before_anything_is_called() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = desk(&plans::create("nginx:1"));
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(desk.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("", 0o777);
+    mode("plan.json", 0o644);
+    std::fs::create_dir(desk.path("read-only")).unwrap();
+    mode("read-only", 0o555);
+    desk.write("file", "");
+    let refused = |journal: &str| {
+        let said = desk.belay_as_nobody(&[&APPLY[..], &["--journal", journal]].concat()).expect(6).err;
+        assert_eq!(calls(&desk), Vec::<String>::new());
+        said.lines().filter(|line| line.starts_with("error")).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(refused("read-only/journal"), @"error: read-only/journal: Permission denied (os error 13)");
+    mode("read-only", 0o755);
+    assert_snapshot!(refused("file"), @"error: file: not a directory");
+    assert_snapshot!(refused("file/journal"), @"error: file/journal: Not a directory (os error 20)");
+    // With a place that can be written the same plan runs.
+    desk.belay_as_nobody(&APPLY).expect(0);
 }

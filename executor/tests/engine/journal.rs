@@ -137,7 +137,7 @@ fn a_run_whose_target_is_locked_is_left_alone() {
     let run_dir = on_disk(dir.path(), &plan, &world, &options());
     let held = Lock::take(dir.path(), "shop", "123456789012", &plan.target, None, "someone").unwrap();
     let error = block(resume(&run_dir, &[], None, setup(&world))).unwrap_err();
-    assert!(matches!(&error, RunError::Lock(LockError::Held { run, .. }) if run == "someone"), "{error}");
+    assert!(matches!(&error, RunError::Lock(LockError::Held { holder, .. }) if holder.run == "someone"), "{error}");
     assert_eq!(error.exit_code(), 6);
     drop(held);
     block(resume(&run_dir, &[], None, setup(&world))).unwrap();

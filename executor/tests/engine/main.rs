@@ -2,6 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod back;
+mod broken_journal;
+#[cfg(feature = "aws")]
+mod bucket;
 mod forward;
 mod gates;
 mod http;

@@ -10,7 +10,11 @@ const DESTRUCTIVE: [&str; 5] = ["BatchDelete", "Delete", "Deregister", "Stop", "
 const UNNAMED: [(&str, &str); 1] = [("autoscaling", "SetInstanceHealth")];
 
 /// The exceptions: an opposite call brings the same thing back.
-const RESTORABLE: [(&str, &str); 6] = [
+const RESTORABLE: [(&str, &str); 9] = [
+    ("application-autoscaling", "DeleteScalingPolicy"), // PutScalingPolicy: a policy is its name and its settings
+    ("application-autoscaling", "DeleteScheduledAction"), // PutScheduledAction
+    // RegisterScalableTarget: limits; what hangs on it is put again by its own calls.
+    ("application-autoscaling", "DeregisterScalableTarget"),
     ("autoscaling", "DeleteLifecycleHook"), // PutLifecycleHook: a hook is its name and its settings
     ("autoscaling", "DeleteTags"),          // CreateOrUpdateTags
     ("ec2", "DeleteTags"),                  // CreateTags

@@ -37,7 +37,8 @@ impl Embedded {
 }
 
 /// Sorted by name.
-static SERVICES: [Embedded; 9] = [
+static SERVICES: [Embedded; 12] = [
+    Embedded::new("application-autoscaling", include_str!("../../aws/application-autoscaling.json")),
     Embedded::new("autoscaling", include_str!("../../aws/autoscaling.json")),
     Embedded::new("ec2", include_str!("../../aws/ec2.json")),
     Embedded::new("ecr", include_str!("../../aws/ecr.json")),
@@ -45,7 +46,9 @@ static SERVICES: [Embedded; 9] = [
     Embedded::new("elb", include_str!("../../aws/elb.json")),
     Embedded::new("elbv2", include_str!("../../aws/elbv2.json")),
     Embedded::new("iam", include_str!("../../aws/iam.json")),
+    Embedded::new("logs", include_str!("../../aws/logs.json")),
     Embedded::new("s3", include_str!("../../aws/s3.json")),
+    Embedded::new("scheduler", include_str!("../../aws/scheduler.json")),
     Embedded::new("sts", include_str!("../../aws/sts.json")),
 ];
 

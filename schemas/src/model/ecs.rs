@@ -1,45 +1,146 @@
 //! What a model may say to the ec2-ecs plugin.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::container::{
+    ContainerCondition, ContainerSettings, HealthCheck, Logs, Ulimit, VolumesFrom, with_container_settings,
+};
+use super::scaling::Scaling;
+use super::tasks::{Once, Schedule};
 use super::values::Text;
 
-/// A component on Amazon ECS. One of `mem` and `mem_reserve` (or task-level memory in `raw`) is required.
+with_container_settings! {
+/// A component on Amazon ECS. One of `mem` and `mem_reserve` (or memory of the whole task) is required.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EcsComponent {
     /// IAM role of the task: name or ARN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// IAM role with which ECS fetches images and secrets and writes logs: name or ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"ecsTaskExecutionRole")]
+    pub execution_role: Option<String>,
     /// Task group; applies to run tasks only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// CPU units of the main container (1024 = one vCPU).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 32768), example = 256)]
-    pub cpu: Option<u32>,
-    /// Hard memory limit of the main container, MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = 512)]
-    pub mem: Option<u32>,
-    /// Soft memory limit of the main container, MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = 256)]
-    pub mem_reserve: Option<u32>,
-    /// Entry point of the main container instead of the image's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<Text>,
     /// Arguments of the entry point; wins over the component's own `args`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<Text>>,
-    /// Docker network mode of the task. Default: bridge.
+    /// CPU units of the whole task; Fargate needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 512)]
+    pub task_cpu: Option<u32>,
+    /// Memory of the whole task, MiB; Fargate needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1024)]
+    pub task_mem: Option<u32>,
+    /// What the tasks run on. Default: the cluster's default capacity, else EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    /// Capacity providers that share the tasks (`FARGATE`, `FARGATE_SPOT`, or the cluster's own), instead of `launch_type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Vec<CapacityShare>>,
+    /// Platform version of Fargate. Default: LATEST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1.4.0")]
+    pub platform_version: Option<String>,
+    /// CPU architecture of the images. Default: X86_64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
+    /// Operating system family, such as `LINUX` or `WINDOWS_SERVER_2022_CORE`. Default: LINUX.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"LINUX")]
+    pub os: Option<String>,
+    /// Disk of a task on Fargate, GiB: 21 to 200. Default: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 40)]
+    pub ephemeral_storage: Option<u32>,
+    /// Docker network mode of the task. Default: bridge; awsvpc on Fargate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_mode: Option<NetworkMode>,
+    /// Where the tasks' network interfaces are, in network mode awsvpc. Default: the environment's `network`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// One task on each container instance instead of a number of replicas. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<bool>,
+    /// Runs the task once, before or after other components, instead of keeping it running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Once>,
+    /// Starts the task at certain times, instead of keeping it running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// On which container instances tasks are placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+    /// How the number of tasks follows the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
+    /// How a new revision takes the place of the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
+    /// Seconds after a task's start in which failing load balancer checks do not stop it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 60)]
+    pub grace_period: Option<u32>,
+    /// Whether `aws ecs execute-command` may open shells in the containers. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<bool>,
+    /// Tags of the service, besides the environment's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Text>,
+    /// Where tasks take their tags from. Default: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagate_tags: Option<PropagateTags>,
     /// Anything else that the API takes; wins over every other key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<EcsRaw>,
+}
+}
+
+/// What tasks run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LaunchType {
+    /// The cluster's own container instances.
+    Ec2,
+    /// Capacity that AWS manages; no container instances.
+    Fargate,
+    /// Machines outside AWS that are registered with the cluster.
+    External,
+}
+
+/// A capacity provider's share of a component's tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityShare {
+    /// Its name.
+    #[schemars(example = &"FARGATE_SPOT")]
+    pub provider: String,
+    /// Its share of the tasks beyond those that `base` takes, relative to the others'. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000), example = 3)]
+    pub weight: Option<u32>,
+    /// Tasks that it takes before the shares count. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000), example = 1)]
+    pub base: Option<u32>,
+}
+
+/// CPU architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Architecture {
+    /// Intel and AMD, 64 bit.
+    #[serde(rename = "X86_64")]
+    X86,
+    /// Graviton and other ARM, 64 bit.
+    #[serde(rename = "ARM64")]
+    Arm,
 }
 
 /// Docker network modes.
@@ -54,6 +155,97 @@ pub enum NetworkMode {
     None,
     /// A network interface of its own for each task.
     Awsvpc,
+}
+
+/// Where tasks with network interfaces of their own are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The VPC, by id or name; needed where names of subnets or groups occur in several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"main")]
+    pub vpc: Option<String>,
+    /// Subnets, by id or name (`*` and `?` stand for any characters); 1 to 16.
+    pub subnets: Vec<String>,
+    /// Security groups, by id or name; at most 5. Default: the VPC's default group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
+    /// Whether the tasks get public addresses. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_ip: Option<bool>,
+}
+
+/// On which container instances tasks are placed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// What is preferred, the most important first; at most 5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategy: Vec<PlacementStrategy>,
+    /// Whether no two tasks of the component share a container instance. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct_instances: Option<bool>,
+    /// Expressions of the cluster query language; only instances that fulfil all of them get tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member_of: Vec<String>,
+    /// Whether ECS moves tasks between availability zones when they are uneven. Default: wherever it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_rebalancing: Option<bool>,
+}
+
+/// One preference of placing tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlacementStrategy {
+    /// How.
+    #[serde(rename = "type")]
+    pub kind: PlacementKind,
+    /// `spread`: over `zone`, `instance` or `attribute:NAME`; `binpack`: by `cpu` or `memory`; `random`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"zone")]
+    pub field: Option<String>,
+}
+
+/// Ways of placing tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlacementKind {
+    /// As even as possible over a field's values.
+    Spread,
+    /// On as few instances as possible.
+    Binpack,
+    /// Anywhere.
+    Random,
+}
+
+/// How a new revision takes the place of the old one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Percentage of the replicas that stay healthy. Default: 100; 0 for singletons and daemons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100), example = 50)]
+    pub minimum_healthy_percent: Option<u32>,
+    /// Percentage of the replicas that may run at once. Default: 200; 100 for singletons and daemons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 200), example = 150)]
+    pub maximum_percent: Option<u32>,
+    /// Whether AWS gives up a deployment whose tasks keep failing, and rolls it back. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<bool>,
+    /// CloudWatch alarms that end and roll back a deployment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+}
+
+/// Where tasks take their tags from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PropagateTags {
+    /// From the service.
+    Service,
+    /// From the task definition.
+    TaskDefinition,
 }
 
 /// Raw API fields of a component.

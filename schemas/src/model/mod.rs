@@ -4,11 +4,22 @@
 //! what is said makes sense is judged in the compiler. Keys are Skopos's; `containers`, `allow_plaintext` and
 //! `minimum_healthy` are ours.
 
+mod container;
 mod ecs;
+mod scaling;
+mod tasks;
 mod values;
 
-pub use ecs::{EcsComponent, EcsGateway, EcsRaw, NetworkMode};
+pub use container::{ContainerCondition, ContainerSettings, HealthCheck, Logs, Ulimit, VolumesFrom};
+pub use ecs::{
+    Architecture, CapacityShare, Deployment, EcsComponent, EcsGateway, EcsRaw, LaunchType, Network, NetworkMode,
+    Placement, PlacementKind, PlacementStrategy, PropagateTags,
+};
+pub use scaling::{CustomMetric, Scaling, ScalingMetric, ScheduledLimits, TargetTracking};
+pub use tasks::{Once, OnceWhen, Schedule};
 pub use values::{OneOrMany, Port, Protocol, TEXT_KEYWORD, Text};
+
+use container::with_container_settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +54,7 @@ pub struct Model {
     pub lifecycle: Option<Lifecycle>,
     /// Where a graphical editor shows it; not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub visual: Option<Value>,
 }
 
@@ -95,15 +107,19 @@ pub struct Component {
     pub lifecycle: Option<Value>,
     /// Where a graphical editor shows it; not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub visual: Option<Value>,
     /// Skopos's older keys for the same; not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub class: Option<Value>,
     /// See `class`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub pos_x: Option<Value>,
     /// See `class`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub pos_y: Option<Value>,
     /// See `class`; the image's tag says the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,6 +152,7 @@ pub struct Mount {
     pub read_only: Option<bool>,
 }
 
+with_container_settings! {
 /// A further container of a component's task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,18 +163,6 @@ pub struct Container {
     /// Whether the task stops when this container stops. Default: false (the main container is essential).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub essential: Option<bool>,
-    /// CPU units (1024 = one vCPU).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<u32>,
-    /// Hard limit, MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mem: Option<u32>,
-    /// Soft limit, MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mem_reserve: Option<u32>,
-    /// Entry point instead of the image's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<Text>,
     /// Arguments of the entry point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Text>,
@@ -173,9 +178,6 @@ pub struct Container {
     /// Container ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provides: Option<Provides>,
-    /// Containers of the same task that have to reach a condition first: `START`, `COMPLETE`, `SUCCESS` or `HEALTHY`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub depends_on: BTreeMap<String, ContainerCondition>,
     /// Names of environment variables whose literal values look like secrets but may be in the plan.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow_plaintext: BTreeSet<String>,
@@ -183,19 +185,6 @@ pub struct Container {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Value>,
 }
-
-/// What another container of the task has to have reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ContainerCondition {
-    /// It has started.
-    Start,
-    /// It has run to an end.
-    Complete,
-    /// It has run to an end with exit code 0.
-    Success,
-    /// Its health check has passed.
-    Healthy,
 }
 
 /// Settings of a component for the plugins.
@@ -226,15 +215,19 @@ pub struct Gateway {
     pub plugin: Option<GatewayPlugins>,
     /// Where a graphical editor shows it; not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub visual: Option<Value>,
     /// See a component's `class`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub class: Option<Value>,
     /// See a component's `class`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub pos_x: Option<Value>,
     /// See a component's `class`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("doNotSuggest" = true))]
     pub pos_y: Option<Value>,
 }
 

@@ -171,8 +171,13 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
         // lists and the other way round, so no `anyOf` is needed.
         let item = T::json_schema(generator);
         let mut schema = item.clone();
-        let own = item.get("type").cloned().unwrap_or_else(|| Value::String("object".into()));
-        schema.insert("type".into(), Value::Array(vec![own, Value::String("array".into())]));
+        let mut types = match item.get("type") {
+            Some(Value::Array(several)) => several.clone(),
+            Some(one) => vec![one.clone()],
+            None => vec![Value::String("object".into())],
+        };
+        types.push(Value::String("array".into()));
+        schema.insert("type".into(), Value::Array(types));
         schema.insert("items".into(), generator.subschema_for::<T>().to_value());
         schema.insert("minItems".into(), Value::from(1));
         schema

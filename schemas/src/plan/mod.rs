@@ -117,6 +117,8 @@ pub enum Change {
     Update,
     /// Only its number of replicas changes.
     Scale,
+    /// It runs once, to its end.
+    Run,
     /// It runs but is not in the model any more, or everything is torn down.
     Remove,
     /// Nothing to do but tidying (old revisions).

@@ -4,6 +4,7 @@
     ecs.py       the operations of ECS that moto lacks, or answers with less than AWS does
     rollout.py   services over time: deployments, revisions, tasks, the circuit breaker, rollbacks
     health.py    load balancers as far as ECS changes them: the tasks of services are their targets
+    groups.py    Auto Scaling groups: several behind one load balancer, instances that never answer
 
 Sources: the API models and texts that botocore carries (service `ecs`, 2014-11-13) and the ECS developer guide. The shim
 knows AWS's API and nothing of who calls it. What it says nothing about, moto answers untouched.

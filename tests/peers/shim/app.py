@@ -1,7 +1,8 @@
 """The WSGI application: takes requests, keeps a list of them, answers or hands them on to moto.
 
     GET  /shim/calls                       every call since the list was last taken, and how many came at the same time
-    POST /shim/failing  {DIGEST: REASON}   tasks of images with these digests stop as soon as they start
+    POST /shim/failing  {DIGEST: REASON}   tasks of images with these digests stop as soon as they start; instances whose
+                                           user data name one never answer their load balancer
     POST /shim/steps    NUMBER             looks until a deployment is complete
 """
 import io
@@ -10,7 +11,7 @@ import re
 import threading
 import urllib.parse
 
-from . import health, rollout
+from . import groups, health, rollout
 from .ecs import Ecs, Refused
 
 ECS, ECR = "AmazonEC2ContainerServiceV20141113", "AmazonEC2ContainerRegistry_V20150921"
@@ -57,7 +58,20 @@ class Shim:
                 if service == "elb" and operation == "DescribeInstanceHealth" and "Instances.member.1.InstanceId" not in form:
                     found = health.instances(self.ecs.services.values(), self.account(environ), form["LoadBalancerName"])
                     if found:
+                        found = [(place, "InService", None) for place in found]
                         return answer(start_response, 200, "text/xml", health.instance_health(found))
+                if service == "elb" and operation == "DescribeInstanceHealth":
+                    asked = [value for name, value in form.items() if name.startswith("Instances.member.")]
+                    place = self.place(environ)
+                    found = groups.classic_health(*place, form["LoadBalancerName"], asked, self.ecs.doomed)
+                    if found is not None:
+                        return answer(start_response, 200, "text/xml", health.instance_health(found))
+                if service == "autoscaling":
+                    place = self.place(environ)
+                    groups.before(*place, operation, form)
+                    told = list(self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response))
+                    groups.after(*place, operation, form)
+                    return told
             return self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
         finally:
             with self.lock:
@@ -90,6 +104,11 @@ class Shim:
         # moto's DescribeClusters names what is missing by its ARN.
         arn = self.ask(environ, "DescribeClusters", {"clusters": ["-"]})["failures"][0]["arn"]
         return ":".join(part for index, part in enumerate(arn.split(":")[:5]) if index != 2)
+
+    def place(self, environ):
+        """Account and region of the caller."""
+        _, _, region, account = self.account(environ).split(":")
+        return account, region
 
     def ask(self, environ, operation, given, service="ecs"):
         """moto's answer to a JSON call on the same caller's behalf."""

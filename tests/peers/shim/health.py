@@ -40,9 +40,11 @@ def target_health(found):
 
 
 def instance_health(found):
+    """Of instances as (id, state, reason)."""
     members = "".join(
-        f"<member><InstanceId>{escape(place)}</InstanceId><State>InService</State><ReasonCode>N/A</ReasonCode>"
-        f"<Description>N/A</Description></member>" for place in found)
+        f"<member><InstanceId>{escape(place)}</InstanceId><State>{state}</State>"
+        f"<ReasonCode>{'Instance' if why else 'N/A'}</ReasonCode>"
+        f"<Description>{escape(why or 'N/A')}</Description></member>" for place, state, why in found)
     return wrapped("DescribeInstanceHealth", "2012-06-01", f"<InstanceStates>{members}</InstanceStates>")
 
 

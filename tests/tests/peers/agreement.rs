@@ -39,6 +39,14 @@ fn is_stricter_on_purpose(fault: &Fault) -> bool {
     }
 }
 
+/// Patterns in Java's dialect with look-around or its own classes, which the validator leaves aside: what they mean for plans
+/// stands beside their list in schemas/tests/aws_shapes.rs.
+fn is_beyond(fault: &str) -> bool {
+    ["does not match \\p{Print}+", "does not match (?!((^[ ]+.*)", "does not match (?=[/"]
+        .iter()
+        .any(|words| fault.contains(words))
+}
+
 fn judged() -> Vec<Judged> {
     let mut operations: Vec<[String; 2]> = Vec::new();
     for service in aws::services() {
@@ -67,6 +75,7 @@ fn the_validator_agrees_with_the_models() {
             (false, false, false) => "changed, and refused",
             (false, true, false) if ours.iter().all(is_stricter_on_purpose) => "stricter on purpose",
             (false, true, false) => "refused only by Belay",
+            (false, false, true) if case.faults.iter().all(|fault| is_beyond(fault)) => "beyond our patterns",
             (false, false, true) => "refused only by the models",
         };
         *counts.entry(kind).or_default() += 1;

@@ -5,8 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod agreement;
+mod bucket;
 mod conformance;
 mod gaps;
+mod groups;
+mod proxy;
+mod pusher;
 mod referee;
 mod round_trip;
 mod servers;

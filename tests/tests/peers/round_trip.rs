@@ -36,6 +36,12 @@ fn on_auto_scaling(fixture: &Fixture) -> bool {
     fixture.name.starts_with("asg-") || fixture.name == "both-plugins"
 }
 
+/// The shim gives a service its tasks as it would on container instances, by a number: it knows neither tasks with addresses
+/// of their own nor one task on each instance, nor a task that ends by itself.
+fn beyond_the_shim(fixture: &Fixture) -> bool {
+    ["fargate", "placement", "rules", "tasks", "tasks-failing"].contains(&fixture.name)
+}
+
 #[test]
 fn every_fixture_of_services_makes_its_round_trip_on_moto() {
     let (server, client) = emulator(Emulator::Shimmed);
@@ -44,7 +50,7 @@ fn every_fixture_of_services_makes_its_round_trip_on_moto() {
         let running: Vec<_> = ALL
             .iter()
             .enumerate()
-            .filter(|(_, fixture)| !on_auto_scaling(fixture))
+            .filter(|(_, fixture)| !on_auto_scaling(fixture) && !beyond_the_shim(fixture))
             .map(|(number, fixture)| {
                 let account = format!("{:012}", 111_111_111_100 + number);
                 let trip = move || {

@@ -137,6 +137,8 @@ pub fn configuration(data: &Map<String, Value>) -> Result<Map<String, Value>, Ve
         };
         input.insert(name.to_owned(), value);
     }
+    // What is not said would be on.
+    input.entry("InstanceMonitoring").or_insert_with(|| json!({"Enabled": false}));
     if left.is_empty() { Ok(input) } else { Err(left) }
 }
 
@@ -151,6 +153,12 @@ mod tests {
             "AssociatePublicIpAddress": true, "UserData": "eA==", "InstanceMonitoring": {"Enabled": false}, "SpotPrice": "0.1"});
         let data = from_configuration(&original);
         assert_eq!(Value::Object(configuration(&data).unwrap()), original);
+    }
+
+    #[test]
+    fn monitoring_is_off_where_nobody_asks_for_it_as_in_a_launch_template() {
+        let input = configuration(json!({"ImageId": "ami-1"}).as_object().unwrap()).unwrap();
+        assert_eq!(input["InstanceMonitoring"], json!({"Enabled": false}));
     }
 
     #[test]

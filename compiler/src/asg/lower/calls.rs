@@ -79,6 +79,12 @@ impl Count {
         matches!(self, Self::Fixed(0) | Self::Share { k: 0, .. })
     }
 
+    /// So many instances of which something is said: `1 instance that is`, `4 instances that are`.
+    pub fn all(&self) -> String {
+        let are = if *self == Self::Fixed(1) { "is" } else { "are" };
+        format!("{} that {are}", self.words())
+    }
+
     /// In words.
     pub fn words(&self) -> String {
         match self {

@@ -40,6 +40,10 @@ impl<'d> Chain<'d> {
         let id = node.id.clone();
         self.place(&id);
         let back = self.draft.with_undo(node, cases);
+        if back.firsts.is_empty() && self.last_back.is_some() {
+            // Nothing to do for it: what comes after it goes back before what comes before it.
+            return;
+        }
         if let Some(earlier) = &self.last_back {
             self.draft.back_before(&back, earlier);
         }

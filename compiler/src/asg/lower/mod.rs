@@ -29,7 +29,7 @@ use super::slots::{Slot, Spare};
 use calls::{Count, Target};
 use chain::Chain;
 use remove::Leaving;
-use sizes::{Detach, Resized, Step, Take};
+use sizes::{Detach, Grows, Resized, Step, Take};
 use upgrade::Upgrade;
 use waits::{Limits, Watch};
 
@@ -111,7 +111,7 @@ impl<'a> Lowerer<'a> {
                 if why.is_empty() {
                     why.push(Why { path: "--replace-all".to_owned(), at: None, from: Value::Null, to: json!(true) });
                 }
-                let detach = self.part_detaches(desired.component.as_str(), slot);
+                let detach = self.part_detaches(desired.component.as_str(), slot) || protects(desired);
                 self.hands_over |= detach && context.settings.hands_over(name).is_some();
                 let new = if desired.scaling.is_some() { slot.desired() } else { desired.replicas };
                 let task = Upgrade { desired, slot, spare, why, limits, detach };
@@ -190,25 +190,35 @@ impl<'a> Lowerer<'a> {
             resized.loosen(false, why.clone(), &mut chain);
             let (before, after) = (Count::Fixed(old), Count::Fixed(new));
             let last = chain.last().unwrap_or_default().to_owned();
-            let batch = Detach {
-                suffix: "",
-                take: Take::First(old - new),
-                from: &before,
-                to: &after,
-                after: &last,
-                why: why.clone(),
-            };
+            let batch =
+                Detach { suffix: "", take: Take::First(old - new), from: &before, after: &last, why: why.clone() };
             detached.push(resized.detach(&batch, &mut chain));
             resized.drained("", &after, &mut chain);
             let loose = Target { min: Count::Fixed(0), max: from_sizes.max.clone(), desired: Some(after) };
             let last = chain.last().unwrap_or_default().to_owned();
             resized.resize(
-                Step { what: "scale", summary, from: &loose, to: &to_sizes, why, after: Some(&last), grows: true },
+                Step {
+                    what: "scale",
+                    summary,
+                    from: &loose,
+                    to: &to_sizes,
+                    why,
+                    after: Some(&last),
+                    grows: Some(Grows::Stays),
+                },
                 &mut chain,
             );
         } else {
             resized.resize(
-                Step { what: "scale", summary, from: &from_sizes, to: &to_sizes, why, after: None, grows: !shrinks },
+                Step {
+                    what: "scale",
+                    summary,
+                    from: &from_sizes,
+                    to: &to_sizes,
+                    why,
+                    after: None,
+                    grows: (!shrinks).then_some(Grows::Stays),
+                },
                 &mut chain,
             );
             match to.desired {
@@ -265,6 +275,11 @@ impl<'a> Lowerer<'a> {
             .help(format!("write `join_timeout: {seconds}`, or shorten the load balancer's health check")),
         );
     }
+}
+
+/// Whether new instances are protected from scale-in: then a new slot cannot shrink step by step on the way back.
+fn protects(desired: &Desired) -> bool {
+    desired.group.get("NewInstancesProtectedFromScaleIn") == Some(&json!(true))
 }
 
 fn scale_why(context: Context<'_>, desired: &Desired, slot: &Slot<'_>) -> Option<Why> {

@@ -66,15 +66,9 @@ impl Leaving<'_> {
             resized.suspend(&delete_id(self.component, &self.slot.label), false, &mut chain);
             resized.loosen(false, self.why.clone(), &mut chain);
             let after = chain.last().unwrap_or_default().to_owned();
-            let (from, to) = (Count::Fixed(count), Count::Fixed(0));
-            let batch = Detach {
-                suffix: "",
-                take: Take::Share(1, 1),
-                from: &from,
-                to: &to,
-                after: &after,
-                why: self.why.clone(),
-            };
+            let from = Count::Fixed(count);
+            let batch =
+                Detach { suffix: "", take: Take::Share(1, 1), from: &from, after: &after, why: self.why.clone() };
             detached.push(resized.detach(&batch, &mut chain));
         } else {
             let from = Target {
@@ -85,7 +79,7 @@ impl Leaving<'_> {
             let summary = format!("empty Auto Scaling group {}", self.slot.name);
             let to = Target::exactly(Count::Fixed(0));
             resized.resize(
-                Step { what: "down", summary, from: &from, to: &to, why: self.why.clone(), after: None, grows: false },
+                Step { what: "down", summary, from: &from, to: &to, why: self.why.clone(), after: None, grows: None },
                 &mut chain,
             );
         }

@@ -1,18 +1,19 @@
 //! Sizes: growing and shrinking a group that runs, undoably.
 //!
 //! Invariants: an undo restores exactly the sizes that it found and only while the group still has the ones that were
-//! given to it; where instances could not be made again exactly, they are detached and stay, until they are terminated or
+//! given to it; when a group that grew shrinks again, what was in service before stays, because Auto Scaling would choose
+//! whom to terminate without asking load balancers; where instances could not be made again exactly, they are detached and stay, until they are terminated or
 //! handed over after the commit point.
 
 use std::collections::BTreeMap;
 
 use belay_schemas::late::output;
 use belay_schemas::plan::{Action, Each, Guard, Node, Obligation, Phase, Probe, Why};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::asg::Context;
 use crate::asg::slots::{Slot, tag_path, tag_value};
-use crate::ecs::json::{items, text};
+use crate::ecs::json::{flag, items, text};
 use crate::lower::draft::{guard_after, guard_at_start, node, probe};
 
 use super::calls::{Count, NOTHING, Target, asg, describe_group};
@@ -22,6 +23,8 @@ use super::waits::Watch;
 
 /// Instances that one call takes (DetachInstances and AttachInstances, API reference).
 const DETACH: u32 = 20;
+/// Instances that one call protects or looks at (SetInstanceProtection and DescribeAutoScalingInstances, API reference).
+const PROTECT: u32 = 50;
 /// Instances of a group at most, as far as a plan is concerned.
 pub const MOST: u32 = 10_000;
 
@@ -130,6 +133,22 @@ impl Resized<'_> {
         }];
         forward.probe = Some(self.probe_sizes(to));
         let count = from.desired.as_ref();
+        let comes = grows.is_some() && to.desired != from.desired;
+        if let (Some(Grows::Leaves), true) = (grows, comes) {
+            forward.summary.push_str("; on the way back it goes as a whole");
+            return chain.first(forward, vec![(None, Vec::new())]);
+        }
+        let mut back = Vec::new();
+        let kept = match (comes, count) {
+            (true, Some(count)) if !count.is_zero() => Some(self.see(&id, chain)),
+            _ => None,
+        };
+        if comes && self.protects() {
+            back.extend(self.bare(&id));
+        }
+        if let Some(kept) = &kept {
+            back.extend(self.keep(&id, kept));
+        }
         let mut undo = node(
             format!("{id}.undo"),
             component,
@@ -142,36 +161,106 @@ impl Resized<'_> {
         );
         undo.guards = vec![self.guard_sizes(&id, to)];
         undo.probe = Some(self.probe_sizes(from));
-        let mut back = vec![undo];
+        back.push(undo);
         if let Some(count) = count
-            && !grows
+            && grows.is_none()
             && !count.is_zero()
         {
             back.push(node(
                 format!("{id}.undone"),
                 component,
                 Phase::Undo,
-                format!("wait until {name} has {} that are healthy again", count.words()),
+                format!("wait until {name} has {} healthy again", count.all()),
                 self.watch.restored(count),
             ));
         }
-        if let Some(count) = count
-            && grows
-            && to.desired != from.desired
-        {
+        if let (Some(count), true) = (count, comes) {
             // The old state is back when what came has gone.
-            back.push(node(
-                format!("{id}.undone"),
-                component,
-                Phase::Undo,
-                format!(
-                    "wait until {name} has {} again",
-                    if count.is_zero() { "no instances".to_owned() } else { count.words() }
-                ),
-                self.watch.drained(count),
-            ));
+            let left = if count.is_zero() { "no instances".to_owned() } else { count.words() };
+            let summary = format!("wait until {name} has {left} again");
+            back.push(node(format!("{id}.undone"), component, Phase::Undo, summary, self.watch.drained(count)));
+        }
+        if let Some(kept) = &kept {
+            back.push(self.release(&id, kept));
         }
         chain.first(forward, vec![(None, back)]);
+    }
+
+    /// Whether instances of the group are protected from scale-in when they are launched.
+    fn protects(&self) -> bool {
+        flag(self.slot.group, "NewInstancesProtectedFromScaleIn") == Some(true)
+    }
+
+    /// Reads which instances there are before a step.
+    fn see(&self, id: &str, chain: &mut Chain<'_>) -> String {
+        let members = format!("{id}.members");
+        let action = Action::Read { read: describe_group(self.slot.name), expect: None };
+        let summary = format!("see which instances {} has", self.slot.name);
+        chain.step(node(members.clone(), Some(self.component), Phase::Deploy, summary, action));
+        members
+    }
+
+    fn back(&self, id: String, summary: String, action: Action) -> Node {
+        node(id, Some(self.component), Phase::Undo, summary, action)
+    }
+
+    /// SetInstanceProtection for a list of instances.
+    fn set_protection(&self, id: String, summary: String, over: Value, protected: bool) -> Node {
+        let instances = json!({"$output": "@each", "path": "@"});
+        let input = json!({"AutoScalingGroupName": self.slot.name, "InstanceIds": instances, "ProtectedFromScaleIn": protected});
+        let mut set = self.back(id, summary, Action::Call { call: asg("SetInstanceProtection", input), expect: None });
+        set.each = Some(Each { over, chunk: PROTECT, max: MOST });
+        set.unguarded = Some("which instances a shrinking group spares takes nothing from anybody".to_owned());
+        let other = if protected { "!ProtectedFromScaleIn" } else { "ProtectedFromScaleIn" };
+        set.probe = Some(probe(
+            asg("DescribeAutoScalingInstances", json!({"InstanceIds": instances})),
+            &format!("length(AutoScalingInstances[?{other}]) == `0`"),
+            NOTHING,
+            [],
+        ));
+        set
+    }
+
+    /// In a group that protects all of its instances nothing would leave.
+    fn bare(&self, id: &str) -> [Node; 2] {
+        let (name, members) = (self.slot.name, format!("{id}.undo.members"));
+        let action = Action::Read { read: describe_group(name), expect: None };
+        let read = self.back(members.clone(), format!("see which instances {name} has"), action);
+        let over = output(&members, "AutoScalingGroups[0].Instances[?ProtectedFromScaleIn].InstanceId");
+        let summary = format!("let instances of {name} go");
+        [read, self.set_protection(format!("{id}.undo.bare"), summary, over, false)]
+    }
+
+    /// Protects those that were in service before a step and still are.
+    fn keep(&self, id: &str, members: &str) -> [Node; 2] {
+        let (name, still) = (self.slot.name, format!("{id}.undo.still"));
+        let instances = json!({"$output": "@each", "path": "@"});
+        let read = asg("DescribeAutoScalingInstances", json!({"InstanceIds": instances}));
+        let summary = format!("see which instances {name} still has of those before");
+        let mut look = self.back(still.clone(), summary, Action::Read { read, expect: None });
+        let path = "AutoScalingGroups[0].Instances[?LifecycleState=='InService'].InstanceId";
+        look.each = Some(Each { over: output(members, path), chunk: PROTECT, max: MOST });
+        let over = output(
+            &still,
+            &format!(
+                "[].answer.AutoScalingInstances[] | [?AutoScalingGroupName=='{name}' && LifecycleState=='InService' && !ProtectedFromScaleIn].InstanceId"
+            ),
+        );
+        let summary = format!("protect them: {name} gives up what came since");
+        [look, self.set_protection(format!("{id}.undo.keep"), summary, over, true)]
+    }
+
+    /// Gives them back the protection that they had.
+    fn release(&self, id: &str, members: &str) -> Node {
+        let over = match self.protects() {
+            true => output(
+                members,
+                "AutoScalingGroups[0].Instances[?LifecycleState=='InService' && !ProtectedFromScaleIn].InstanceId",
+            ),
+            false => output(&format!("{id}.undo.keep"), "[].items[]"),
+        };
+        let summary = format!("protect them as before in {}", self.slot.name);
+        self.set_protection(format!("{id}.undo.release"), summary, over, false)
     }
 
     /// Waits for instances that a step adds.
@@ -247,7 +336,7 @@ impl Resized<'_> {
 
     /// Detaches instances: `take` of those that are in service, or that share `[k, n]` of them.
     pub fn detach(&self, step: &Detach<'_>, chain: &mut Chain<'_>) -> String {
-        let Detach { suffix, take, from, to, after, why } = step;
+        let Detach { suffix, take, from, after, why } = step;
         let name = self.slot.name;
         let component = Some(self.component);
         let list = self.id(&format!("members{suffix}"));
@@ -270,7 +359,8 @@ impl Resized<'_> {
             Take::Share(k, n) if k == n => "all instances".to_owned(),
             Take::Share(k, n) => format!("{k}/{n} of the instances"),
         };
-        let summary = format!("detach {what} from {name}: they stay until the new state is in place");
+        let they = if matches!(take, Take::First(1)) { "it stays" } else { "they stay" };
+        let summary = format!("detach {what} from {name}: {they} until the new state is in place");
         let mut forward = node(id.clone(), component, Phase::Deploy, summary, Action::Call { call, expect: None });
         forward.each = Some(Each { over: over.clone(), chunk: DETACH, max: MOST });
         forward.why.clone_from(why);
@@ -288,7 +378,7 @@ impl Resized<'_> {
             component,
             Phase::Undo,
             format!("wait until {name} has let go of them"),
-            self.watch.drained(to),
+            self.watch.let_go(),
         );
         let call = asg("AttachInstances", json!({"AutoScalingGroupName": name, "InstanceIds": instances}));
         let summary = format!("attach them to {name} again");
@@ -310,7 +400,7 @@ impl Resized<'_> {
             format!("{id}.undone"),
             component,
             Phase::Undo,
-            format!("wait until {name} has {} that are healthy again", from.words()),
+            format!("wait until {name} has {} healthy again", from.all()),
             self.watch.restored(from),
         );
         chain.first(forward, vec![(None, vec![settled, attach, healthy])]);
@@ -327,7 +417,10 @@ impl Resized<'_> {
         let (from, to) = (sizes(self.slot.size("MinSize")), sizes(0));
         let summary =
             format!("let {} become smaller than its minimum of {}", self.slot.name, self.slot.size("MinSize"));
-        self.resize(Step { what: "loosen", summary, from: &from, to: &to, why, after: None, grows: true }, chain);
+        self.resize(
+            Step { what: "loosen", summary, from: &from, to: &to, why, after: None, grows: Some(Grows::Stays) },
+            chain,
+        );
     }
 }
 
@@ -348,8 +441,6 @@ pub struct Detach<'a> {
     pub take: Take,
     /// How many there are before.
     pub from: &'a Count,
-    /// How many there are after.
-    pub to: &'a Count,
     /// The node after which `from` is checked.
     pub after: &'a str,
     /// Why.
@@ -370,8 +461,17 @@ pub struct Step<'a> {
     pub why: Vec<Why>,
     /// The node after which `from` is checked; nothing: at the start of the run.
     pub after: Option<&'a str>,
-    /// Whether the group grows, so that on the way back nothing has to come.
-    pub grows: bool,
+    /// Whether the group grows, so that on the way back nothing has to come; and what becomes of it then.
+    pub grows: Option<Grows>,
+}
+
+/// What becomes of a group that grew, on the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grows {
+    /// It shrinks again.
+    Stays,
+    /// It is taken away as a whole, once everything else is back.
+    Leaves,
 }
 
 /// Waits until so many instances of a group run and are healthy wherever they are registered.

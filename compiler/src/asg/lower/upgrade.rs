@@ -16,7 +16,7 @@ use super::calls::{Count, NOTHING, Target, asg, describe_group};
 use super::chain::Chain;
 use super::group::{self, Begin};
 use super::remove::{self, Leaving};
-use super::sizes::{Detach, Resized, Step, Take, joined};
+use super::sizes::{Detach, Grows, Resized, Step, Take, joined};
 use super::template;
 use super::waits::{Limits, Watch};
 
@@ -54,7 +54,15 @@ fn fill(context: Context<'_>, desired: &Desired, left: &Value, begin: &Begin<'_>
     let count = begin.sizes.desired.as_ref().map_or_else(String::new, Count::words);
     let summary = format!("give Auto Scaling group {} {count}", begin.spare.name);
     resized.resize(
-        Step { what: "up.1", summary, from: &from, to: &begin.sizes, why: begin.why.clone(), after: None, grows: true },
+        Step {
+            what: "up.1",
+            summary,
+            from: &from,
+            to: &begin.sizes,
+            why: begin.why.clone(),
+            after: None,
+            grows: Some(Grows::Stays),
+        },
         chain,
     );
 }
@@ -155,7 +163,8 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
                     to: &to,
                     why: why.clone(),
                     after: Some(&after),
-                    grows: true,
+                    // Old instances that are still there come back at once, and then the new slot goes.
+                    grows: Some(if *detach { Grows::Leaves } else { Grows::Stays }),
                 },
                 &mut chain,
             );
@@ -178,8 +187,7 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
                 _ => Take::Share(1, steps - step + 1),
             };
             let after = chain.last().unwrap_or_default().to_owned();
-            let batch =
-                Detach { suffix: &suffix, take, from: &before, to: &after_count, after: &after, why: why.clone() };
+            let batch = Detach { suffix: &suffix, take, from: &before, after: &after, why: why.clone() };
             detached.push(resized.detach(&batch, &mut chain));
         } else {
             let (from, to) = (before_sizes(slot, desired, &before, step), old_sizes(slot, desired, &after_count));
@@ -196,7 +204,7 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
                     to: &to,
                     why: why.clone(),
                     after: after.as_deref(),
-                    grows: false,
+                    grows: None,
                 },
                 &mut chain,
             );

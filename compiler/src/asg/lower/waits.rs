@@ -20,6 +20,8 @@ use super::calls::{Count, asg, describe_group, ec2};
 const INTERVAL: u64 = 5;
 /// Seconds that EC2 may need to terminate an instance.
 const TERMINATE: u64 = 300;
+/// Seconds for which a group must be seen to detach nothing.
+const LET_GO: u64 = 10;
 /// Seconds from running to the first check of a load balancer that can succeed.
 const BOOT: u64 = 60;
 
@@ -142,6 +144,18 @@ impl Watch<'_> {
         let wanted = count.in_expression(&mut bind);
         let until = format!("length({INSTANCES}) <= {wanted}");
         self.wait(vec![describe_group(self.group)], until, bind, Vec::new(), self.limits.leave)
+    }
+
+    /// Waits until the group is detaching nothing any more. Its size tells nothing: what was detached may be back already,
+    /// when a way back is taken up again. AWS's reads may lag behind the call that detached, so it has to stay that way.
+    pub fn let_go(&self) -> Action {
+        let until = format!("length({INSTANCES}[?LifecycleState=='Detaching']) == `0`");
+        let mut action =
+            self.wait(vec![describe_group(self.group)], until, BTreeMap::new(), Vec::new(), self.limits.leave);
+        if let Action::Wait { wait } = &mut action {
+            wait.hold = LET_GO;
+        }
+        action
     }
 
     /// Waits until the group is gone.

@@ -59,7 +59,9 @@ Examples:
   belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json -o plan.json
   belayc compile -p shop -m model.yaml -e base.yaml -e prod.yaml --var tag=1.4.2
   belayc compile -p shop -m model.yaml -e prod.yaml --live -o plan.json
-  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json --mode teardown")]
+  belayc compile -p shop -m model.yaml -e prod.yaml --observed observed.json --mode teardown
+  belayc compile -p shop -m model.yaml -e staging=base.yaml,staging.yaml -e prod=base.yaml,prod.yaml \\
+                 --observed '{environment}.observed.json' -o '{environment}.plan.json'")]
     Compile(Compile),
     /// Check the inputs and tell what is wrong with them
     #[command(after_help = "\
@@ -72,6 +74,19 @@ Examples:
 Example:
   belayc scope -p shop -m model.yaml -e prod.yaml | belay observe - -o observed.json")]
     Scope(Scope),
+    /// Write a model and an environment from services that run already
+    ///
+    /// Without --observed it prints what has to be observed: the services of the components that are named.
+    #[command(after_help = "\
+Examples:
+  belayc init -p shop --cluster default web api | belay observe - -o observed.json
+  belayc init --observed observed.json -o shop
+  belayc scope   -p shop -m shop/model.yaml -e shop/prod.yaml --adopt web --adopt api | belay observe - -o observed.json
+  belayc compile -p shop -m shop/model.yaml -e shop/prod.yaml --adopt web --adopt api --observed observed.json -o plan.json
+
+Component `web` of project `shop` is the service `shop_web`. The plan takes the services over by tagging them, and changes
+nothing else.")]
+    Init(Init),
     /// Show a plan
     #[command(after_help = "\
 Examples:
@@ -140,7 +155,7 @@ Example:
 }
 
 /// What a plan is compiled from.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Inputs {
     /// Project: the prefix of every name that is created
     #[arg(short, long, value_name = "PROJECT")]
@@ -148,7 +163,9 @@ pub struct Inputs {
     /// The model; `-` is standard input
     #[arg(short, long, value_name = "MODEL.yaml")]
     pub model: PathBuf,
-    /// The environment; given several times, later files win: mappings are merged, lists and scalars replaced
+    /// The environment; given several times, later files win: mappings are merged, lists and scalars replaced. Or
+    /// NAME=FILE[,FILE…] for each of several environments, which all get a plan: `{environment}` stands for the name in
+    /// `--observed` and `--output`
     #[arg(short, long = "environment", visible_alias = "env", value_name = "ENV.yaml", required = true)]
     pub environments: Vec<PathBuf>,
     /// Set a variable; wins over the environment's `vars`
@@ -166,6 +183,9 @@ pub struct Inputs {
     /// Only these components change; given several times
     #[arg(long, value_name = "COMPONENT")]
     pub only: Vec<String>,
+    /// Take over this component's service, which runs already and belongs to nobody: the plan tags it; given several times
+    #[arg(long, value_name = "COMPONENT")]
+    pub adopt: Vec<String>,
     /// Treat warnings as errors
     #[arg(long)]
     pub deny_warnings: bool,
@@ -205,6 +225,31 @@ pub struct Scope {
     /// Where to write the scope; without it, or with `-`, to standard output
     #[arg(short, long, value_name = "SCOPE.json")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Project: what the services' names begin with
+    #[arg(short, long, value_name = "PROJECT", required_unless_present = "observed")]
+    pub project: Option<String>,
+    /// The components: what follows `PROJECT_` in the services' names
+    #[arg(value_name = "COMPONENT", required_unless_present = "observed")]
+    pub components: Vec<String>,
+    /// The cluster that they run in
+    #[arg(long, value_name = "CLUSTER", default_value = "default")]
+    pub cluster: String,
+    /// The region
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// What ownership tags begin with
+    #[arg(long, value_name = "PREFIX", default_value = "belay")]
+    pub tag_prefix: String,
+    /// What `belay observe` wrote for that scope: write model.yaml and prod.yaml from it
+    #[arg(long, value_name = "OBSERVED.json", conflicts_with_all = ["project", "components", "cluster", "region", "tag_prefix"])]
+    pub observed: Option<PathBuf>,
+    /// The folder to write to
+    #[arg(short, long, value_name = "DIR", requires = "observed", default_value = ".")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -204,6 +204,7 @@ fn compiled(folder: &Path) -> Result<Results, String> {
         mode: case.mode.unwrap_or(Mode::Deploy),
         replace_all: case.replace_all,
         only: case.only.clone(),
+        adopt: Vec::new(),
     };
     let mut report = Report::new();
     let sources = Sources {

@@ -5,15 +5,16 @@ use std::path::Path;
 use belay_compiler::compile::{self, Options};
 use belay_compiler::diagnostics::{self, Report, SourceFile, codes};
 use belay_compiler::source::json;
-use belay_compiler::{Loaded, Sources, policy, show};
+use belay_compiler::{Loaded, Sources, init, policy, show};
 use belay_schemas::checker;
 use belay_schemas::json_schema;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Plan, pretty};
+use belay_schemas::rehearsal::Rehearsal;
 use clap::CommandFactory;
 
 use crate::args::{self, Arguments, CheckFormat, Color, Command, Inputs, ShowFormat};
-use crate::{Exit, cases, files, observe, terminal};
+use crate::{Exit, cases, files, observe, several, terminal};
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Compile(command) => compile(&command, color),
         Command::Check(command) => check(&command, color),
         Command::Scope(command) => scope(&command, color),
+        Command::Init(command) => init(&command),
         Command::Show(command) => show(&command, color),
         Command::Diff(command) => diff(&command),
         Command::Test(command) => cases::test(&command),
@@ -76,59 +78,150 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     }
 }
 
+/// Compiles a plan for each environment. No plan is written unless all of them came out.
 fn compile(command: &args::Compile, color: Color) -> Result<Exit, Failure> {
-    let mut report = Report::new();
-    let plan = if command.live { live(command, &mut report)? } else { plan(&command.inputs, &mut report)? };
-    tell(&report, CheckFormat::Human, color)?;
-    let plan = accepted(plan, &report, &command.inputs)?;
-    files::write_parts(command.output.as_deref(), &|out| plan.write_json(out))?;
-    if let Some(path) = command.output.as_deref().filter(|path| !files::is_dash(path)) {
-        terminal::say(&format!("{}: {}\n", path.display(), show::verdict(&plan)));
+    let mut plans = Vec::new();
+    let all = several::environments(&command.inputs, command.output.as_deref())?;
+    let count = all.len();
+    let mut failure = None;
+    for one in all {
+        let mut report = Report::new();
+        let plan = if command.live {
+            live(&one.inputs, &command.observe_option, &mut report)?
+        } else {
+            plan(&one.inputs, &mut report)?
+        };
+        head(&one, count, &report);
+        tell(&report, CheckFormat::Human, color)?;
+        match accepted(plan, &report, &one.inputs) {
+            Ok(plan) => plans.push((one, plan)),
+            Err(error) => failure = Some(error),
+        }
     }
-    Ok(if command.exit_code && !plan.nodes.is_empty() { Exit::Changes } else { Exit::Done })
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let mut changes = false;
+    for (one, plan) in &plans {
+        files::write_parts(one.output.as_deref(), &|out| plan.write_json(out))?;
+        if let Some(path) = one.output.as_deref().filter(|path| !files::is_dash(path)) {
+            terminal::say(&format!("{}: {}\n", path.display(), show::verdict(plan)));
+        }
+        changes |= !plan.nodes.is_empty();
+    }
+    Ok(if command.exit_code && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Says whose diagnostics follow, where there are several environments.
+fn head(one: &several::One, count: usize, report: &Report) {
+    if let Some(name) = one.name.as_ref().filter(|_| count > 1 && !report.is_empty()) {
+        terminal::say(&format!("In environment {name}:\n\n"));
+    }
 }
 
 /// Compiles against what `belay observe` says now.
-fn live(command: &args::Compile, report: &mut Report) -> Result<Option<Plan>, Failure> {
-    let (loaded, _) = load(&command.inputs, report)?;
+fn live(inputs: &Inputs, observe_options: &[String], report: &mut Report) -> Result<Option<Plan>, Failure> {
+    let (loaded, _) = load(inputs, report)?;
     let Some(loaded) = loaded else { return Ok(None) };
-    let options = options(&command.inputs);
+    let options = options(inputs);
     // What is wrong without an observation is wrong with one: it is told once, by the compilation.
     let Some(scope) = compile::scope(&loaded, &options, &mut Report::new()) else {
         return Ok(compile::compile(&loaded, None, &options, report));
     };
-    let file = observe::observe(&pretty(&scope), &command.observe_option)?;
+    let file = observe::observe(&pretty(&scope), observe_options)?;
     let observed = json::observed(file, report);
     Ok(observed.and_then(|observed| compile::compile(&loaded, Some(&observed), &options, report)))
 }
 
 fn check(command: &args::Check, color: Color) -> Result<Exit, Failure> {
-    let mut report = Report::new();
-    let plan = plan(&command.inputs, &mut report)?;
     // Without observed state nothing can be looked up; everything else has been checked.
     let unseen = command.inputs.observed.is_none();
-    if unseen {
-        report.demote("B345");
+    let all = several::environments(&command.inputs, Some(Path::new("{environment}")))?;
+    let count = all.len();
+    if count > 1 && command.format == CheckFormat::Json {
+        return Err(Failure::usage("`--format json` is one document: check one environment at a time"));
     }
-    tell(&report, command.format, color)?;
-    accepted(plan.map(drop).or(unseen.then_some(())), &report, &command.inputs)?;
-    Ok(Exit::Done)
+    let mut failure = None;
+    for one in all {
+        let mut report = Report::new();
+        let plan = plan(&one.inputs, &mut report)?;
+        if unseen {
+            report.demote("B345");
+        }
+        head(&one, count, &report);
+        tell(&report, command.format, color)?;
+        failure = failure.or(accepted(plan.map(drop).or(unseen.then_some(())), &report, &one.inputs).err());
+    }
+    failure.map_or(Ok(Exit::Done), Err)
 }
 
 fn scope(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
+    let all = several::environments(&command.inputs, command.output.as_deref())?;
+    let count = all.len();
+    let mut scopes = Vec::new();
+    let mut failure = None;
+    for one in all {
+        let mut report = Report::new();
+        let (loaded, _) = load(&one.inputs, &mut report)?;
+        let scope = loaded.and_then(|loaded| compile::scope(&loaded, &options(&one.inputs), &mut report));
+        head(&one, count, &report);
+        tell(&report, CheckFormat::Human, color)?;
+        match accepted(scope, &report, &one.inputs) {
+            Ok(scope) => scopes.push((one, scope)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    for (one, scope) in &scopes {
+        files::write(one.output.as_deref(), &pretty(scope))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn init(command: &args::Init) -> Result<Exit, Failure> {
+    let Some(path) = &command.observed else {
+        let project = command.project.as_deref().unwrap_or_default();
+        let region = command.region.clone();
+        let scope = init::scope(project, &command.cluster, &command.tag_prefix, region, &command.components);
+        files::print(&pretty(&scope))?;
+        return Ok(Exit::Done);
+    };
     let mut report = Report::new();
-    let (loaded, _) = load(&command.inputs, &mut report)?;
-    let scope = loaded.and_then(|loaded| compile::scope(&loaded, &options(&command.inputs), &mut report));
-    tell(&report, CheckFormat::Human, color)?;
-    let scope = accepted(scope, &report, &command.inputs)?;
-    files::write(command.output.as_deref(), &pretty(&scope))?;
+    let file = files::read(path, files::JSON_BYTES, &mut report);
+    let Some(observed) = file.and_then(|file| json::observed(file, &mut report)) else {
+        terminal::say(&diagnostics::human(&report, false));
+        return Err(Failure::told(Exit::Invalid));
+    };
+    let written = init::write(&observed).map_err(|reason| Failure::invalid(format!("{}: {reason}", path.display())))?;
+    let folder = &command.output;
+    let files = [("model.yaml", &written.model), ("prod.yaml", &written.environment)];
+    if let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).exists()) {
+        let there = folder.join(name);
+        return Err(Failure::usage(format!("{} is there already: name another folder with -o", there.display())));
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::environment(format!("{} cannot be made: {error}", folder.display())))?;
+    for (name, text) in files {
+        files::write(Some(&folder.join(name)), text)?;
+    }
+    written.notes.iter().for_each(|note| terminal::say(&format!("note: {note}\n")));
+    let adopt: String = written.adopt.iter().map(|name| format!(" --adopt {name}")).collect();
+    let (model, environment) = (folder.join("model.yaml"), folder.join("prod.yaml"));
+    let inputs = format!("-p {} -m {} -e {}{adopt}", observed.scope.project, model.display(), environment.display());
+    terminal::say(&format!(
+        "written: {} and {}\nnext:\n  belayc scope {inputs} | belay observe - -o observed.json\n  belayc compile {inputs} --observed observed.json -o plan.json\n",
+        model.display(),
+        environment.display()
+    ));
     Ok(Exit::Done)
 }
 
 fn show(command: &args::Show, color: Color) -> Result<Exit, Failure> {
     files::check_stdin([&command.plan].into_iter().chain(&command.rehearsal))?;
     let plan = read_plan(&command.plan)?;
-    let rehearsal = command.rehearsal.as_deref().map(read_json).transpose()?;
+    let rehearsal = command.rehearsal.as_deref().map(read_rehearsal).transpose()?;
     let paint = |text: String| {
         let terminal = command.output.as_deref().is_none_or(files::is_dash) && terminal::coloured_output(color);
         if terminal { show::paint(&text) } else { text }
@@ -159,9 +252,12 @@ fn read_plan(path: &Path) -> Result<Plan, Failure> {
     checker::load(&file.text).map_err(|error| Failure::invalid(format!("{}: {error}", file.name)))
 }
 
-fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
+fn read_rehearsal(path: &Path) -> Result<Rehearsal, Failure> {
     let file = read_file(path)?;
-    serde_json::from_str(&file.text).map_err(|error| Failure::invalid(format!("{} is not JSON: {error}", file.name)))
+    serde_json::from_str(&file.text).map_err(|error| {
+        let name = &file.name;
+        Failure::invalid(format!("{name} is not what `belay rehearse PLAN.json --format json` writes: {error}"))
+    })
 }
 
 /// Reads a file that is no YAML; why it cannot be read is told.
@@ -181,11 +277,26 @@ fn diff(command: &args::Diff) -> Result<Exit, Failure> {
 }
 
 fn render(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
-    let mut report = Report::new();
-    let (loaded, _) = load(&command.inputs, &mut report)?;
-    tell(&report, CheckFormat::Human, color)?;
-    let [model, environment] = accepted(loaded.map(|loaded| loaded.render()), &report, &command.inputs)?;
-    files::write(command.output.as_deref(), &format!("# model\n{model}---\n# environment\n{environment}"))?;
+    let all = several::environments(&command.inputs, command.output.as_deref())?;
+    let count = all.len();
+    let mut rendered = Vec::new();
+    let mut failure = None;
+    for one in all {
+        let mut report = Report::new();
+        let (loaded, _) = load(&one.inputs, &mut report)?;
+        head(&one, count, &report);
+        tell(&report, CheckFormat::Human, color)?;
+        match accepted(loaded.map(|loaded| loaded.render()), &report, &one.inputs) {
+            Ok(parts) => rendered.push((one, parts)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    for (one, [model, environment]) in &rendered {
+        files::write(one.output.as_deref(), &format!("# model\n{model}---\n# environment\n{environment}"))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -249,6 +360,7 @@ fn options(inputs: &Inputs) -> Options {
         mode: inputs.mode.into(),
         replace_all: inputs.replace_all,
         only: inputs.only.clone(),
+        adopt: inputs.adopt.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ mod commands;
 mod files;
 mod junit;
 mod observe;
+mod several;
 mod terminal;
 
 use std::panic;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::image::Image;
-use belay_schemas::model::{Mount, Text};
+use belay_schemas::model::{ContainerSettings, Mount, Text};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -12,24 +12,25 @@ use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 use crate::ecs::settings::VolumeKind;
 
+use super::extras;
+use super::settled::Places;
+
 /// What the model says about a container, whichever of its two places it stands in.
 pub struct Source<'a> {
+    pub component: &'a str,
     pub name: &'a str,
     pub image: &'a str,
     pub image_place: Place,
     pub essential: bool,
-    pub cpu: Option<u32>,
-    pub mem: Option<u32>,
-    pub mem_reserve: Option<u32>,
-    pub command: &'a [Text],
+    pub settings: ContainerSettings<'a>,
     pub args: &'a [Text],
     pub args_place: Place,
     pub env: &'a BTreeMap<String, Text>,
     pub labels: &'a BTreeMap<String, Text>,
     pub volumes: &'a BTreeMap<String, Mount>,
     pub port_mappings: Vec<Value>,
-    /// Where `cpu`, `mem`, `command`, … stand.
-    pub settings_place: Place,
+    /// Where the settings stand.
+    pub settings_place: Places,
     /// Where `env`, `labels`, `volumes` stand.
     pub component_place: Place,
 }
@@ -47,21 +48,24 @@ pub fn build(
         origins.set(pointer::join(path, name), place);
         out.insert(name.to_owned(), value);
     };
+    let settings = &source.settings;
     let setting = |name: &str| source.settings_place.child(name);
     put("name", json!(source.name), source.component_place.clone().key(), origins);
     put("image", json!(pinned(context, source, report)), source.image_place.clone(), origins);
     put("essential", json!(source.essential), setting("essential"), origins);
     for (name, key, value) in [
-        ("cpu", "cpu", source.cpu),
-        ("memory", "mem", source.mem),
-        ("memoryReservation", "mem_reserve", source.mem_reserve),
+        ("cpu", "cpu", settings.cpu),
+        ("memory", "mem", settings.mem),
+        ("memoryReservation", "mem_reserve", settings.mem_reserve),
+        ("startTimeout", "start_timeout", settings.start_timeout),
+        ("stopTimeout", "stop_timeout", settings.stop_timeout),
     ] {
         if let Some(value) = value {
             put(name, json!(value), setting(key), origins);
         }
     }
-    if !source.command.is_empty() {
-        put("entryPoint", texts(source.command), setting("command"), origins);
+    if !settings.command.is_empty() {
+        put("entryPoint", texts(settings.command), setting("command"), origins);
     }
     if !source.args.is_empty() {
         put("command", texts(source.args), source.args_place.clone(), origins);
@@ -90,6 +94,9 @@ pub fn build(
     }
     if let Some(zone) = &context.settings.discovery_zone {
         put("dnsSearchDomains", json!([zone]), crate::ecs::settings::place(&["discovery_zone"]), origins);
+    }
+    for (name, key, value) in extras::all(context, source, path, origins) {
+        put(name, value, setting(key), origins);
     }
     out
 }
@@ -171,7 +178,7 @@ fn mounts(
         }
         let name = match &volume.kind {
             VolumeKind::Docker(docker) => docker,
-            VolumeKind::Empty | VolumeKind::Host(_) => logical,
+            _ => logical,
         };
         origins.set(pointer::join(&pointer::join(path, "mountPoints"), &mount.path), at);
         list.push(

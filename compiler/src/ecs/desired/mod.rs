@@ -6,19 +6,31 @@
 
 mod balancing;
 mod container;
+mod extras;
+mod network;
 mod ports;
 mod raw;
+mod scaling;
 mod service;
+mod settled;
+mod storage;
 mod task;
+mod tasks;
+mod typed;
 
 pub use balancing::{Attachment, Balancer};
+pub use extras::log_group;
+pub use network::is_id;
+pub use scaling::Scaling;
+pub use settled::{Settled, settle};
+pub use tasks::{Kind, OnceTask, Timetable, check_when};
 
 use std::collections::BTreeMap;
 
-use belay_schemas::model::{Component, EcsComponent};
+use belay_schemas::model::Component;
 use serde_json::Value;
 
-use crate::diagnostics::Report;
+use crate::diagnostics::{Place, Report};
 
 use super::Context;
 use super::origin::Origins;
@@ -29,7 +41,7 @@ struct Part<'a> {
     context: Context<'a>,
     name: &'a str,
     component: &'a Component,
-    settings: &'a EcsComponent,
+    settled: &'a Settled<'a>,
     attachments: &'a [Attachment],
 }
 
@@ -56,16 +68,53 @@ pub struct Desired {
     pub attachments: Vec<Attachment>,
     /// Whether the tasks run on Fargate.
     pub fargate: bool,
+    /// CloudWatch log groups that its containers write to, as far as the settings name them.
+    pub log_groups: Vec<LogGroup>,
+    /// How the number of its tasks follows the load.
+    pub scaling: Option<Scaling>,
+    /// Whether it is a service, or what else.
+    pub kind: Kind,
+}
+
+/// A CloudWatch log group that Belay keeps.
+#[derive(Debug, Clone)]
+pub struct LogGroup {
+    /// Its name.
+    pub name: String,
+    /// Days for which it keeps events; absent when nobody says.
+    pub retention: Option<u32>,
+    /// Where it is named.
+    pub place: Place,
+}
+
+/// The log groups of a component's containers.
+fn log_groups(context: Context<'_>, name: &str, component: &Component, settled: &Settled<'_>) -> Vec<LogGroup> {
+    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
+    let everywhere = config.and_then(|c| c.logs.as_ref()).map(|logs| (logs, super::settings::place(&["logs"])));
+    let sidecars = component.containers.iter().map(|(sidecar, c)| {
+        let place = Place::model(["components", name, "containers", sidecar, "logs"]);
+        c.logs.as_ref().map(|logs| (logs, place)).or(everywhere.clone())
+    });
+    let main = settled.settings.logs.as_ref().map(|logs| (logs, settled.place("logs")));
+    let all = std::iter::once(main).chain(sidecars).flatten();
+    all.filter_map(|(logs, place)| {
+        Some(LogGroup { name: log_group(logs)?.to_owned(), retention: logs.retention, place })
+    })
+    .collect()
 }
 
 /// Builds what AWS should hold; what is wrong goes to the report.
 pub fn build(context: Context<'_>, name: &str, component: &Component, report: &mut Report) -> Desired {
-    let empty = EcsComponent::default();
-    let settings = component.plugin.as_ref().and_then(|p| p.ecs.as_ref()).unwrap_or(&empty);
+    let settled = settle(context, name, component);
     let attachments = balancing::attachments(context, name, component, report);
-    let part = Part { context, name, component, settings, attachments: &attachments };
+    let part = Part { context, name, component, settled: &settled, attachments: &attachments };
     let task = task::build(part, report);
-    let (service, service_origins) = service::build(part, report);
+    let (mut service, service_origins) = service::build(part, &task.task, report);
+    let kind = tasks::kind(part, &service, report);
+    let scaling = match kind {
+        Kind::Service => scaling::build(part, &mut service, report),
+        _ => None,
+    };
     let fargate = service::is_fargate(&service, &task.task);
     Desired {
         component: name.to_owned(),
@@ -76,6 +125,9 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         service,
         service_origins,
         images: task.images,
+        log_groups: log_groups(context, name, component, &settled),
+        scaling,
+        kind,
         attachments,
         fargate,
     }

@@ -1,5 +1,7 @@
 //! The service of a component.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -8,23 +10,40 @@ use crate::ecs::origin::Origins;
 
 use super::Part;
 use super::balancing::{Attachment, Balancer};
-use super::raw;
 use super::task::{refuse_keys, refuse_owned_tags};
+use super::{raw, typed};
 
-/// Builds CreateService's input without names, task definition, token and tags of ours.
-pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
-    let Part { context, name, component, settings, attachments } = part;
+/// Members of `deploymentConfiguration` that a daemon has other defaults of.
+const PERCENTS: [&str; 2] = ["maximumPercent", "minimumHealthyPercent"];
+
+/// Builds CreateService's input without names, task definition, token and tags of ours, for a task definition.
+pub fn build(part: Part<'_>, task: &Value, report: &mut Report) -> (Value, Origins) {
+    let Part { context, name, component, settled, attachments } = part;
+    let settings = &settled.settings;
     let place = Place::model(["components", name]);
     let mut origins = Origins::new(place.clone().key());
     let mut service = Map::new();
-    let replicas = component.replicas.unwrap_or(1);
     let singleton = component.singleton.unwrap_or(false);
+    let daemon = settings.daemon == Some(true);
     origins.set("/desiredCount", place.child("replicas"));
-    service.insert("desiredCount".to_owned(), json!(replicas));
+    if daemon {
+        origins.set("/schedulingStrategy", settled.place("daemon"));
+        service.insert("schedulingStrategy".to_owned(), json!("DAEMON"));
+        if component.replicas.is_some() {
+            report.push(
+                Diagnostic::error("B424", format!("`{name}` is a daemon, which runs one task on each container instance, but has a number of replicas"))
+                    .at(place.child("replicas"))
+                    .related(settled.place("daemon"), "it is made a daemon here")
+                    .help("remove `replicas`, or remove `daemon`"),
+            );
+        }
+    } else {
+        service.insert("desiredCount".to_owned(), json!(component.replicas.unwrap_or(1)));
+    }
 
-    // A singleton's old task stops before its new one starts; everything else keeps its capacity. AWS's own defaults
-    // are written out so that a field dropped from the model goes back to them.
-    let (maximum, minimum) = if singleton { (100, 0) } else { (200, 100) };
+    // A singleton's old task stops before its new one starts, and so does a daemon's; everything else keeps its capacity.
+    // AWS's own defaults are written out so that a field dropped from the model goes back to them.
+    let (maximum, minimum) = if singleton || daemon { (100, 0) } else { (200, 100) };
     // AWS watches a rolling deployment for failing tasks only where no classic load balancer is attached.
     let watched = !attachments.iter().any(|a| matches!(a.balancer, Balancer::Classic { .. }));
     origins.set("/deploymentConfiguration", if singleton { place.child("singleton") } else { place.clone().key() });
@@ -37,9 +56,12 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
         }),
     );
     balancers(name, attachments, &mut service, &mut origins, report);
+    typed::members(part, task, &mut service, &mut origins, report);
 
-    if let Some(block) = settings.raw.as_ref().and_then(|r| r.service.as_ref()) {
-        let at = place.child("plugin").child("ec2-ecs").child("raw").child("service");
+    let mut said = typed::percents(settings);
+    for (raw, at) in &settled.raws {
+        let Some(block) = &raw.service else { continue };
+        let at = at.child("service");
         let names = ["serviceName", "service", "cluster", "taskDefinition", "clientToken"];
         refuse_keys(block, &names, &at, report);
         refuse_owned_tags(context, block, &at, report);
@@ -53,8 +75,11 @@ pub fn build(part: Part<'_>, report: &mut Report) -> (Value, Origins) {
         }
         let except: Vec<&str> = names.into_iter().chain(["forceNewDeployment", "loadBalancers"]).collect();
         raw::merge_except(&mut service, block, &except, "", &at, &mut origins);
+        let configuration = block.get("deploymentConfiguration");
+        said.extend(PERCENTS.into_iter().filter(|m| configuration.and_then(|c| c.get(m)).is_some()));
+        said.extend(block.contains_key("desiredCount").then_some("desiredCount"));
     }
-    settle_defaults(&mut service, &mut origins, &place, settings.raw.as_ref().and_then(|r| r.service.as_ref()));
+    settle_defaults(&mut service, &mut origins, &place, &said);
     let service = Value::Object(service);
     if singleton {
         judge_singleton(name, &service, &origins, &place, report);
@@ -143,12 +168,12 @@ fn balancers(
     }
 }
 
-/// What follows from the rest unless a raw block said it.
+/// What follows from the rest unless it was said.
 fn settle_defaults(
     service: &mut Map<String, Value>,
     origins: &mut Origins,
     place: &Place,
-    raw: Option<&Map<String, Value>>,
+    said: &BTreeSet<&'static str>,
 ) {
     let view = Value::Object(std::mem::take(service));
     let daemon = text(&view, "schedulingStrategy") == Some("DAEMON");
@@ -157,13 +182,12 @@ fn settle_defaults(
         *service = members;
     }
     if daemon {
-        if !raw.is_some_and(|r| r.contains_key("desiredCount")) {
+        if !said.contains("desiredCount") {
             service.remove("desiredCount");
         }
-        let said = raw.and_then(|r| r.get("deploymentConfiguration"));
         if let Some(Value::Object(configuration)) = service.get_mut("deploymentConfiguration") {
-            for (member, value) in [("maximumPercent", 100), ("minimumHealthyPercent", 0)] {
-                if said.and_then(|s| s.get(member)).is_none() {
+            for (member, value) in PERCENTS.into_iter().zip([100, 0]) {
+                if !said.contains(member) {
                     configuration.insert(member.to_owned(), json!(value));
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::model::{Component, ContainerCondition, NetworkMode};
+use belay_schemas::model::{Architecture, CapacityShare, Component, EcsComponent, LaunchType, NetworkMode};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -13,7 +13,8 @@ use crate::ecs::settings::VolumeKind;
 
 use super::Part;
 use super::container::{self, Source};
-use super::{ports, raw};
+use super::settled::Places;
+use super::{ports, raw, storage};
 
 /// A built task definition.
 pub struct Task {
@@ -24,32 +25,64 @@ pub struct Task {
 
 /// Builds the task definition of a component.
 pub fn build(part: Part<'_>, report: &mut Report) -> Task {
-    let Part { context, name, component, settings, .. } = part;
+    let Part { context, name, component, settled, .. } = part;
+    let settings = &settled.settings;
     let place = Place::model(["components", name]);
-    let plugin = place.child("plugin").child("ec2-ecs");
     let mut origins = Origins::new(place.clone().key());
     let mut task = Map::new();
+    let mut put = |member: &str, key: &str, value: Value, origins: &mut Origins| {
+        origins.set(pointer::join("", member), settled.place(key));
+        task.insert(member.to_owned(), value);
+    };
+    for (member, key, role) in
+        [("taskRoleArn", "role", &settings.role), ("executionRoleArn", "execution_role", &settings.execution_role)]
+    {
+        if let Some(role) = role {
+            put(member, key, json!(role_arn(context, role)), &mut origins);
+        }
+    }
+    for (member, key, size) in [("cpu", "task_cpu", settings.task_cpu), ("memory", "task_mem", settings.task_mem)] {
+        if let Some(size) = size {
+            put(member, key, json!(size.to_string()), &mut origins);
+        }
+    }
+    if settings.architecture.is_some() || settings.os.is_some() {
+        let architecture = match settings.architecture {
+            Some(Architecture::Arm) => "ARM64",
+            Some(Architecture::X86) | None => "X86_64",
+        };
+        let os = settings.os.as_deref().unwrap_or("LINUX");
+        let key = if settings.architecture.is_some() { "architecture" } else { "os" };
+        let value = json!({"cpuArchitecture": architecture, "operatingSystemFamily": os});
+        put("runtimePlatform", key, value, &mut origins);
+        origins.set("/runtimePlatform/operatingSystemFamily", settled.place("os"));
+    }
+    if let Some(size) = settings.ephemeral_storage {
+        put("ephemeralStorage", "ephemeral_storage", json!({"sizeInGiB": size}), &mut origins);
+    }
+    let runs_on = runs_on(settings);
+    if let Some((compatibility, key)) = runs_on {
+        put("requiresCompatibilities", key, json!([compatibility]), &mut origins);
+    }
+    // Fargate knows one network mode only: it need not be said.
+    let implied = runs_on.filter(|(compatibility, _)| *compatibility == "FARGATE").map(|(_, key)| ("awsvpc", key));
+    let mode = settings.network_mode.map(|mode| (mode_name(mode), "network_mode")).or(implied);
+    if let Some((mode, key)) = mode {
+        put("networkMode", key, json!(mode), &mut origins);
+    }
     task.insert("family".to_owned(), json!(context.family(name)));
-    if let Some(role) = &settings.role {
-        origins.set("/taskRoleArn", plugin.child("role"));
-        task.insert("taskRoleArn".to_owned(), json!(role_arn(context, role)));
-    }
-    if let Some(mode) = settings.network_mode {
-        origins.set("/networkMode", plugin.child("network_mode"));
-        task.insert("networkMode".to_owned(), json!(mode_name(mode)));
-    }
     if settings.group.is_some() {
         report.push(
             Diagnostic::warning("B360", "`group` has no effect on a service")
-                .at(plugin.child("group").key())
+                .at(settled.place("group").key())
                 .help("ECS puts the tasks of a service into the group `service:NAME`; a task group can be chosen for single tasks only"),
         );
     }
-    let raw_task = settings.raw.as_ref().and_then(|r| r.task_definition.as_ref());
-    let mode = raw_task
-        .and_then(|r| r.get("networkMode"))
-        .and_then(Value::as_str)
-        .or_else(|| settings.network_mode.map(mode_name))
+    let raws = || settled.raws.iter().filter_map(|(raw, place)| Some((raw.task_definition.as_ref()?, place)));
+    let mode = raws()
+        .filter_map(|(raw, _)| raw.get("networkMode").and_then(Value::as_str))
+        .next_back()
+        .or(mode.map(|(mode, _)| mode))
         .unwrap_or("bridge")
         .to_owned();
     let (mut containers, images) = containers(part, &mode, &mut origins, report);
@@ -57,9 +90,9 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
     if !volumes.is_empty() {
         task.insert("volumes".to_owned(), Value::Array(volumes));
     }
-    if let Some(raw_task) = raw_task {
-        let raw_place = plugin.child("raw").child("task_definition");
-        merge_raw(context, &mut task, &mut containers, raw_task, &raw_place, &mut origins, report);
+    for (raw, place) in raws() {
+        let raw_place = place.child("task_definition");
+        merge_raw(context, &mut task, &mut containers, raw, &raw_place, &mut origins, report);
     }
     for (sidecar, definition) in &component.containers {
         let at = place.child("containers").child(sidecar);
@@ -68,7 +101,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
                 report.push(
                     Diagnostic::error("B361", "`raw` of a container is a mapping")
                         .at(at.child("raw"))
-                        .help("it takes the members of a ContainerDefinition, for example `raw: {stopTimeout: 60}`"),
+                        .help("it takes the members of a ContainerDefinition, for example `raw: {user: nobody}`"),
                 );
             }
             continue;
@@ -83,6 +116,18 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
     Task { task: Value::Object(task), origins, images }
 }
 
+/// The compatibility that a task definition needs to run where the settings say, and the setting that says it. What an
+/// own capacity provider stands for, its cluster knows.
+fn runs_on(settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
+    let fargate = |shares: &[CapacityShare]| shares.iter().any(|s| s.provider.starts_with("FARGATE"));
+    match (settings.launch_type, &settings.capacity) {
+        (Some(LaunchType::Fargate), _) => Some(("FARGATE", "launch_type")),
+        (Some(LaunchType::External), _) => Some(("EXTERNAL", "launch_type")),
+        (_, Some(shares)) if fargate(shares) => Some(("FARGATE", "capacity")),
+        _ => None,
+    }
+}
+
 fn mode_name(mode: NetworkMode) -> &'static str {
     match mode {
         NetworkMode::Bridge => "bridge",
@@ -93,7 +138,7 @@ fn mode_name(mode: NetworkMode) -> &'static str {
 }
 
 /// A role's ARN, as AWS stores it, once the account is known.
-fn role_arn(context: Context<'_>, role: &str) -> String {
+pub fn role_arn(context: Context<'_>, role: &str) -> String {
     match context.facts {
         Some(facts) if !role.starts_with("arn:") => {
             format!("arn:{}:iam::{}:role/{role}", facts.partition, facts.account)
@@ -112,37 +157,36 @@ fn containers(
     origins: &mut Origins,
     report: &mut Report,
 ) -> (Vec<Map<String, Value>>, BTreeMap<String, String>) {
-    let Part { context, name, component, settings, .. } = part;
+    let Part { context, name, component, settled, .. } = part;
+    let settings = &settled.settings;
     let place = Place::model(["components", name]);
-    let plugin = place.child("plugin").child("ec2-ecs");
     let mut images = BTreeMap::new();
     let mut all = Vec::new();
     let path = container_path(name);
     let (args, args_place) = match &settings.args {
-        Some(args) => (args.as_slice(), plugin.child("args")),
+        Some(args) => (args.as_slice(), settled.place("args")),
         None => (component.args.as_slice(), place.child("args")),
     };
     let mappings = ports::main_container(part, mode, &pointer::join(&path, "portMappings"), origins, report);
     let main = Source {
+        component: name,
         name,
         image: &component.image,
         image_place: place.child("image"),
         essential: true,
-        cpu: settings.cpu,
-        mem: settings.mem,
-        mem_reserve: settings.mem_reserve,
-        command: &settings.command,
+        settings: settings.container(),
         args,
         args_place,
         env: &component.env,
         labels: &component.labels,
         volumes: &component.volumes,
         port_mappings: mappings,
-        settings_place: plugin,
+        settings_place: settled.places().clone(),
         component_place: place.clone(),
     };
     images.insert(name.to_owned(), component.image.clone());
     all.push(container::build(context, &main, &path, origins, report));
+    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
     for (sidecar, definition) in &component.containers {
         let at = place.child("containers").child(sidecar);
         if sidecar == name {
@@ -164,48 +208,32 @@ fn containers(
             origins,
             report,
         );
+        let mut own = definition.container();
+        let mut places = Places::plain(at.clone());
+        if own.logs.is_none() {
+            own.logs = config.and_then(|c| c.logs.as_ref());
+            places = places.defaulted("logs");
+        }
         let source = Source {
+            component: name,
             name: sidecar,
             image: &definition.image,
             image_place: at.child("image"),
             essential: definition.essential.unwrap_or(false),
-            cpu: definition.cpu,
-            mem: definition.mem,
-            mem_reserve: definition.mem_reserve,
-            command: &definition.command,
+            settings: own,
             args: &definition.args,
             args_place: at.child("args"),
             env: &definition.env,
             labels: &definition.labels,
             volumes: &definition.volumes,
             port_mappings: mappings,
-            settings_place: at.clone(),
+            settings_place: places,
             component_place: at.clone(),
         };
         images.insert(sidecar.clone(), definition.image.clone());
-        let mut built = container::build(context, &source, &path, origins, report);
-        if !definition.depends_on.is_empty() {
-            let list = definition.depends_on.iter().map(|(on, condition)| {
-                origins.set(
-                    pointer::pointer(["containerDefinitions", sidecar, "dependsOn", on]),
-                    at.child("depends_on").child(on),
-                );
-                json!({"containerName": on, "condition": condition_name(*condition)})
-            });
-            built.insert("dependsOn".to_owned(), Value::Array(list.collect()));
-        }
-        all.push(built);
+        all.push(container::build(context, &source, &path, origins, report));
     }
     (all, images)
-}
-
-fn condition_name(condition: ContainerCondition) -> &'static str {
-    match condition {
-        ContainerCondition::Start => "START",
-        ContainerCondition::Complete => "COMPLETE",
-        ContainerCondition::Success => "SUCCESS",
-        ContainerCondition::Healthy => "HEALTHY",
-    }
 }
 
 /// The volumes that the component's containers mount.
@@ -227,6 +255,8 @@ fn volumes(
                 docker,
                 json!({"name": docker, "dockerVolumeConfiguration": {"scope": "shared", "autoprovision": true, "driver": "local"}}),
             ),
+            VolumeKind::Efs(efs) => (logical, json!({"name": logical, "efsVolumeConfiguration": storage::efs(efs)})),
+            VolumeKind::Ebs(_) => (logical, json!({"name": logical, "configuredAtLaunch": true})),
         };
         origins.set(pointer::pointer(["volumes", name]), volume.place.clone());
         if let Some((other, different)) = all.insert(name.clone(), (logical, value))

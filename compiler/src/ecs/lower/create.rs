@@ -8,7 +8,7 @@ use crate::diagnostics::Place;
 use crate::ecs::Context;
 use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::diff;
-use crate::ecs::json::items;
+use crate::ecs::json::{items, tag_entry};
 
 use super::calls::{SERVICE_ABSENT, describe_service, describe_service_tags, ecs};
 use super::component::{tasks, wait_deployed};
@@ -32,6 +32,7 @@ pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft:
     };
     let mut tags: Vec<Value> = items(&desired.service, "tags").to_vec();
     tags.extend(super::tags::record(context, &desired));
+    tags.extend(desired.scaling.is_some().then(|| tag_entry(context.tag("scaled"), "true")));
     tags.extend(owner_tags(context, component));
     for (name, value) in [
         ("cluster", json!(cluster)),

@@ -3,27 +3,38 @@
 
 mod back;
 mod calls;
+mod change;
 mod component;
 mod create;
+mod listener_rules;
+pub mod log_groups;
+mod once;
 mod preflight;
 mod register;
 mod remove;
+mod scaling;
+pub mod schedule;
 mod tags;
 pub mod timing;
 mod update;
 mod waits;
 
-use belay_schemas::plan::{Change, ComponentSummary, Node, Phase};
+use std::collections::BTreeSet;
+
+use belay_schemas::model::OnceWhen;
+use belay_schemas::plan::{Change, ComponentSummary, EdgeKind, Node, Phase};
 use serde_json::Value;
 
 use crate::diagnostics::Report;
+use crate::lower::draft::Draft;
 use crate::lower::{Lowered, Part, removal_reason};
 
 use super::Context;
-use super::desired::{Attachment, Desired};
-use super::diff::Difference;
+use super::desired::{Attachment, Desired, Kind, OnceTask};
+use super::diff::{self, Difference};
 use super::json::number;
 use super::ownership::Orphan;
+use super::routing::Routing;
 
 pub use component::tasks;
 pub use tags::key as tag_key;
@@ -43,6 +54,10 @@ pub enum Work<'a> {
     },
     /// It runs as wanted.
     None,
+    /// It is a task that runs once.
+    Once,
+    /// It is a task on a schedule.
+    Schedule(schedule::Work<'a>),
 }
 
 /// A lowering in progress. Components are handed over one by one: what is known of one moves into the plan before the
@@ -52,19 +67,46 @@ pub struct Lowerer<'a> {
     part: Part,
     raises: Vec<timing::Raise>,
     attachments: Vec<(String, Attachment)>,
+    log_groups: log_groups::Groups,
+    /// Tasks that run once, by component: whether they do may depend on the others.
+    once: Vec<Desired>,
 }
 
 impl<'a> Lowerer<'a> {
     /// Nothing lowered yet.
     pub fn new(context: Context<'a>) -> Self {
-        Self { context, part: Part::default(), raises: Vec::new(), attachments: Vec::new() }
+        Self {
+            context,
+            part: Part::default(),
+            raises: Vec::new(),
+            attachments: Vec::new(),
+            log_groups: log_groups::Groups::default(),
+            once: Vec::new(),
+        }
     }
 
     /// Lowers the work on a component of the model.
-    pub fn component(&mut self, desired: Desired, work: &Work<'_>) {
+    pub fn component(&mut self, desired: Desired, work: &Work<'_>, report: &mut Report) {
         let component = desired.component.clone();
+        let service = desired.service_name.clone();
         let attachments = desired.attachments.clone();
-        let (change, floor, result) = self.work(desired, work);
+        let wanted = desired.scaling.clone();
+        self.log_groups.add(&component, &desired.log_groups, report);
+        if matches!(work, Work::Once) {
+            self.once.push(desired);
+            return;
+        }
+        let (mut change, floor, result) = self.work(desired, work);
+        let subject = scaling::Subject { context: self.context, component: &component, service: &service };
+        let scaled = scaling::lower(subject, wanted.as_ref(), &mut self.part.draft);
+        // The number of tasks follows the load once the service runs, and does not any more before it goes back.
+        if let (Some((first, back)), Some(lowered)) = (scaled.first(), &result) {
+            self.part.draft.after(&lowered.ready, first);
+            self.part.draft.back_before(back, &lowered.back);
+        }
+        if !scaled.is_empty() && result.is_none() {
+            change = Change::Update;
+        }
         self.part.components.insert(component.clone(), ComponentSummary { change, floor });
         if let Some(result) = result {
             self.attachments.extend(attachments.into_iter().map(|a| (component.clone(), a)));
@@ -73,9 +115,23 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Lowers what is to be taken away, and what is read before anything changes.
-    pub fn finish(mut self, orphans: &[Orphan<'_>], leftover_families: &[String], report: &mut Report) -> Part {
+    pub fn finish(
+        mut self,
+        orphans: &[Orphan<'_>],
+        leftover_families: &[String],
+        schedules: &[schedule::Leftover<'_>],
+        routing: &Routing<'_>,
+        report: &mut Report,
+    ) -> Part {
         let context = self.context;
         timing::warn(&self.raises, report);
+        self.run_once();
+        for made in std::mem::take(&mut self.log_groups).lower(context, &mut self.part.draft) {
+            for lowered in made.components.iter().filter_map(|c| self.part.lowered.get(c)) {
+                self.part.draft.after(&made.id, &lowered.starts);
+                self.part.draft.back_before(&lowered.back, &made.back);
+            }
+        }
         remove_orphans(context, orphans, &mut self.part);
         if let Some(facts) = context.facts {
             for component in leftover_families {
@@ -85,14 +141,19 @@ impl<'a> Lowerer<'a> {
                 }
             }
         }
+        for leftover in schedules {
+            schedule::remove(context, leftover, &mut self.part);
+        }
+        listener_rules::lower(context, routing, &mut self.part);
         let part = &mut self.part;
         if !part.draft.nodes.is_empty() {
             let cluster = preflight::cluster(context, &mut part.draft);
             for entry in part.lowered.values().chain(part.gone.values()).flat_map(|l| &l.entries) {
                 part.draft.after(&cluster, entry);
             }
+            begin(&cluster, &mut part.draft);
             let used = self.attachments.iter().filter_map(|(name, a)| part.lowered.get(name).map(|l| (a, l)));
-            preflight::balancers(used, &mut part.draft);
+            preflight::balancers(used, routing, &mut part.draft);
             part.preflight.push(cluster);
         }
         self.part
@@ -133,11 +194,101 @@ impl<'a> Lowerer<'a> {
                 let scale_only = !deploys && difference.settings.is_empty() && difference.tags.is_empty();
                 (if scale_only { Change::Scale } else { Change::Update }, floor, Some(lowered))
             }
+            // Those wait for what becomes of the others.
+            Work::Once => (Change::None, 0, None),
+            Work::Schedule(work) => {
+                let Kind::Scheduled(timetable) = &desired.kind else { return (Change::None, 0, None) };
+                let registers = work.difference.as_ref().is_none_or(|d| !d.is_empty());
+                let lowered = (!work.is_empty()).then(|| schedule::lower(context, &desired, timetable, work, draft));
+                let tidied =
+                    context.facts.is_some_and(|facts| remove::tidy(context, facts, &component, registers, draft));
+                let change = match (&lowered, work.running) {
+                    (Some(_), None) => Change::Create,
+                    (Some(_), Some(_)) => Change::Update,
+                    (None, _) if tidied => Change::Tidy,
+                    (None, _) => Change::None,
+                };
+                (change, 0, lowered)
+            }
             Work::None => {
                 let tidied = context.facts.is_some_and(|facts| remove::tidy(context, facts, &component, false, draft));
                 (if tidied { Change::Tidy } else { Change::None }, floor(wanted, desired.percents().0), None)
             }
         }
+    }
+}
+
+impl Lowerer<'_> {
+    /// Lowers the tasks that run once, as soon as it is known what else changes.
+    fn run_once(&mut self) {
+        let context = self.context;
+        let mut open = std::mem::take(&mut self.once);
+        let all: Vec<(String, Vec<String>, Vec<String>)> = open
+            .iter()
+            .filter_map(|d| Some((d.component.clone(), once_of(d)?.before.clone(), once_of(d)?.after.clone())))
+            .collect();
+        // One task may run because another one does.
+        loop {
+            let before = open.len();
+            open.retain(|desired| !self.lower_once(desired));
+            if open.len() == before {
+                break;
+            }
+        }
+        for desired in &open {
+            let draft = &mut self.part.draft;
+            let tidied =
+                context.facts.is_some_and(|facts| remove::tidy(context, facts, &desired.component, false, draft));
+            let change = if tidied { Change::Tidy } else { Change::None };
+            self.part.components.insert(desired.component.clone(), ComponentSummary { change, floor: 0 });
+        }
+        for (name, before, after) in all {
+            let Part { draft, lowered, .. } = &mut self.part;
+            let Some(this) = lowered.get(&name) else { continue };
+            for later in before.iter().filter_map(|other| lowered.get(other)) {
+                draft.after(&this.ready, &later.starts);
+                draft.back_before(&later.back, &this.back);
+            }
+            for earlier in after.iter().filter_map(|other| lowered.get(other)) {
+                draft.after(&earlier.ready, &this.starts);
+                draft.back_before(&this.back, &earlier.back);
+            }
+        }
+    }
+
+    /// Lowers one, if it runs.
+    fn lower_once(&mut self, desired: &Desired) -> bool {
+        let context = self.context;
+        let Some(task) = once_of(desired) else { return false };
+        let newest = context.facts.and_then(|facts| {
+            let arn = *facts.family(&desired.family).first()?;
+            remove::is_ours(context, facts, arn, &desired.component).then_some((facts, arn))
+        });
+        let difference = newest.map(|(facts, arn)| diff::definition(context, facts, desired, arn));
+        let changed = difference.as_ref().is_none_or(|d| !d.is_empty());
+        let deployed = task.when == OnceWhen::Deployed
+            && task.before.iter().chain(&task.after).any(|other| self.part.lowered.contains_key(other));
+        if !changed && !deployed {
+            return false;
+        }
+        let revision = newest.map(|(_, arn)| arn).filter(|_| !changed);
+        let run = once::Run { desired, task, revision, difference: difference.as_ref() };
+        let draft = &mut self.part.draft;
+        let lowered = once::run(context, &run, draft);
+        if let Some(facts) = context.facts {
+            remove::tidy(context, facts, &desired.component, changed, draft);
+        }
+        let component = desired.component.clone();
+        self.part.components.insert(component.clone(), ComponentSummary { change: Change::Run, floor: 0 });
+        self.part.lowered.insert(component, lowered);
+        true
+    }
+}
+
+fn once_of(desired: &Desired) -> Option<&OnceTask> {
+    match &desired.kind {
+        Kind::Once(task) => Some(task),
+        _ => None,
     }
 }
 
@@ -148,6 +299,21 @@ fn is_registration(node: &Node) -> bool {
 /// Healthy tasks that a rolling deployment keeps: ⌈count · minimumHealthyPercent / 100⌉.
 fn floor(count: u64, minimum_percent: u64) -> u32 {
     u32::try_from((count * minimum_percent).div_ceil(100)).unwrap_or(u32::MAX)
+}
+
+/// What nothing else comes before comes after the first look.
+fn begin(cluster: &str, draft: &mut Draft) {
+    let later: BTreeSet<&str> =
+        draft.edges.iter().filter(|e| e.kind == EdgeKind::After).map(|e| e.to.as_str()).collect();
+    let first: Vec<String> = draft
+        .nodes
+        .iter()
+        .filter(|n| n.phase == Phase::Deploy && !later.contains(n.id.as_str()))
+        .map(|n| n.id.clone())
+        .collect();
+    for id in first {
+        draft.after(cluster, &id);
+    }
 }
 
 fn remove_orphans(context: Context<'_>, orphans: &[Orphan<'_>], part: &mut Part) {

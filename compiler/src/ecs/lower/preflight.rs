@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::ecs::Context;
 use crate::ecs::desired::{Attachment, Balancer};
+use crate::ecs::routing::Routing;
 
 use super::calls::ecs;
 use crate::lower::Lowered;
@@ -25,7 +26,12 @@ pub fn cluster(context: Context<'_>, draft: &mut Draft) -> String {
 }
 
 /// The load balancers of all components that change are there and still lead where the plan thinks.
-pub fn balancers<'a>(used: impl Iterator<Item = (&'a Attachment, &'a Lowered)>, draft: &mut Draft) {
+/// A target group to which the plan leads a rule may have no load balancer before.
+pub fn balancers<'a>(
+    used: impl Iterator<Item = (&'a Attachment, &'a Lowered)>,
+    routing: &Routing<'_>,
+    draft: &mut Draft,
+) {
     let mut reads: BTreeMap<String, (Action, String)> = BTreeMap::new();
     let mut edges = Vec::new();
     for (attachment, lowered) in used {
@@ -33,12 +39,17 @@ pub fn balancers<'a>(used: impl Iterator<Item = (&'a Attachment, &'a Lowered)>, 
             Balancer::TargetGroup { arn } => {
                 let name = arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or("group");
                 let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
+                let led = routing.wanted.iter().any(|route| route.group == *arn);
                 // Without a listener or rule, AWS refuses to attach a service.
-                let expect = "length(TargetGroups[0].LoadBalancerArns) > `0`".to_owned();
+                let expect = match led {
+                    true => "length(TargetGroups) == `1`",
+                    false => "length(TargetGroups[0].LoadBalancerArns) > `0`",
+                };
+                let expect = expect.to_owned();
                 (
                     format!("preflight.target-group.{name}"),
                     Action::Read { read, expect: Some(expect) },
-                    format!("target group {name} is there and has a load balancer"),
+                    format!("target group {name} is there{}", if led { "" } else { " and has a load balancer" }),
                 )
             }
             Balancer::Classic { name } => {

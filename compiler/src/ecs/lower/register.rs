@@ -7,7 +7,7 @@ use belay_schemas::plan::{Action, Node, Phase, Probe, digest_of_json};
 use serde_json::{Value, json};
 
 use crate::ecs::Context;
-use crate::ecs::desired::Desired;
+use crate::ecs::desired::{Desired, Kind};
 use crate::ecs::diff::{self, Difference};
 use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, tag_entry, text};
@@ -32,6 +32,10 @@ pub fn register(
     tags.extend(owner_tags(context, &desired.component));
     for (container, image) in desired.images.iter().filter(|(_, image)| image.len() <= 256) {
         tags.push(tag_entry(context.tag(&format!("image:{container}")), image.clone()));
+    }
+    if let Kind::Scheduled(timetable) = &desired.kind {
+        // Observing looks at the schedule of that name, also when no model wants it any more.
+        tags.push(tag_entry(context.tag("schedule"), timetable.name.clone()));
     }
     let (forward, back) = registration(context, &id, desired, &desired.family, content, tags);
     let mut forward = forward;

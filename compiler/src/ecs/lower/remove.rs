@@ -14,10 +14,10 @@ use super::calls::{describe_service, describe_service_tags, ecs};
 use super::component::tasks;
 use super::create::service_deleted;
 use super::register::deregistered;
-use super::{timing, waits};
+use super::{scaling, timing, waits};
 use crate::lower::COMMIT;
 use crate::lower::Lowered;
-use crate::lower::draft::{Draft, guard_after, guard_at_start, node, probe, when};
+use crate::lower::draft::{Back, Draft, guard_after, guard_at_start, node, probe, when};
 
 /// How many revisions of a family stay registered, the one included that an update registers.
 const KEEP: usize = 3;
@@ -83,6 +83,14 @@ pub fn scale_down(context: Context<'_>, orphan: &Orphan<'_>, why: &Why, draft: &
         forward,
         vec![(Some(untouched), Vec::new()), (Some(returning), vec![returned]), (Some(ours), vec![undo, undone])],
     );
+    let mut entries = vec![id.clone()];
+    let (mut starts, mut whole) = (id.clone(), back.clone());
+    if let Some((suspend, earlier)) = scaling::suspend(scaled(context, orphan), draft) {
+        draft.after(&suspend, &id);
+        draft.back_before(&back, &earlier);
+        entries = vec![suspend.clone()];
+        (starts, whole) = (suspend, Back { firsts: back.firsts.clone(), lasts: earlier.lasts });
+    }
     let ready = format!("{}.service.drained", orphan.component);
     draft.add(node(
         ready.clone(),
@@ -92,7 +100,11 @@ pub fn scale_down(context: Context<'_>, orphan: &Orphan<'_>, why: &Why, draft: &
         waits::drained(&subject, timing::draining(context, pace)),
     ));
     draft.after(&id, &ready);
-    Some(Lowered { entries: vec![id.clone()], starts: id, ready, back })
+    Some(Lowered { entries, starts, ready, back: whole })
+}
+
+fn scaled<'a>(context: Context<'a>, orphan: &'a Orphan<'_>) -> scaling::Subject<'a> {
+    scaling::Subject { context, component: &orphan.component, service: orphan.service_name }
 }
 
 fn tag_value(context: Context<'_>, service: &Value) -> Value {
@@ -136,6 +148,9 @@ pub fn delete(context: Context<'_>, facts: &Facts<'_>, orphan: &Orphan<'_>, why:
     forward.irreversible = Some("it runs after the commit point, when the new state is in place".to_owned());
     draft.add(forward);
     draft.after(COMMIT, &id);
+    if let Some(given_up) = scaling::give_up(scaled(context, orphan), draft) {
+        draft.after(&given_up, &id);
+    }
     let gone = format!("{}.service.gone", orphan.component);
     let subject = waits::subject(cluster, service, &[]);
     let limits = timing::draining(context, timing::pace_of_service(context, orphan.service));
@@ -159,7 +174,7 @@ fn ours<'a>(context: Context<'_>, facts: &Facts<'a>, family: &str, component: &s
 }
 
 /// Whether a revision carries our tags. One that was not looked at is not known to be ours.
-fn is_ours(context: Context<'_>, facts: &Facts<'_>, arn: &str, component: &str) -> bool {
+pub fn is_ours(context: Context<'_>, facts: &Facts<'_>, arn: &str, component: &str) -> bool {
     facts.definition(arn).is_some_and(|d| {
         owner(d.tags, &context.settings.tag_prefix) == Some(&context.options.project)
             && crate::ecs::json::tag(d.tags, &context.tag("component")).is_none_or(|c| c == component)
@@ -177,6 +192,7 @@ pub fn tidy(context: Context<'_>, facts: &Facts<'_>, component: &str, registers:
                 .chain(items(s, "deployments").iter().map(|d| text(d, "taskDefinition")))
         })
         .flatten()
+        .chain(facts.schedules().filter_map(|(_, schedule)| super::schedule::definition(schedule)))
         .collect();
     let mut any = false;
     let stay = if registers { KEEP - 1 } else { KEEP + 1 };

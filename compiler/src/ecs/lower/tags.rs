@@ -97,7 +97,10 @@ fn one(
     let read = || describe_service_tags(cluster, service_name);
     let shown: Vec<&str> = tags.iter().map(|t| t.key.as_str()).filter(|k| *k != context.tag("tags")).collect();
     let shown = if shown.is_empty() { "its list of tags".to_owned() } else { shown.join(", ") };
-    let summary = if name == "tag" {
+    let taken_over = tags.iter().any(|t| t.key == context.tag("project"));
+    let summary = if taken_over {
+        format!("take service {service_name} over: tag it {shown}")
+    } else if name == "tag" {
         format!("tag service {service_name}: {shown}")
     } else {
         format!("take tags of service {service_name} away: {shown}")

@@ -60,7 +60,8 @@ impl Update<'_> {
                 let bound = path.replace('.', "_");
                 // AWS may leave out what has its default.
                 let is = format!("services[0].{path} == ${bound}");
-                let default = value == &json!(0) || value == &json!(false) || Some(value) == default_of(name).as_ref();
+                let empty = value == &json!(0) || value == &json!(false) || value == &json!([]);
+                let default = empty || Some(value) == default_of(name).as_ref();
                 parts.push(if default { format!("({is} || services[0].{path} == `null`)") } else { is });
                 bind.push((bound, value.clone()));
             });
@@ -195,9 +196,13 @@ fn prepare<'a>(
     let mut before = Map::new();
     let mut rest = Vec::new();
     for member in difference.deploying.iter().chain(&difference.settings) {
-        let wanted = desired.service.get(*member).cloned().or_else(|| default_of(member)).unwrap_or_default();
-        let running =
+        let mut wanted = desired.service.get(*member).cloned().or_else(|| default_of(member)).unwrap_or_default();
+        let mut running =
             diff::running(service, revision, member).cloned().or_else(|| default_of(member)).unwrap_or_default();
+        if *member == "deploymentConfiguration" {
+            explicit(&mut wanted, &running);
+            explicit(&mut running, &wanted);
+        }
         sent.insert((*member).to_owned(), wanted);
         before.insert((*member).to_owned(), running);
     }
@@ -208,6 +213,22 @@ fn prepare<'a>(
         rest.push("desiredCount");
     }
     Update { cluster: &context.settings.cluster, service: &desired.service_name, sent, before, rest }
+}
+
+/// UpdateService leaves members of a deployment configuration as they are when it does not name them: what the other side
+/// has, this one says it has not.
+fn explicit(configuration: &mut Value, other: &Value) {
+    let none = [
+        ("alarms", json!({"alarmNames": [], "enable": false, "rollback": false})),
+        ("deploymentCircuitBreaker", json!({"enable": false, "rollback": false})),
+    ];
+    for (member, none) in none {
+        if other.get(member).is_some()
+            && let Value::Object(configuration) = &mut *configuration
+        {
+            configuration.entry(member).or_insert(none);
+        }
+    }
 }
 
 fn summary(desired: &Desired, difference: &Difference, deploys: bool) -> String {

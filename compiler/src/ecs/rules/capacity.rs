@@ -229,6 +229,8 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
     }
     let (minimum, _) = desired.percents();
     let (more, beside) = match work {
+        // A task that runs once or at times leaves again; when it cannot be placed, its run says so.
+        Work::Once | Work::Schedule(_) => return None,
         Work::None => return None,
         Work::Create => (wanted, false),
         Work::Update { service, difference, replace } => {

@@ -1,6 +1,6 @@
-//! Rules of single containers: logging, health checks, secrets, and what Fargate leaves out.
+//! Rules of single containers: images, logging, health checks, secrets.
 //!
-//! Source: ECS developer guide, "Container definitions" and "Task definition differences for Fargate".
+//! Source: ECS developer guide, "Container definitions".
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use belay_schemas::image::Image;
 use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
-use crate::ecs::json::{flag, items, number, text};
+use crate::ecs::json::{items, number, text};
 use crate::meaning::secrets;
 
 use super::Subject;
@@ -22,12 +22,6 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
         secret_references(subject, name, container, report);
         plain_text(subject, name, container, report);
         image(subject, name, report);
-        if subject.desired.fargate {
-            fargate_container(subject, name, container, report);
-        }
-    }
-    if subject.desired.fargate {
-        fargate_task(subject, report);
     }
 }
 
@@ -151,7 +145,7 @@ fn secret_references(subject: &Subject<'_>, name: &str, container: &Value, repor
                     format!("container `{name}` has secrets, but the task has no execution role to fetch them"),
                     subject.in_container(name, ["secrets"]).key(),
                 )
-                .help("write `executionRoleArn: …` in `raw.task_definition`, a role that may read them"),
+                .help("write `execution_role:` with a role that may read them, for the component or for the whole environment"),
         );
     }
     let mut seen = BTreeSet::new();
@@ -194,80 +188,6 @@ fn secret_references(subject: &Subject<'_>, name: &str, container: &Value, repor
                     .error("B420", format!("secret `{variable}` of `{name}` does not say where its value is"), place)
                     .help("write `valueFrom:` with the name or ARN of an SSM parameter, or the ARN of a Secrets Manager secret"),
             );
-        }
-    }
-}
-
-fn fargate_container(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Report) {
-    let mut refuse = |member: &str, what: &str| {
-        report.push(
-            subject
-                .error(
-                    "B414",
-                    format!("container `{name}` {what}, which Fargate does not allow"),
-                    subject.in_container(name, [member]),
-                )
-                .help(format!("remove `{member}`, or run the component on container instances")),
-        );
-    };
-    if flag(container, "privileged") == Some(true) {
-        refuse("privileged", "is privileged");
-    }
-    if !items(container, "dockerSecurityOptions").is_empty() {
-        refuse("dockerSecurityOptions", "has Docker security options");
-    }
-}
-
-fn fargate_task(subject: &Subject<'_>, report: &mut Report) {
-    let task = subject.task();
-    if text(task, "networkMode") != Some("awsvpc") {
-        report.push(
-            subject
-                .error("B414", "Fargate has network mode awsvpc only", subject.in_task(["networkMode"]))
-                .help("write `network_mode: awsvpc` and, in `raw.service`, `networkConfiguration`"),
-        );
-    }
-    for member in ["cpu", "memory"] {
-        if task.get(member).is_none() {
-            report.push(
-                subject
-                    .error(
-                        "B414",
-                        format!("Fargate needs to know the `{member}` of the whole task"),
-                        subject.in_task([member]),
-                    )
-                    .help("write it in `raw.task_definition`, for example `cpu: \"256\"` and `memory: \"512\"`"),
-            );
-        }
-    }
-    if text(task, "pidMode") == Some("host") {
-        report.push(
-            subject
-                .error(
-                    "B414",
-                    "the task shares the host's processes (`pidMode: host`), which Fargate does not allow",
-                    subject.in_task(["pidMode"]),
-                )
-                .help("remove `pidMode`, or write `task`"),
-        );
-    }
-    if task.get("ipcMode").is_some() {
-        report.push(
-            subject
-                .error("B414", "`ipcMode` is not available on Fargate", subject.in_task(["ipcMode"]))
-                .help("remove it"),
-        );
-    }
-    let placed = [
-        (task, "placementConstraints", true),
-        (subject.service(), "placementConstraints", false),
-        (subject.service(), "placementStrategy", false),
-    ];
-    for (document, member, in_task) in placed {
-        if !items(document, member).is_empty() {
-            let place = if in_task { subject.in_task([member]) } else { subject.in_service([member]) };
-            report
-                .push(subject.error("B414", format!("`{member}` has no meaning on Fargate"), place).help("remove it"));
         }
     }
 }

@@ -6,10 +6,14 @@
 
 mod capacity;
 mod containers;
+mod discovery;
+mod fargate;
 mod network;
 mod placement;
 mod service;
 mod shape;
+mod storage;
+mod strategy;
 mod task;
 
 use serde_json::Value;
@@ -30,9 +34,13 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
     let subject = Subject { context, desired };
     task::check(&subject, report);
     containers::check(&subject, report);
+    fargate::check(&subject, report);
     network::check(&subject, report);
+    storage::check(&subject, report);
     service::check(&subject, report);
     placement::check(&subject, report);
+    strategy::check(&subject, report);
+    discovery::check(&subject, report);
 }
 
 pub use capacity::Capacity;

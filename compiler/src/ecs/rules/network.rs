@@ -174,7 +174,7 @@ fn awsvpc(subject: &Subject<'_>, mode: &str, report: &mut Report) {
         ("awsvpc", None) => report.push(
             subject
                 .error("B421", "network mode awsvpc needs subnets", subject.in_task(["networkMode"]))
-                .help("write `networkConfiguration: {awsvpcConfiguration: {subnets: [...], securityGroups: [...]}}` in `raw.service`"),
+                .help("write `network: {subnets: [...], security_groups: [...]}`, for the component or for the whole environment"),
         ),
         ("awsvpc", Some(configuration)) => {
             let vpc = configuration.get("awsvpcConfiguration").unwrap_or(&Value::Null);

@@ -13,9 +13,12 @@ use super::Subject;
 
 /// A service takes at most this many target groups.
 const MAX_TARGET_GROUPS: usize = 5;
+/// A strategy takes at most this many capacity providers.
+const MAX_PROVIDERS: usize = 20;
 
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     capacity_choice(subject, report);
+    shares(subject, report);
     balancer_targets(subject, report);
     balancer_kinds(subject, report);
     target_groups(subject, report);
@@ -62,6 +65,56 @@ fn capacity_choice(subject: &Subject<'_>, report: &mut Report) {
                 .help(
                     "remove `launchType` and write `capacityProviderStrategy: [{capacityProvider: NAME, weight: 1}]`",
                 ),
+        );
+    }
+}
+
+/// The strategy is one that ECS takes, of providers that the cluster has.
+fn shares(subject: &Subject<'_>, report: &mut Report) {
+    let strategy = items(subject.service(), "capacityProviderStrategy");
+    let place = || subject.in_service(["capacityProviderStrategy"]);
+    let mut refuse = |message: String, help: &str| report.push(subject.error("B423", message, place()).help(help));
+    if strategy.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = strategy.iter().filter_map(|s| text(s, "capacityProvider")).collect();
+    let fargate = names.iter().filter(|n| matches!(**n, "FARGATE" | "FARGATE_SPOT")).count();
+    if fargate > 0 && fargate < names.len() {
+        refuse(
+            format!("the strategy mixes Fargate with other capacity providers: {}", names.join(", ")),
+            "name providers of one kind; split the component where it has to run on both",
+        );
+    }
+    if names.len() > MAX_PROVIDERS {
+        refuse(
+            format!("the strategy names {} capacity providers; ECS takes at most {MAX_PROVIDERS}", names.len()),
+            "name fewer",
+        );
+    }
+    if strategy.iter().filter(|s| number(s, "base").is_some_and(|b| b > 0)).count() > 1 {
+        refuse(
+            "more than one capacity provider of the strategy has a `base`".to_owned(),
+            "only one provider takes tasks before the shares count",
+        );
+    }
+    if strategy.iter().all(|s| number(s, "weight").unwrap_or(0) == 0) {
+        refuse(
+            "no capacity provider of the strategy has a weight above 0".to_owned(),
+            "with weights of 0 only, no task is ever placed: give at least one provider a `weight`",
+        );
+    }
+    let Some(cluster) = subject.context.facts.and_then(|f| f.cluster(&subject.context.settings.cluster)) else {
+        return;
+    };
+    let has: Vec<&str> = items(cluster, "capacityProviders").iter().filter_map(serde_json::Value::as_str).collect();
+    for name in names.iter().filter(|n| !has.contains(*n)) {
+        let known = if has.is_empty() { "it has none".to_owned() } else { format!("it has {}", has.join(", ")) };
+        refuse(
+            format!(
+                "cluster `{}` does not have the capacity provider `{name}`: {known}",
+                subject.context.settings.cluster
+            ),
+            "add it to the cluster with `aws ecs put-cluster-capacity-providers`, or name one that it has; then observe again",
         );
     }
 }
@@ -165,7 +218,10 @@ fn target_groups(subject: &Subject<'_>, report: &mut Report) {
                     .help(format!("name a target group of the type `{wanted}`, or change the network mode")),
             );
         }
-        if items(group, "LoadBalancerArns").is_empty() {
+        // A rule of this environment may be what leads to it.
+        let config = subject.context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
+        let led = config.is_some_and(|c| c.rules.values().any(|rule| rule.to == attachment.gateway));
+        if items(group, "LoadBalancerArns").is_empty() && !led {
             report.push(
                 subject
                     .error(

@@ -4,6 +4,7 @@
 //! escaped); the page asks for nothing, which its content security policy holds the browser to.
 
 use belay_schemas::plan::{EdgeKind, Plan};
+use belay_schemas::rehearsal::Rehearsal;
 use serde_json::{Value, json};
 
 use super::graph::{Graph, Look};
@@ -19,7 +20,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// The page. `rehearsal` is what `belay rehearse --format json` printed for this plan.
-pub fn html(plan: &Plan, rehearsal: Option<&Value>) -> String {
+pub fn html(plan: &Plan, rehearsal: Option<&Rehearsal>) -> String {
     let graph = Graph::new(plan);
     let drawing = drawing(plan, &graph, &layout(&graph), rehearsal);
     let reasons = reasons(plan);
@@ -46,7 +47,7 @@ pub fn html(plan: &Plan, rehearsal: Option<&Value>) -> String {
     page
 }
 
-fn drawing(plan: &Plan, graph: &Graph<'_>, layout: &Layout, rehearsed: Option<&Value>) -> Value {
+fn drawing(plan: &Plan, graph: &Graph<'_>, layout: &Layout, rehearsed: Option<&Rehearsal>) -> Value {
     let timeline = Timeline::new(plan);
     let round = |(x, y): (f64, f64)| json!([x.round(), y.round()]);
     let nodes: Vec<Value> = graph

@@ -82,6 +82,16 @@
     for (const [key, build] of needed) if (!known.has(key)) { const element = build(); known.set(key, element); parent.append(element); }
   };
   const clip = (value, room) => (value.length > room ? `${value.slice(0, room - 1)}…` : value);
+  // As much of a text as a step's box holds, by the letters that this browser draws.
+  const ruler = document.createElement("canvas").getContext("2d");
+  const within = (value, size) => {
+    ruler.font = `${size}px system-ui, sans-serif`;
+    const long = (text) => ruler.measureText(text).width > W - 18;
+    if (!long(value)) return value;
+    let [least, most] = [0, value.length];
+    while (most - least > 1) { const middle = (least + most) >> 1; if (long(`${value.slice(0, middle)}…`)) most = middle; else least = middle; }
+    return `${value.slice(0, least).trimEnd()}…`;
+  };
   const curve = (a, b) => {
     const [x1, y1, x2, y2] = [a[0], a[1], b[0], b[1]];
     const bend = Math.max(30, Math.abs(x2 - x1) / 2);
@@ -152,8 +162,8 @@
     const group = make("g", { class: `mark ${node.look}${node.critical ? " critical" : ""}`, tabindex: 0, role: "button", "data-node": node.id,
       "aria-label": `${node.summary}, ${node.operation}${node.critical ? ", on the critical path" : ""}` },
       make("rect", { x, y, width: W, height: H }),
-      make("text", { x: x + 10, y: y + 19 }, clip(node.summary, 33)),
-      make("text", { x: x + 10, y: y + 36, class: "sub" }, clip(node.operation, 36)),
+      make("text", { x: x + 10, y: y + 19 }, within(node.summary, 12.5)),
+      make("text", { x: x + 10, y: y + 36, class: "sub" }, within(node.operation, 11)),
       make("title", {}, node.summary));
     group.addEventListener("click", () => { if (!moved) open(n); });
     group.addEventListener("keydown", (event) => key(event, n));
@@ -175,6 +185,17 @@
     redraw();
   };
   const all = () => fit(0, 0, plan.size[0], plan.size[1]);
+  // At first all of it, or where it begins if all of it could not be read.
+  const begin = () => {
+    const size = svg.getBoundingClientRect();
+    const scale = Math.min(size.width / (plan.size[0] + 40), size.height / (plan.size[1] + 40));
+    if (scale >= 0.6 || nodes.length > 200 || !nodes.length) return all();
+    const first = nodes.map((node) => node.at).reduce((a, b) => (b[0] < a[0] ? b : a));
+    const tall = plan.size[1] * 0.8 + 40 <= size.height;
+    const y = tall ? (size.height - plan.size[1] * 0.8) / 2 : size.height / 2 - (first[1] + H / 2) * 0.8;
+    Object.assign(view, { scale: 0.8, x: 24 - first[0] * 0.8, y });
+    redraw();
+  };
   const zoom = (factor, x, y) => {
     const size = svg.getBoundingClientRect();
     const [cx, cy] = [x ?? size.width / 2, y ?? size.height / 2];
@@ -331,6 +352,6 @@
   });
   addEventListener("resize", redraw);
   choose();
-  all();
+  begin();
   document.body.dataset.ready = "yes";
 })();

@@ -12,7 +12,7 @@ pub(super) fn code(text: &str) -> String {
 }
 
 /// A sentence: what Markdown, HTML, mentions and references would take for theirs is escaped.
-pub(super) fn prose(text: &str) -> String {
+pub(in crate::show) fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

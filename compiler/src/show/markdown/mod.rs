@@ -8,9 +8,10 @@ mod escape;
 mod sections;
 
 use belay_schemas::plan::Plan;
-use serde_json::Value;
+use belay_schemas::rehearsal::Rehearsal;
 
 use super::verdict;
+pub(super) use escape::prose;
 use sections::Section;
 
 /// Characters that a comment may have.
@@ -20,7 +21,7 @@ pub const LIMIT: usize = 60_000;
 const FOOTER: usize = 1_000;
 
 /// The comment. `rehearsal` is what `belay rehearse --format json` printed for this plan.
-pub fn markdown(plan: &Plan, rehearsal: Option<&Value>) -> String {
+pub fn markdown(plan: &Plan, rehearsal: Option<&Rehearsal>) -> String {
     let head = sections::head(plan);
     let mut left = LIMIT - FOOTER - length(&head).min(LIMIT - FOOTER);
     // By importance: what comes first gets the room that it asks for.

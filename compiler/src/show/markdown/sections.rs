@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use belay_schemas::plan::{Action, Change, EdgeKind, Mode, Node, Phase, Plan, Why, pretty};
+use belay_schemas::rehearsal::Rehearsal;
 use serde_json::Value;
 
 use super::escape::{code, cut, prose};
@@ -43,7 +44,7 @@ const LINE: usize = 300;
 type Part<'a> = Box<dyn Fn(usize) -> Section + 'a>;
 
 /// The parts with their places in the comment, the most important first.
-pub(super) fn by_importance<'a>(plan: &'a Plan, rehearsed: Option<&'a Value>) -> Vec<(usize, Part<'a>)> {
+pub(super) fn by_importance<'a>(plan: &'a Plan, rehearsed: Option<&'a Rehearsal>) -> Vec<(usize, Part<'a>)> {
     let mut parts: Vec<(usize, Part<'a>)> = vec![(0, Box::new(move |room| notices(plan, room)))];
     if let Some(rehearsed) = rehearsed {
         parts.push((
@@ -176,8 +177,9 @@ fn components(plan: &Plan, room: usize) -> Section {
         Change::Remove => 0,
         Change::Update => 1,
         Change::Scale => 2,
-        Change::Create => 3,
-        Change::Tidy | Change::None => 4,
+        Change::Run => 3,
+        Change::Create => 4,
+        Change::Tidy | Change::None => 5,
     };
     changed.sort_by_key(|(name, change)| (rank(*change), *name));
     let mut full = String::new();

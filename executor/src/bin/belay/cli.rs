@@ -13,7 +13,7 @@ standard error (status: to standard output).
 Exit codes:
    0  done
    1  the input or the plan is invalid
-   2  usage
+   2  usage; declined, or not approved
    3  the run failed or was interrupted, and was rolled back
    4  stuck: a person has to act
    5  the plan is stale, nothing was changed
@@ -35,7 +35,19 @@ const APPLY: &str = "\
 Examples:
   belay apply plan.json
   belay apply plan.json --on-failure pause
+  belay apply plan.json --yes --require-approval --allowed-signers signers --approvals 2
   belay apply plan.json --simulated world.json --pace 0.05";
+
+const APPROVE: &str = "\
+Examples:
+  belay approve plan.json
+  belay approve plan.json --key ~/.ssh/id_ed25519 --expires 2h
+  belay approve plan.json --expires 2026-01-31T18:00:00Z -o ann.approval
+
+Where only ssh-keygen is at hand, it does the same:
+  belay approve plan.json --statement > ann.txt
+  ssh-keygen -Y sign -n belay-approval -f ~/.ssh/id_ed25519 ann.txt
+  cat ann.txt ann.txt.sig >> plan.json.approval";
 
 const RESUME: &str = "\
 Examples:
@@ -65,6 +77,10 @@ const WORLD: &str = "\
 Examples:
   belay world -o world.json
   belay world --observed observed.json -o world.json";
+
+const MAN: &str = "\
+Example:
+  belay man /usr/local/share/man/man1";
 
 const COMPLETIONS: &str = "\
 Example:
@@ -103,6 +119,12 @@ pub enum Command {
     /// Look, without changing anything, whether a plan's assumptions still hold
     #[command(after_help = VERIFY)]
     Verify(Verify),
+    /// Sign that a plan may be applied
+    ///
+    /// Writes an SSH signature over the plan's digest, the environment and an expiry, made by `ssh-keygen` with the key
+    /// that you have: from a file, an agent or a hardware key. `belay apply --require-approval` asks for it.
+    #[command(after_help = APPROVE)]
+    Approve(Approve),
     /// Run a plan
     #[command(after_help = APPLY)]
     Apply(Apply),
@@ -124,6 +146,13 @@ pub enum Command {
     /// Write a simulated world: the default account, or one that looks like what was observed
     #[command(after_help = WORLD)]
     World(World),
+    /// Write the manual pages
+    #[command(after_help = MAN)]
+    Man {
+        /// The folder to write them to
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Write a completion script for a shell
     #[command(after_help = COMPLETIONS)]
     Completions(Completions),
@@ -145,7 +174,7 @@ pub struct Where {
 
 #[derive(Debug, Args)]
 pub struct Journal {
-    /// Directory in which runs are journalled
+    /// Directory in which runs are journalled, or `s3://BUCKET/PREFIX`, from where any machine can take them up
     #[arg(long, value_name = "DIR", default_value = ".belay")]
     pub journal: PathBuf,
 }
@@ -191,6 +220,56 @@ pub struct Verify {
 }
 
 #[derive(Debug, Args)]
+pub struct Approve {
+    /// The plan
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    /// The key: a private key's file, or a public key's whose private one the agent has [default: what git signs with]
+    #[arg(long, value_name = "FILE", conflicts_with = "statement")]
+    pub key: Option<PathBuf>,
+    /// Until when it may be applied: a time such as 2026-01-31T18:00:00Z, or a length such as 90m, 24h, 7d from now
+    #[arg(long, value_name = "WHEN", default_value = "24h", value_parser = expiry)]
+    pub expires: Expiry,
+    /// The account, where the plan names none
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    pub account: Option<String>,
+    /// The region, where the plan names none
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Where to write the approval; one that is there stays, and this one comes after it [default: PLAN.json.approval]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only print what there is to sign
+    #[arg(long, conflicts_with = "output")]
+    pub statement: bool,
+}
+
+/// When an approval ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Seconds since the Unix epoch.
+    At(u64),
+    /// Seconds from now.
+    In(u64),
+}
+
+#[derive(Debug, Args)]
+pub struct Approvals {
+    /// Refuse a plan without a signed approval of exactly this plan for this environment
+    #[arg(long, requires = "allowed_signers")]
+    pub require_approval: bool,
+    /// Whose signatures count: a file as git and ssh-keygen(1) have it
+    #[arg(long, value_name = "FILE", requires = "require_approval")]
+    pub allowed_signers: Option<PathBuf>,
+    /// Approvals by different people that are needed
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "require_approval", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub approvals: u32,
+    /// A file with approvals; may be given several times [default: PLAN.json.approval]
+    #[arg(long, value_name = "FILE", requires = "require_approval")]
+    pub approval: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct Apply {
     /// The plan
     #[arg(value_name = "PLAN.json")]
@@ -204,6 +283,8 @@ pub struct Apply {
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub approvals: Approvals,
     #[command(flatten)]
     pub place: Where,
     #[command(flatten)]
@@ -298,6 +379,24 @@ pub struct World {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    if fits { Ok(text.to_owned()) } else { Err("twelve digits".to_owned()) }
+}
+
+fn expiry(text: &str) -> Result<Expiry, String> {
+    if let Some(at) = belay_executor::time::parse_rfc3339(text) {
+        return Ok(Expiry::At(at));
+    }
+    let length = [('m', 60), ('h', 3600), ('d', 86_400)].into_iter().find_map(|(unit, seconds)| {
+        let number = text.strip_suffix(unit)?.parse::<u64>().ok()?;
+        number.checked_mul(seconds).filter(|length| (1..=366 * 86_400).contains(length))
+    });
+    length
+        .map(Expiry::In)
+        .ok_or_else(|| "a time such as 2026-01-31T18:00:00Z, or 90m, 24h, 7d (a year at most)".to_owned())
 }
 
 fn pace(text: &str) -> Result<f64, String> {

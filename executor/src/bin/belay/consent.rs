@@ -56,12 +56,13 @@ pub fn to_apply(plan: &Plan, place: &Place, yes: bool) -> Result<(), Failure> {
 }
 
 /// What the plan does, by component, and what cannot be taken back.
-fn lines(plan: &Plan) -> Vec<String> {
+pub fn lines(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     for (word, change) in [
         ("create", Change::Create),
         ("update", Change::Update),
         ("scale", Change::Scale),
+        ("run", Change::Run),
         ("remove", Change::Remove),
         ("tidy up after", Change::Tidy),
     ] {
@@ -76,6 +77,9 @@ fn lines(plan: &Plan) -> Vec<String> {
     for node in &plan.nodes {
         if let (Phase::Deploy, Some(reason)) = (node.phase, &node.irreversible) {
             lines.push(format!("cannot be taken back: {} ({reason})", node.summary));
+        }
+        if let (Phase::Deploy, Some(accepted)) = (node.phase, &node.accepted) {
+            lines.push(format!("stays when the run goes back: {} ({})", node.summary, accepted.reason));
         }
     }
     lines

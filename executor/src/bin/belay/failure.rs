@@ -57,7 +57,7 @@ impl Failure {
             Self::World(_) | Self::Read { .. } | Self::Input { .. } | Self::Plan { .. } => 1,
             Self::Observe(ObserveError::Format(_) | ObserveError::Region { .. }) => 1,
             Self::Journal(JournalError::NoRun(_) | JournalError::NoRuns(_)) | Self::Usage { .. } => 2,
-            Self::Journal(JournalError::Io { .. }) | Self::Write { .. } => 6,
+            Self::Journal(JournalError::Io { .. } | JournalError::Elsewhere { .. }) | Self::Write { .. } => 6,
             Self::Journal(_) => 1,
             #[cfg(feature = "aws")]
             Self::Aws(_) => 6,
@@ -92,6 +92,9 @@ impl Failure {
             Self::Journal(JournalError::In { .. }) | Self::Run(RunError::Journal(JournalError::In { .. })) => {
                 "take the journal from a backup if there is one; else observe, compile and apply again: what runs is \
                  compared with what is wanted"
+            }
+            Self::Run(RunError::Unwritten { .. }) => {
+                "what was sent stands in the journal; once that can be written again, `belay resume` goes on from there"
             }
             Self::Run(RunError::Account { .. }) => {
                 "use credentials of the plan's account, or observe and compile for this one"

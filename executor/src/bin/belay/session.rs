@@ -3,28 +3,34 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use belay_executor::journal::{Runs, fresh_run_id};
+use belay_executor::journal::{Shelf, fresh_run_id};
 use belay_executor::progress::{Json, Live, Paint, Plain, Story, Tone, Verdict, Watcher, Watching};
 use belay_executor::run::{self, Interrupt, Options, RunStatus, Setup, signals};
 use belay_schemas::journal::OnFailure;
 use belay_schemas::plan::Plan;
 use serde_json::json;
 
+use crate::approve;
 use crate::cli::{self, Format};
 use crate::consent;
 use crate::failure::Failure;
 use crate::files;
 use crate::place::{Place, Use};
 use crate::say::say;
+use crate::shelf;
 
 /// `belay apply`
 pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
     let plan = files::plan(&args.plan)?;
     let place = Place::open(&args.place, Use::Change, plan.target.region.as_deref()).await?;
+    let approved_by = approve::required(&args.approvals, &args.plan, &plan, &place)?;
     consent::to_apply(&plan, &place, args.yes)?;
     let run = fresh_run_id(place.clock.now());
     if args.format == Format::Human && !plan.nodes.is_empty() {
         announce("run", &run, &plan, &place, &args.journal.journal);
+        for approver in &approved_by {
+            say(format_args!("approved by {} ({}), until {}", approver.signer, approver.key, approver.expires));
+        }
     }
     let options = Options {
         on_failure: match args.on_failure {
@@ -35,7 +41,8 @@ pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
         run_id: Some(run),
         region: Some(place.region.clone()),
         world: place.world.clone(),
-        ..Options::new(&args.journal.journal)
+        approved_by,
+        ..Options::on(shelf::open(&args.journal.journal).await?)
     };
     let session = Session::new(&place, args.format, Story::new(plan.clone()));
     let status = run::apply(&plan, &options, session.setup()).await;
@@ -45,20 +52,29 @@ pub async fn apply(args: &cli::Apply) -> Result<u8, Failure> {
 /// `belay resume`
 pub async fn resume(args: &cli::Resume) -> Result<u8, Failure> {
     let taken = Taken::up("resuming", args.run.as_deref(), &args.journal.journal, &args.place, args.format).await?;
-    let status = run::resume(&taken.dir, &args.approve, Some(&taken.place.region), taken.session.setup()).await;
+    let status = run::resume_on(
+        taken.shelf.as_ref(),
+        &taken.run,
+        &args.approve,
+        Some(&taken.place.region),
+        taken.session.setup(),
+    )
+    .await;
     taken.session.end(&taken.plan, &args.journal.journal, status)
 }
 
 /// `belay rollback`
 pub async fn rollback(args: &cli::Rollback) -> Result<u8, Failure> {
     let taken = Taken::up("rolling back", args.run.as_deref(), &args.journal.journal, &args.place, args.format).await?;
-    let status = run::rollback(&taken.dir, Some(&taken.place.region), taken.session.setup()).await;
+    let status =
+        run::rollback_on(taken.shelf.as_ref(), &taken.run, Some(&taken.place.region), taken.session.setup()).await;
     taken.session.end(&taken.plan, &args.journal.journal, status)
 }
 
 /// A run that is taken up from its journal.
 struct Taken {
-    dir: std::path::PathBuf,
+    shelf: Arc<dyn Shelf>,
+    run: String,
     plan: Plan,
     place: Place,
     session: Session,
@@ -72,15 +88,15 @@ impl Taken {
         place: &cli::Where,
         format: Format,
     ) -> Result<Self, Failure> {
-        let dir = Runs::new(journal).find(id)?;
-        let status = run::status(&dir)?;
-        let (_, plan) = Runs::open(&dir)?;
+        let shelf = shelf::open(journal).await?;
+        let run = shelf.find(id)?;
+        let (status, plan) = run::status_on(shelf.as_ref(), &run)?;
         let place = Place::again(place, &status).await?;
         if format == Format::Human {
             announce(what, &status.run, &plan, &place, journal);
         }
         let session = Session::new(&place, format, Story::from(plan.clone(), &status));
-        Ok(Self { dir, plan, place, session })
+        Ok(Self { shelf, run, plan, place, session })
     }
 }
 
@@ -95,7 +111,8 @@ fn announce(what: &str, run: &str, plan: &Plan, place: &Place, journal: &Path) {
         plan.target.place(),
         place.describe()
     ));
-    let lock = format!("journal and lock: {} (who uses another directory is not locked out)", journal.display());
+    let whom = if shelf::is_local(journal) { "directory" } else { "place" };
+    let lock = format!("journal and lock: {} (who uses another {whom} is not locked out)", journal.display());
     say(paint.tone(Tone::Quiet, &lock));
 }
 

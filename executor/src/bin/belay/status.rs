@@ -1,9 +1,8 @@
 //! `status`: how a run stands, or all of them.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use belay_executor::journal::Runs;
+use belay_executor::journal::Shelf;
 use belay_executor::progress::{Paint, Tone, Verdict};
 use belay_executor::run::{self, NodeWord, RunStatus};
 use belay_executor::time::{duration, rfc3339};
@@ -14,16 +13,17 @@ use crate::cli::{self, Format};
 use crate::failure::Failure;
 use crate::files;
 use crate::session::journal_option;
+use crate::shelf;
 
 /// `belay status`
-pub fn status(args: &cli::Status) -> Result<u8, Failure> {
+pub async fn status(args: &cli::Status) -> Result<u8, Failure> {
     let journal = &args.journal.journal;
-    let runs = Runs::new(journal);
+    let runs = shelf::open(journal).await?;
     if args.list {
-        return list(&runs, args.format);
+        return list(runs.as_ref(), args.format);
     }
-    let dir = runs.find(args.run.as_deref())?;
-    let (status, plan) = read(&dir)?;
+    let run = runs.find(args.run.as_deref())?;
+    let (status, plan) = run::status_on(runs.as_ref(), &run)?;
     let verdict = Verdict::of(&plan, &status, &journal_option(journal));
     let text = match args.format {
         Format::Json => {
@@ -34,11 +34,6 @@ pub fn status(args: &cli::Status) -> Result<u8, Failure> {
     };
     files::write(None, &text)?;
     Ok(0)
-}
-
-fn read(dir: &Path) -> Result<(RunStatus, Plan), Failure> {
-    let (_, plan) = Runs::open(dir)?;
-    Ok((run::status(dir)?, plan))
 }
 
 fn human(status: &RunStatus, plan: &Plan, verdict: &Verdict) -> String {
@@ -62,6 +57,9 @@ fn human(status: &RunStatus, plan: &Plan, verdict: &Verdict) -> String {
         rfc3339(status.started_at),
         rfc3339(status.last_at)
     );
+    for approver in &status.approved_by {
+        let _ = writeln!(text, "approved by {} ({}), until {}", approver.signer, approver.key, approver.expires);
+    }
     for line in verdict.lines(paint, true) {
         let _ = writeln!(text, "{line}");
     }
@@ -94,10 +92,10 @@ fn word(state: NodeWord) -> (&'static str, Tone) {
 }
 
 /// All runs of a journal directory, the newest first. One that cannot be read is listed with the reason.
-fn list(runs: &Runs, format: Format) -> Result<u8, Failure> {
+fn list(runs: &dyn Shelf, format: Format) -> Result<u8, Failure> {
     let mut rows = Vec::new();
-    for name in runs.ids().into_iter().rev() {
-        rows.push(match read(&runs.run_dir(&name)) {
+    for name in runs.ids()?.into_iter().rev() {
+        rows.push(match run::status_on(runs, &name) {
             Ok((status, plan)) => {
                 let verdict = Verdict::of(&plan, &status, "");
                 json!({"run": name, "project": status.project, "begun": rfc3339(status.started_at),
@@ -108,7 +106,7 @@ fn list(runs: &Runs, format: Format) -> Result<u8, Failure> {
     }
     let text = match format {
         Format::Json => format!("{}\n", json!({"runs": rows})),
-        Format::Human if rows.is_empty() => format!("no runs in {} yet\n", runs.dir().display()),
+        Format::Human if rows.is_empty() => format!("no runs in {} yet\n", runs.name()),
         Format::Human => {
             let cell = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
             rows.iter().map(|row| format!("{}  {}\n", cell(row, "run"), cell(row, "headline"))).collect()

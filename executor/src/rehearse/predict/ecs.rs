@@ -27,6 +27,16 @@ pub struct Durations {
     pub settle: u64,
     /// From the signal to the end, unless `stopTimeout` says otherwise.
     pub stop: u64,
+    /// From RUNNING to the end of a task that runs once.
+    pub own_task: u64,
+    /// Until an Auto Scaling group acts on a change.
+    pub group_schedule: u64,
+    /// From the launch of an instance until it runs.
+    pub instance_start: u64,
+    /// From running until its application answers.
+    pub instance_boot: u64,
+    /// From the decision to terminate it to its end.
+    pub instance_shutdown: u64,
 }
 
 /// What a wait is expected to take.
@@ -47,14 +57,16 @@ pub(super) struct Facts<'p> {
     /// Seconds until a target counts as healthy, and until one that leaves is gone.
     balancers: BTreeMap<String, (u64, u64)>,
     instances: u64,
+    /// Groups as they were observed.
+    groups: BTreeMap<String, &'p Value>,
     assumed: RefCell<BTreeSet<String>>,
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+pub(super) fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value[name].as_array().into_iter().flatten()
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_default()
 }
 
@@ -68,6 +80,7 @@ impl<'p> Facts<'p> {
             definitions: BTreeMap::new(),
             balancers: BTreeMap::new(),
             instances: 0,
+            groups: BTreeMap::new(),
             assumed: RefCell::default(),
         };
         let Some(observed) = observed else {
@@ -87,6 +100,11 @@ impl<'p> Facts<'p> {
                 "DescribeTaskDefinition" => {
                     let definition = &output["taskDefinition"];
                     facts.definitions.insert(text(definition, "taskDefinitionArn").to_owned(), definition);
+                }
+                "DescribeAutoScalingGroups" => {
+                    for group in list(output, "AutoScalingGroups") {
+                        facts.groups.insert(text(group, "AutoScalingGroupName").to_owned(), group);
+                    }
                 }
                 "ListContainerInstances" => facts.instances += list(output, "containerInstanceArns").count() as u64,
                 _ => {}
@@ -142,24 +160,25 @@ impl<'p> Facts<'p> {
 
     /// How long a wait takes from the change that it waits for.
     pub fn estimate(&self, ix: usize, node: &Node, wait: &Wait, ended: &[Option<u64>]) -> Estimate {
+        if wait.reads.iter().any(|read| read.operation == "DescribeTasks")
+            && let Some(estimate) = self.ran(ix, ended)
+        {
+            return estimate;
+        }
         let service = wait.reads.iter().find(|read| read.operation == "DescribeServices").and_then(service_of);
+        if let (None, Some(estimate)) = (&service, self.of_group(ix, wait, ended)) {
+            return estimate;
+        }
         let Some(service) = service else {
             self.assume(&format!("{}: what it waits for is there at once", node.id));
             return Estimate { seconds: 0, since: None, because: String::new() };
         };
-        let mut changes: Vec<usize> = self.ancestors[ix]
-            .iter()
-            .copied()
-            .filter(|&from| self.plan.nodes[from].action.mutation().and_then(service_of).as_ref() == Some(&service))
-            .collect();
-        // The later one has more before it.
-        changes.sort_by_key(|&from| self.ancestors[from].len());
+        let changes = self.changes(ix, |call| service_of(call).as_ref() == Some(&service));
         let mut state = self.services.get(&service).cloned();
         let mut estimate = Estimate { seconds: 0, since: None, because: "it is there already".to_owned() };
         // When tasks were told to stop last, and how long that takes.
         let mut stopping = None;
-        for change in changes {
-            let Some(call) = self.plan.nodes[change].action.mutation() else { continue };
+        for (change, call) in changes {
             let next = after(state.as_ref(), call);
             let since = ended[change];
             if let (Some(settings), Some(next)) = (&state, &next)
@@ -180,6 +199,43 @@ impl<'p> Facts<'p> {
             state = next;
         }
         estimate
+    }
+
+    /// How long it takes until the task that was started last before a wait has ended.
+    fn ran(&self, ix: usize, ended: &[Option<u64>]) -> Option<Estimate> {
+        let call = |from: usize| self.plan.nodes[from].action.mutation().filter(|call| call.operation == "RunTask");
+        let runs = self.ancestors[ix].iter().copied().filter(|&from| call(from).is_some());
+        let last = runs.max_by_key(|&from| self.ancestors[from].len())?;
+        let start = self.running(call(last)?.input.as_object()?);
+        let own = self.durations.own_task;
+        self.assume(&format!("a task that runs once takes {own} s and succeeds"));
+        let because = format!("{start} s to start, {own} s until it has ended");
+        Some(Estimate { seconds: start + own, since: ended[last], because })
+    }
+
+    /// The changes before a node that are about something, in their order.
+    pub fn changes(&self, ix: usize, about: impl Fn(&Call) -> bool) -> Vec<(usize, &'p Call)> {
+        let before = self.ancestors[ix].iter().copied();
+        let calls = before.filter_map(|from| Some((from, self.plan.nodes[from].action.mutation()?)));
+        let mut changes: Vec<(usize, &Call)> = calls.filter(|(_, call)| about(call)).collect();
+        // The later one has more before it.
+        changes.sort_by_key(|(from, _)| self.ancestors[*from].len());
+        changes
+    }
+
+    /// How long single things take.
+    pub fn durations(&self) -> &'p Durations {
+        self.durations
+    }
+
+    /// A group as it was observed.
+    pub fn group(&self, name: &str) -> Option<&'p Value> {
+        self.groups.get(name).copied()
+    }
+
+    /// Seconds until a target counts as healthy, and until one that leaves is gone.
+    pub fn balancer(&self, name: &str) -> (u64, u64) {
+        self.balancers.get(name).copied().unwrap_or((150, 300))
     }
 
     fn change(
@@ -262,7 +318,7 @@ impl<'p> Facts<'p> {
     fn balancers_of<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = (u64, u64)> + 's {
         let all = settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
         all.filter_map(|b| b["targetGroupArn"].as_str().or(b["loadBalancerName"].as_str()))
-            .map(|name| self.balancers.get(name).copied().unwrap_or((150, 300)))
+            .map(|name| self.balancer(name))
     }
 
     fn containers<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = &'s Value> + 's {

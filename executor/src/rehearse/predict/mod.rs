@@ -3,6 +3,7 @@
 //!
 //! Invariants: nothing here is simulated and nothing of the simulator is used; what is not known is assumed and said.
 
+mod asg;
 mod ecs;
 
 use std::cmp::Reverse;

@@ -8,7 +8,7 @@ use super::super::request::{Answer, Paging, items, text, texts};
 use super::super::targets;
 use super::super::time::Time;
 use super::super::world::{
-    Attachment, AttachmentFamily as Family, AutoScalingGroup, Behaviour, Lifecycle, Target, TargetState, World,
+    Attachment, AttachmentFamily as Family, AutoScalingGroup, Behaviour, Lifecycle, Member, Target, TargetState, World,
 };
 use super::{invalid, name_of, with_group};
 use crate::cloud::CloudError;
@@ -178,6 +178,22 @@ fn state_in(world: &World, key: &str, id: &str) -> Option<TargetState> {
 pub(super) fn fails(world: &World, group: &AutoScalingGroup, id: &str) -> bool {
     let attached = group.attachments.iter().filter(|(_, attachment)| attachment.removed_at.is_none());
     attached.into_iter().any(|(key, _)| state_in(world, key, id) == Some(TargetState::Unhealthy))
+}
+
+impl World {
+    /// How many instances of a group are in service, and healthy wherever the group is attached.
+    #[must_use]
+    pub fn serving(&self, name: &str) -> u64 {
+        let Some(group) = self.auto_scaling_groups.get(name) else { return 0 };
+        let attached = || group.attachments.iter().filter(|(_, attachment)| attachment.removed_at.is_none());
+        let serves = |(id, member): &(&String, &Member)| {
+            member.lifecycle == Lifecycle::InService
+                && member.healthy
+                && self.instances.get(*id).is_some_and(|instance| instance.state.lives())
+                && attached().all(|(key, _)| state_in(self, key, id) == Some(TargetState::Healthy))
+        };
+        group.members.iter().filter(serves).count() as u64
+    }
 }
 
 /// AWS's word for how far an attachment is.

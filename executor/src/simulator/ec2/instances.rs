@@ -105,20 +105,29 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
     if let Some(unknown) = ids.iter().find(|id| !world.instances.contains_key(**id) && !host(id)) {
         return Err(not_found(unknown));
     }
-    let hosts = world.container_instances.values().map(|instance| show_host(world, instance));
-    let own = world.instances.iter().map(|(id, instance)| show(world, id, instance));
+    // Most callers name a few of many: only those are put into words.
+    let asked = |id: &str| ids.is_empty() || ids.contains(&id);
+    let hosts = world.container_instances.values().filter(|instance| asked(&instance.ec2_instance_id));
+    let hosts = hosts.map(|instance| show_host(world, instance));
+    let own = world.instances.iter().filter(|(id, _)| asked(id)).map(|(id, instance)| show(world, id, instance));
     let mut reservations = Vec::new();
     for shown in hosts.chain(own) {
         let id = shown["InstanceId"].as_str().unwrap_or_default().to_owned();
-        let mut flat = shown.clone();
-        flat["AvailabilityZone"] = shown["Placement"]["AvailabilityZone"].clone();
-        flat["StateName"] = shown["State"]["Name"].clone();
-        flat["StateCode"] = shown["State"]["Code"].clone();
-        if (ids.is_empty() || ids.contains(&id.as_str())) && passes(&flat, items(input, "Filters"), &FILTERS)? {
-            reservations.push(json!({
-                "ReservationId": id.replacen("i-", "r-", 1), "OwnerId": world.account,
-                "Groups": [], "Instances": [shown],
-            }));
+        let filters = items(input, "Filters");
+        let mut passing = filters.is_empty();
+        if !passing {
+            let mut flat = shown.clone();
+            flat["AvailabilityZone"] = shown["Placement"]["AvailabilityZone"].clone();
+            flat["StateName"] = shown["State"]["Name"].clone();
+            flat["StateCode"] = shown["State"]["Code"].clone();
+            passing = passes(&flat, filters, &FILTERS)?;
+        }
+        if passing {
+            let mut reservation = json!({
+                "ReservationId": id.replacen("i-", "r-", 1), "OwnerId": world.account, "Groups": [],
+            });
+            reservation["Instances"] = Value::Array(vec![shown]);
+            reservations.push(reservation);
         }
     }
     Ok(Paging::EC2.answer("Reservations", reservations, input)?.into())

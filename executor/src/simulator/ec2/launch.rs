@@ -4,10 +4,11 @@
 //! `NAME:VERSION` or id), the image references in its user data and in the values of its tags, in this order. What is
 //! said about none of them works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use belay_schemas::image::Image;
 use serde_json::{Map, Value};
 
 use super::super::request::{text, texts};
@@ -99,13 +100,38 @@ impl Launch<'_> {
     fn references(&self) -> Vec<String> {
         let mut names: Vec<String> = self.text("ImageId").map(str::to_owned).into_iter().collect();
         names.extend(self.template.iter().cloned());
-        let user_data = self.text("UserData").and_then(text_of).unwrap_or_default();
-        // What an image reference consists of; everything else ends a word.
-        let part = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-        names.extend(user_data.split(|c: char| !part(c)).filter(|word| !word.is_empty()).map(str::to_owned));
+        names.extend(words(self.text("UserData")));
         names.extend(self.tags.values().cloned());
         names
     }
+}
+
+/// The words of user data that may name an image.
+fn words(user_data: Option<&str>) -> Vec<String> {
+    let text = user_data.and_then(text_of).unwrap_or_default();
+    // What an image reference consists of; everything else ends a word.
+    let part = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    text.split(|c: char| !part(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The digests of the images that an instance pulls when it starts: of those that its user data names, and, where
+/// nothing there names any of the same repository, its tags. Of a reference that holds its digest the user data say all.
+pub(in super::super) fn pulled_images(
+    world: &World,
+    user_data: Option<&str>,
+    tags: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let repository = |reference: &str| Image::parse(reference).repository.to_owned();
+    let words = words(user_data);
+    let named: BTreeSet<String> = words
+        .iter()
+        .filter(|word| word.contains('@') || world.images.contains_key(*word))
+        .map(|w| repository(w))
+        .collect();
+    let tagged = tags.values().filter(|value| !named.contains(&repository(value))).cloned();
+    let all = words.iter().cloned().chain(tagged).filter(|name| !name.contains('@') && !name.starts_with("ami-"));
+    let known: Vec<String> = all.filter(|name| world.images.contains_key(name)).collect();
+    known.into_iter().filter_map(|name| Some((name.clone(), world.digest_of(&name)?))).collect()
 }
 
 /// Whether there is room for one more instance of a type.
@@ -148,11 +174,7 @@ pub(in super::super) fn launch(world: &mut World, wanted: &Launch<'_>, subnet: &
             reason.clone().unwrap_or_else(|| format!("Client.InternalError: Client error on launch of {image}")),
         ));
     }
-    let images = references
-        .iter()
-        .filter(|name| world.images.contains_key(*name) && !name.starts_with("ami-"))
-        .filter_map(|name| Some((name.clone(), world.digest_of(name)?)))
-        .collect();
+    let images = pulled_images(world, wanted.text("UserData"), &wanted.tags);
     let mut groups = wanted.groups(world)?;
     if groups.is_empty() {
         let own = world.security_groups.iter().filter(|g| g["VpcId"] == place["VpcId"] && g["GroupName"] == "default");
@@ -225,7 +247,7 @@ fn free_address(world: &World, subnet: &Value) -> String {
         let [a, b, c, d] = base.wrapping_add(host).to_be_bytes();
         format!("{a}.{b}.{c}.{d}")
     };
-    let taken: std::collections::BTreeSet<&str> = world
+    let taken: BTreeSet<&str> = world
         .instances
         .values()
         .filter(|i| i.state != InstanceState::Terminated)

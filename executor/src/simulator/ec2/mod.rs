@@ -10,7 +10,7 @@ mod types;
 use serde_json::{Value, json};
 
 pub(super) use instances::{forget_terminated, known_instance, next, pass_time, terminate};
-pub(super) use launch::{Launch, launch};
+pub(super) use launch::{Launch, launch, pulled_images};
 pub(super) use templates::find as find_template;
 
 use super::errors::unknown_operation;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::targets;
+use super::super::request::short;
 use super::super::world::{Behaviour, Container, ImageUse, TargetState, Task, TaskStatus, TaskTimes, World};
+use super::super::{logs, targets};
 use super::placement::Ports;
 use super::scheduler;
 use super::shape::TaskShape;
@@ -42,6 +43,11 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
         format!("10.0.{}.{}", 100 + number / 250 % 100, 1 + number % 250)
     });
     let mut ports = new.ports;
+    let overridden = |name: &str, image: &str, digest: Option<&str>| {
+        let list = new.overrides.as_ref()?.get("containerOverrides")?.as_array()?;
+        list.iter().find(|one| one["name"] == name)?.get("command")?;
+        world.overridden(image, digest)
+    };
     let mut containers: Vec<Container> = new
         .shape
         .containers
@@ -53,7 +59,8 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
             Container {
                 name: c.name.clone(),
                 image: c.image.clone(),
-                behaviour: world.behaviour_of(&c.image, digest.as_deref()),
+                behaviour: overridden(&c.name, &c.image, digest.as_deref())
+                    .unwrap_or_else(|| world.behaviour_of(&c.image, digest.as_deref())),
                 image_digest: digest,
                 ports: ports.remove(&c.name).unwrap_or_default(),
                 essential: c.essential,
@@ -178,7 +185,9 @@ fn run(world: &mut World, id: &str) {
     }
     task.last_status = TaskStatus::Running;
     task.times.started_at = Some(now);
-    task.times.exit_due = crash.map(|seconds| now.plus(seconds));
+    // Nobody keeps a task of its own running.
+    let ends = if task.service.is_none() { world.timings.own_task_seconds } else { None };
+    task.times.exit_due = crash.or(ends).map(|seconds| now.plus(seconds));
     let (definition, service, revision) = (task.task_definition.clone(), task.service.clone(), task.revision.clone());
     let load_balancers = service
         .as_ref()
@@ -215,8 +224,24 @@ fn run(world: &mut World, id: &str) {
     refresh_health(world, id);
 }
 
+/// What the containers of a task have written, as far as their images are said to write anything.
+fn write_logs(world: &mut World, id: &str) {
+    let Some(task) = world.tasks.get(id) else { return };
+    let Some(definition) = world.task_definition(short(&task.task_definition)) else { return };
+    let definition = Value::Object(definition.content.clone());
+    let written: Vec<(String, Vec<String>)> = task
+        .containers
+        .iter()
+        .filter_map(|c| Some((c.name.clone(), world.image_output(&c.image, c.image_digest.as_deref())?)))
+        .collect();
+    for (container, lines) in written {
+        logs::write(world, &definition, &container, id, &lines);
+    }
+}
+
 /// An essential container ends by itself, and its task with it.
 fn exit(world: &mut World, id: &str) {
+    write_logs(world, id);
     let Some(task) = world.tasks.get_mut(id) else { return };
     let mut soonest: Vec<(u64, &mut Container)> = task
         .containers
@@ -233,6 +258,8 @@ fn exit(world: &mut World, id: &str) {
     {
         container.exit_code = Some(exit_code);
         container.reason = reason;
+    } else if let Some(main) = task.containers.iter_mut().find(|c| c.essential) {
+        main.exit_code = Some(0);
     }
     finish(world, id, Some(("Essential container in task exited".to_owned(), "EssentialContainerExited")));
 }

@@ -287,6 +287,8 @@ struct Comparison {
     negated: bool,
     /// `None`: it exists.
     values: Option<Vec<String>>,
+    /// Whether a value only has to begin like that.
+    prefix: bool,
 }
 
 impl Expression {
@@ -300,6 +302,9 @@ impl Expression {
             let value = attribute(instance, &comparison.field);
             let matches = match &comparison.values {
                 None => value.is_some(),
+                Some(values) if comparison.prefix => {
+                    value.is_some_and(|value| values.iter().any(|v| value.starts_with(v.as_str())))
+                }
                 Some(values) => value.is_some_and(|value| values.iter().any(|v| v == value)),
             };
             matches != comparison.negated
@@ -318,8 +323,17 @@ impl Comparison {
             list.trim_matches(['[', ']']).split(',').map(|w| w.trim().trim_matches(['\'', '"']).to_owned()).collect()
         };
         let known = field.starts_with("attribute:") || matches!(field, "ec2InstanceId" | "instanceId");
+        // Of regular expressions, only a beginning with anything behind it is modelled.
+        let prefix = matches!(operator, "=~" | "!~");
+        let begins = || -> Option<Vec<String>> {
+            let beginning = operand.strip_suffix(".*")?;
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            beginning.chars().all(plain).then(|| vec![beginning.to_owned()])
+        };
         let (negated, values) = match operator {
             _ if !known => return None,
+            "=~" => (false, Some(begins()?)),
+            "!~" => (true, Some(begins()?)),
             "==" | "equals" => (false, Some(words(operand))),
             "!=" | "not_equals" => (true, Some(words(operand))),
             "in" if operand.starts_with('[') => (false, Some(words(operand))),
@@ -328,7 +342,7 @@ impl Comparison {
             "!exists" | "not_exists" => (true, None),
             _ => return None,
         };
-        Some(Self { field: field.to_owned(), negated, values })
+        Some(Self { field: field.to_owned(), negated, values, prefix })
     }
 }
 
@@ -347,11 +361,13 @@ mod tests {
         assert_eq!(chosen("attribute:ecs.availability-zone in [us-east-1a, us-east-1b]"), 2);
         assert_eq!(chosen("attribute:ecs.availability-zone != us-east-1a and attribute:ecs.os-type == linux"), 2);
         assert_eq!(chosen("attribute:stack !exists"), 3);
+        assert_eq!(chosen("attribute:ecs.instance-type =~ m5.*"), 3);
+        assert_eq!(chosen("attribute:ecs.instance-type !~ m5.*"), 0);
     }
 
     #[test]
     fn what_is_not_modelled_is_not_guessed() {
-        for text in ["task:group == service:web", "attribute:a =~ b.*", "nonsense"] {
+        for text in ["task:group == service:web", "attribute:a =~ b[0-9]", "nonsense"] {
             assert_eq!(Expression::parse(text), None, "{text}");
         }
     }

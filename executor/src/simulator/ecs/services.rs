@@ -131,8 +131,11 @@ fn updated(world: &World, service: &Service, input: &Value) -> Result<Map<String
             "capacityProviderStrategy" => {
                 let cleared = value.as_array().is_none_or(Vec::is_empty);
                 if cleared {
-                    wanted.remove(name);
-                    wanted.entry("launchType").or_insert_with(|| "EC2".into());
+                    // The service goes back to the launch type that its providers are of.
+                    let own = |s: &Value| text(s, "capacityProvider").is_some_and(|p| !p.starts_with("FARGATE"));
+                    let before = wanted.remove(name);
+                    let ec2 = before.as_ref().and_then(Value::as_array).is_none_or(|list| list.iter().any(own));
+                    wanted.entry("launchType").or_insert_with(|| if ec2 { "EC2" } else { "FARGATE" }.into());
                 } else {
                     wanted.remove("launchType");
                     wanted.insert(name.clone(), value.clone());

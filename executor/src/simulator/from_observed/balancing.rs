@@ -22,6 +22,11 @@ pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
             }
         }
     }
+    for (input, output) in observed.outputs("elbv2", "DescribeRules") {
+        if let Some(arn) = input["ListenerArn"].as_str() {
+            listener(world, arn, output, observed, since);
+        }
+    }
     for (_, output) in observed.outputs("elb", "DescribeLoadBalancers") {
         for balancer in items(output, "LoadBalancerDescriptions") {
             world.classic_load_balancers.insert(text(balancer, "LoadBalancerName"), classic(balancer, observed, since));
@@ -103,6 +108,61 @@ fn attach(world: &mut World, balancer: &str, group: &str, vpc: &str, since: Time
             });
         }
     }
+}
+
+/// A listener whose rules were observed; its port and protocol were not.
+fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed, since: Time) {
+    // arn:…:listener/app/NAME/ID/LISTENER
+    let Some((owner, _)) = arn.rsplit_once('/') else { return };
+    let balancer = owner.replacen(":listener/", ":loadbalancer/", 1);
+    let Some(name) = owner.rsplit('/').nth(1).map(str::to_owned) else { return };
+    let groups: Vec<String> =
+        items(described, "Rules").flat_map(|rule| items(rule, "Actions")).map(|a| text(a, "TargetGroupArn")).collect();
+    let vpc =
+        world.target_groups.values().find(|g| groups.contains(&g.arn)).map_or(String::new(), |g| g.vpc_id.clone());
+    if !world.load_balancers.contains_key(&name) {
+        // The listener that comes with it is put right below.
+        attach(world, &balancer, groups.first().map_or("", String::as_str), &vpc, since);
+    }
+    let tags = |rule: &str| -> BTreeMap<String, String> {
+        let all = observed.outputs("elbv2", "DescribeTags").flat_map(|(_, output)| items(output, "TagDescriptions"));
+        let own = all.filter(|d| d["ResourceArn"] == *rule).flat_map(|d| items(d, "Tags"));
+        own.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
+    };
+    let mut made = Listener {
+        arn: arn.to_owned(),
+        port: 80,
+        protocol: "HTTP".to_owned(),
+        default_actions: Vec::new(),
+        certificates: Vec::new(),
+        rules: Vec::new(),
+        tags: BTreeMap::new(),
+    };
+    for rule in items(described, "Rules") {
+        let actions: Vec<Value> = items(rule, "Actions").cloned().collect();
+        if rule["IsDefault"] == true {
+            made.default_actions = actions;
+            continue;
+        }
+        made.rules.push(Rule {
+            arn: text(rule, "RuleArn"),
+            priority: text(rule, "Priority").parse().unwrap_or_default(),
+            conditions: items(rule, "Conditions").cloned().collect(),
+            actions,
+            tags: tags(&text(rule, "RuleArn")),
+        });
+    }
+    // New rules get ids that none of these has.
+    let ids = made.rules.iter().filter_map(|rule| u64::from_str_radix(rule.arn.rsplit('/').next()?, 16).ok());
+    let highest = ids.filter(|id| *id <= u64::from(u32::MAX)).max().unwrap_or_default();
+    let counter = world.counters.entry("rule".to_owned()).or_default();
+    *counter = highest.max(*counter);
+    let Some(entry) = world.load_balancers.get_mut(&name) else { return };
+    // What was filled in for target groups that this one leads to is not needed any more.
+    entry
+        .listeners
+        .retain(|l| l.arn != arn && !l.default_actions.iter().any(|a| groups.contains(&text(a, "TargetGroupArn"))));
+    entry.listeners.push(made);
 }
 
 fn classic(balancer: &Value, observed: &Observed, since: Time) -> ClassicLoadBalancer {

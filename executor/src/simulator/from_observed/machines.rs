@@ -7,6 +7,7 @@ use belay_schemas::observed::Observed;
 use serde_json::{Map, Value, json};
 
 use super::{items, number, text, texts};
+use crate::simulator::ec2;
 use crate::simulator::time::Time;
 use crate::simulator::world::{
     Attachment, AttachmentFamily as Family, AutoScalingGroup, Behaviour, GroupTag, Instance, InstanceState,
@@ -286,6 +287,29 @@ fn member(world: &mut World, group: &mut AutoScalingGroup, name: &str, seen: &Va
         activity: None,
     };
     group.members.insert(id, member);
+}
+
+/// What instances of groups pulled when they were launched: the digest that their group's tags record, or what the
+/// registry says now. Comes after the registries are known.
+pub(super) fn running_images(world: &mut World, observed: &Observed) {
+    let Some(prefix) = observed.scope.asg.as_ref().map(|scope| scope.tag_prefix.as_str()) else { return };
+    let pulled = |instance: &Instance| {
+        let mut images = ec2::pulled_images(world, instance.user_data.as_deref(), &instance.tags);
+        let tag = |name: &str| instance.tags.get(&format!("{prefix}:{name}"));
+        if let (Some(image), Some(digest)) = (tag("image"), tag("digest"))
+            && let Some(known) = images.get_mut(image)
+        {
+            known.clone_from(digest);
+        }
+        images
+    };
+    let all: Vec<(String, BTreeMap<String, String>)> =
+        world.instances.iter().map(|(id, instance)| (id.clone(), pulled(instance))).collect();
+    for (id, images) in all {
+        if let Some(instance) = world.instances.get_mut(&id) {
+            instance.images = images;
+        }
+    }
 }
 
 /// What a launch template version or a launch configuration launches.

@@ -4,6 +4,7 @@
 //! looked at is filled in with something plausible; services are created through the simulator itself, so that their
 //! tasks, targets and deployments hang together.
 
+mod around;
 mod balancing;
 mod ecs;
 mod ids;
@@ -20,6 +21,9 @@ use crate::cloud::CloudError;
 
 /// Virtual seconds that services get to become steady before the moment of the observation.
 const WARM_UP: u64 = 6 * 3600;
+
+/// Virtual seconds for which a task runs that is started once.
+const OWN_TASK: u64 = 30;
 
 fn items<'v>(of: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
     of[list].as_array().into_iter().flatten()
@@ -65,6 +69,8 @@ impl World {
         let mut world = Self::empty(&observed.account, &observed.region);
         world.partition.clone_from(&observed.partition);
         world.now = since;
+        // How long tasks run that are started once, nobody can observe.
+        world.timings.own_task_seconds = Some(OWN_TASK);
         ecs::clusters(&mut world, observed);
         ecs::instances(&mut world, observed, since);
         ecs::task_definitions(&mut world, observed, since);
@@ -72,14 +78,19 @@ impl World {
         balancing::fill(&mut world, observed, since);
         network(&mut world, observed);
         machines::fill(&mut world, observed, since);
+        around::network(&mut world, observed);
+        around::log_groups(&mut world, observed, since);
+        around::schedules(&mut world, observed);
         for (service, call) in ecs::creations(observed) {
             crate::simulator::ecs::call(&mut world, &call.operation, &call.input)
                 .map_err(|reason| FromObservedError::Service { service: text(&service, "serviceName"), reason })?;
         }
+        around::scaling(&mut world, observed, since);
         world.advance(now);
         ids::restore(&mut world, observed);
         ecs::deregister(&mut world, observed);
         ecs::registry(&mut world, observed);
+        machines::running_images(&mut world, observed);
         // What it took to get there is nobody's call.
         world.log.clear();
         Ok(world)

@@ -3,6 +3,7 @@
 //! Invariants: what happens next follows from the world alone, so a world that is written and read again goes on
 //! exactly as it would have; ids come from its counters, times from its clock; nothing in it is random.
 
+mod around;
 mod balancing;
 mod default;
 mod ecs;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use around::{LogGroup, LogStream, ScalableTarget};
 pub use balancing::{
     ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
 };
@@ -145,6 +147,15 @@ pub struct World {
     /// What is wrong with what services start from now on, by `CLUSTER/NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub afflictions: BTreeMap<String, Affliction>,
+    /// CloudWatch log groups by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub log_groups: BTreeMap<String, LogGroup>,
+    /// Scalable targets of Application Auto Scaling by `service/CLUSTER/NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scalable_targets: BTreeMap<String, ScalableTarget>,
+    /// Schedules of EventBridge Scheduler by `GROUP/NAME`, in the service's shape.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, Value>,
     /// Every mutating call that was made, in order.
     #[serde(default)]
     pub log: Vec<LogEntry>,
@@ -202,6 +213,9 @@ impl World {
             http_handlers: BTreeMap::new(),
             http_requests: Vec::new(),
             afflictions: BTreeMap::new(),
+            log_groups: BTreeMap::new(),
+            scalable_targets: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             log: Vec::new(),
             dirty: BTreeSet::new(),
         }

@@ -27,6 +27,10 @@ pub struct Timings {
     pub stop_seconds: u64,
     /// How long stopped tasks remain visible (documented: at least an hour).
     pub stopped_task_retention_seconds: u64,
+    /// From RUNNING until a task that no service keeps ends with exit code 0, unless its image is said to end otherwise;
+    /// absent: it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_task_seconds: Option<u64>,
     /// Longest pause between two attempts of a task that keeps failing (documented: 27 minutes).
     pub longest_back_off_seconds: u64,
     /// From a change until an Auto Scaling group acts on it.
@@ -57,6 +61,7 @@ impl Default for Timings {
             settle_seconds: 40,
             stop_seconds: 30,
             stopped_task_retention_seconds: 3600,
+            own_task_seconds: None,
             longest_back_off_seconds: 1620,
             group_schedule_seconds: 5,
             instance_pending_seconds: 25,
@@ -83,6 +88,13 @@ pub struct Image {
     /// What containers of this image do.
     #[serde(default)]
     pub behaviour: Behaviour,
+    /// What they do instead where a task overrides their command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<Behaviour>,
+    /// Lines that its containers have written when they exit by themselves; where their log driver is awslogs, they are
+    /// found in CloudWatch Logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<String>,
 }
 
 /// What the containers of an image do.

@@ -1,0 +1,113 @@
+//! Things beside a service that one call puts as they should be and one call puts back: scaling targets and policies.
+//!
+//! Invariants: a change is guarded by what it overwrites and undone only while it still holds what it put; what counts is
+//! what was sent, because AWS fills members in.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::plan::{Action, Call, Phase, Why};
+use serde_json::Value;
+
+use crate::lower::draft::{Back, Draft, guard_after, guard_at_start, node, probe, when};
+
+/// One such change.
+pub struct Change<'a> {
+    /// Id of its node.
+    pub id: String,
+    /// The component, if it is one's.
+    pub component: Option<&'a str>,
+    /// What is done, in words.
+    pub summary: String,
+    /// Why.
+    pub why: Vec<Why>,
+    /// The call.
+    pub forward: Call,
+    /// What undoing it does, in words.
+    pub back_summary: String,
+    /// The call that puts it back.
+    pub back: Call,
+    /// Describes the thing.
+    pub read: Call,
+    /// JMESPath of the thing in that answer; null while there is none.
+    pub found: String,
+    /// What it has before, as far as it is overwritten; null when there is none.
+    pub from: Value,
+    /// What it has then.
+    pub to: Value,
+}
+
+impl Change<'_> {
+    /// Adds its node with its way back.
+    pub fn add(self, draft: &mut Draft) -> (String, Back) {
+        let mut forward = node(
+            self.id.clone(),
+            self.component,
+            Phase::Deploy,
+            self.summary,
+            Action::Call { call: self.forward, expect: None },
+        );
+        forward.why = self.why;
+        let (before, before_bind) = is(&self.found, &self.from);
+        let (after, after_bind) = is(&self.found, &self.to);
+        let mut guard = guard_at_start(self.read.clone(), []);
+        guard.holds.insert(before.clone(), Value::Bool(true));
+        guard.bind.clone_from(&before_bind);
+        forward.guards = vec![guard];
+        let mut told = probe(self.read.clone(), &after, "`{}`", []);
+        told.bind.clone_from(&after_bind);
+        forward.probe = Some(told);
+        let mut undo = node(
+            format!("{}.undo", self.id),
+            self.component,
+            Phase::Undo,
+            self.back_summary,
+            Action::Call { call: self.back, expect: None },
+        );
+        let mut guard = guard_after(&self.id, self.read.clone(), []);
+        guard.holds.insert(after.clone(), Value::Bool(true));
+        guard.bind.clone_from(&after_bind);
+        undo.guards = vec![guard];
+        let mut told = probe(self.read.clone(), &before, "`{}`", []);
+        told.bind.clone_from(&before_bind);
+        undo.probe = Some(told);
+        let mut untouched = when("it is as it was", self.read.clone(), &before, []);
+        untouched.bind = before_bind;
+        let mut ours = when("it is as this run put it", self.read, &after, []);
+        ours.bind = after_bind;
+        let back = draft.with_undo(forward, vec![(Some(untouched), Vec::new()), (Some(ours), vec![undo])]);
+        (self.id, back)
+    }
+}
+
+/// A condition that the thing at `found` has all of these values; that there is none, when `state` is null.
+fn is(found: &str, state: &Value) -> (String, BTreeMap<String, Value>) {
+    let mut bind = BTreeMap::new();
+    if state.is_null() {
+        return (format!("({found}) == `null`"), bind);
+    }
+    let mut parts = Vec::new();
+    leaves(String::new(), state, &mut |path, value| {
+        let at = format!("({found}).{path}");
+        let name = path.replace('.', "_");
+        // AWS may leave out what has its default.
+        let absent = matches!(value, Value::Bool(false) | Value::Null) || value.as_f64() == Some(0.0);
+        if value.is_null() {
+            parts.push(format!("{at} == `null`"));
+            return;
+        }
+        bind.insert(name.clone(), value.clone());
+        parts.push(if absent { format!("({at} == ${name} || {at} == `null`)") } else { format!("{at} == ${name}") });
+    });
+    (parts.join(" && "), bind)
+}
+
+fn leaves(path: String, value: &Value, visit: &mut dyn FnMut(&str, &Value)) {
+    match value {
+        Value::Object(map) if !belay_schemas::late::is_reserved(map) => {
+            for (name, value) in map {
+                leaves(if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, visit);
+            }
+        }
+        other => visit(&path, other),
+    }
+}

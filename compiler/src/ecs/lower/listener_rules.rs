@@ -1,0 +1,277 @@
+//! Rules of listeners: created, changed, put in another order, taken away.
+//!
+//! Invariants: all rules of a listener that change their priority do so in one call, so that they can change places; a
+//! rule goes after the commit point only; what others put at the listener is left alone.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::late::{output, run_id};
+use belay_schemas::plan::{Action, Call, Change as Kind, Mode, Phase, Why};
+use serde_json::{Value, json};
+
+use crate::diagnostics::Place;
+use crate::ecs::Context;
+use crate::ecs::diff;
+use crate::ecs::facts::Rule;
+use crate::ecs::json::text;
+use crate::ecs::routing::{Route, Routing, Surplus, content};
+
+use super::change::Change;
+use crate::lower::draft::{Back, Draft, call, guard_after, guard_at_start, node, probe, when};
+use crate::lower::{COMMIT, Part};
+
+/// What [`content`] picks, as JMESPath.
+const CONTENT: &str = "Rules[0].{Hosts: Conditions[?Field=='host-header'].Values[], Paths: Conditions[?Field=='path-pattern'].Values[], Target: Actions[0].TargetGroupArn}";
+
+/// Adds the nodes that bring the rules about.
+pub fn lower(context: Context<'_>, routing: &Routing<'_>, part: &mut Part) {
+    let mut moved: BTreeMap<&str, (String, Back)> = BTreeMap::new();
+    for (listener, moves) in moves(routing) {
+        moved.insert(listener, priorities(context, &moves, &mut part.draft));
+    }
+    for route in &routing.wanted {
+        let made = match route.running {
+            None => Some(create(context, route, moved.get(route.listener), &mut part.draft)),
+            Some(rule) => modify(context, route, rule, &mut part.draft),
+        };
+        let Some((id, back)) = made else { continue };
+        if let Some((before, earlier)) = moved.get(route.listener) {
+            part.draft.after(before, &id);
+            part.draft.back_before(&back, earlier);
+        }
+        for component in &route.components {
+            let Some(lowered) = part.lowered.get(*component) else { continue };
+            let new = part.components.get(*component).is_some_and(|c| c.change == Kind::Create);
+            // ECS attaches a service to no target group that nothing leads to; one that runs is ready first.
+            if new {
+                part.draft.after(&id, &lowered.starts);
+                part.draft.back_before(&lowered.back, &back);
+            } else {
+                part.draft.after(&lowered.ready, &id);
+                part.draft.back_before(&back, &lowered.back);
+            }
+        }
+    }
+    for surplus in &routing.surplus {
+        remove(context, surplus, &mut part.draft);
+    }
+}
+
+/// A rule that gets another priority.
+struct Move<'a> {
+    at: &'a str,
+    rule: Rule<'a>,
+    to: u32,
+    place: Place,
+}
+
+/// Rules that change their places, by listener. What is to be deleted goes behind all others before that, so that its place
+/// is free and its way back is known.
+fn moves<'a>(routing: &Routing<'a>) -> BTreeMap<&'a str, Vec<Move<'a>>> {
+    let mut all: BTreeMap<&'a str, Vec<Move<'a>>> = BTreeMap::new();
+    for route in &routing.wanted {
+        if let Some(rule) =
+            route.running.filter(|rule| text(rule.rule, "Priority") != Some(&route.priority.to_string()))
+        {
+            let place = route.place.child("priority");
+            all.entry(route.listener).or_default().push(Move { at: route.at, rule, to: route.priority, place });
+        }
+    }
+    for surplus in &routing.surplus {
+        let place = Place::environment(["plugin_config", "ec2-ecs"]).key();
+        let going = Move { at: surplus.at, rule: surplus.rule, to: surplus.last, place };
+        all.entry(surplus.listener).or_default().push(going);
+    }
+    all
+}
+
+fn elbv2(operation: &str, input: Value) -> Call {
+    call("elbv2", operation, input)
+}
+
+fn at_listener(listener: &str) -> Call {
+    elbv2("DescribeRules", json!({"ListenerArn": listener}))
+}
+
+fn of_rule(arn: &str) -> Call {
+    elbv2("DescribeRules", json!({"RuleArns": [arn]}))
+}
+
+fn conditions(hosts: &[Value], paths: &[Value]) -> Value {
+    let mut all = Vec::new();
+    if !hosts.is_empty() {
+        all.push(json!({"Field": "host-header", "HostHeaderConfig": {"Values": hosts}}));
+    }
+    if !paths.is_empty() {
+        all.push(json!({"Field": "path-pattern", "PathPatternConfig": {"Values": paths}}));
+    }
+    Value::Array(all)
+}
+
+fn forward(group: &Value) -> Value {
+    json!([{"Type": "forward", "TargetGroupArn": group}])
+}
+
+/// What a wanted rule has, as [`content`] tells it.
+fn wanted(route: &Route<'_>) -> Value {
+    json!({"Hosts": route.hosts, "Paths": route.paths, "Target": route.group})
+}
+
+fn create(
+    context: Context<'_>,
+    route: &Route<'_>,
+    moved: Option<&(String, Back)>,
+    draft: &mut Draft,
+) -> (String, Back) {
+    let id = format!("rule.{}.create", route.name);
+    let content = wanted(route);
+    let (hosts, paths) = lists(&content);
+    let tag = |key: &str, value: Value| json!({"Key": context.tag(key), "Value": value});
+    let input = json!({
+        "ListenerArn": route.listener,
+        "Priority": route.priority,
+        "Conditions": conditions(hosts, paths),
+        "Actions": forward(&content["Target"]),
+        "Tags": [tag("project", json!(context.options.project)), tag("rule", json!(route.name)), tag("run", run_id())],
+    });
+    let mut made = node(
+        id.clone(),
+        None,
+        Phase::Deploy,
+        format!("lead {} to {}", words(&content), group_name(&route.group)),
+        Action::Call { call: elbv2("CreateRule", input), expect: None },
+    );
+    made.why = vec![diff::why(context, &route.place, Value::Null, content.clone())];
+    let free = format!("length(Rules[?Priority=='{}'])", route.priority);
+    made.guards = vec![match moved {
+        // What has the priority now is given another one first.
+        Some((before, _)) => guard_after(before, at_listener(route.listener), [(free.as_str(), json!(0))]),
+        None => guard_at_start(at_listener(route.listener), [(free.as_str(), json!(0))]),
+    }];
+    let ours = format!("Rules[?Priority=='{}' && Actions[0].TargetGroupArn=='{}']", route.priority, route.group);
+    made.probe =
+        Some(probe(at_listener(route.listener), &format!("length({ours}) == `1`"), &format!("{{Rules: {ours}}}"), []));
+    let arn = output(&id, "Rules[0].RuleArn");
+    let gone = "length(Rules[?RuleArn==$rule]) == `0`";
+    let mut undo = node(
+        format!("{id}.undo"),
+        None,
+        Phase::Undo,
+        format!("delete the rule {}, which this run created", route.name),
+        Action::Call { call: elbv2("DeleteRule", json!({"RuleArn": arn})), expect: None },
+    );
+    let mut guard = guard_after(&id, at_listener(route.listener), []);
+    guard.bind.insert("rule".to_owned(), arn.clone());
+    guard.holds.insert("Rules[?RuleArn==$rule].Actions[0].TargetGroupArn | [0]".to_owned(), json!(route.group));
+    undo.guards = vec![guard];
+    undo.probe = Some(probe(at_listener(route.listener), gone, "`{}`", [("rule", arn.clone())]));
+    let absent = when("it is gone already", at_listener(route.listener), gone, [("rule", arn)]);
+    let back = draft.with_undo(made, vec![(Some(absent), Vec::new()), (None, vec![undo])]);
+    (id, back)
+}
+
+fn lists(content: &Value) -> (&[Value], &[Value]) {
+    (crate::ecs::json::items(content, "Hosts"), crate::ecs::json::items(content, "Paths"))
+}
+
+fn words(content: &Value) -> String {
+    let (hosts, paths) = lists(content);
+    let join = |list: &[Value]| list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    match (hosts.is_empty(), paths.is_empty()) {
+        (false, true) => join(hosts),
+        (true, _) => join(paths),
+        (false, false) => format!("{} of {}", join(paths), join(hosts)),
+    }
+}
+
+fn group_name(arn: &str) -> &str {
+    arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(arn)
+}
+
+fn modify(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Draft) -> Option<(String, Back)> {
+    let (from, to) = (content(rule.rule), wanted(route));
+    if from == to {
+        return None;
+    }
+    let set = |content: &Value| {
+        let (hosts, paths) = lists(content);
+        let input = json!({
+            "RuleArn": rule.arn(), "Conditions": conditions(hosts, paths), "Actions": forward(&content["Target"]),
+        });
+        elbv2("ModifyRule", input)
+    };
+    let change = Change {
+        id: format!("rule.{}.change", route.name),
+        component: None,
+        summary: format!("lead {} to {}", words(&to), group_name(&route.group)),
+        why: vec![diff::why(context, &route.place, from.clone(), to.clone())],
+        forward: set(&to),
+        back_summary: format!("put the rule {} back", route.name),
+        back: set(&from),
+        read: of_rule(rule.arn()),
+        found: CONTENT.to_owned(),
+        from,
+        to,
+    };
+    Some(change.add(draft))
+}
+
+/// All rules of a listener that get another priority.
+fn priorities(context: Context<'_>, moves: &[Move<'_>], draft: &mut Draft) -> (String, Back) {
+    let (mut from, mut to) = (Vec::new(), Vec::new());
+    let (mut before, mut after, mut arns) = (Vec::new(), Vec::new(), Vec::new());
+    let mut why: Vec<Why> = Vec::new();
+    for Move { rule, to: new, place, .. } in moves {
+        let old = text(rule.rule, "Priority").unwrap_or_default();
+        from.push(format!("{old} {}", rule.arn()));
+        to.push(format!("{new} {}", rule.arn()));
+        before.push(json!({"RuleArn": rule.arn(), "Priority": old.parse::<u32>().unwrap_or_default()}));
+        after.push(json!({"RuleArn": rule.arn(), "Priority": new}));
+        arns.push(rule.arn());
+        why.push(diff::why(context, place, json!(old), json!(new)));
+    }
+    from.sort();
+    to.sort();
+    let at = moves.first().map_or("", |m| m.at);
+    let set = |pairs: Vec<Value>| elbv2("SetRulePriorities", json!({"RulePriorities": pairs}));
+    let change = Change {
+        id: format!("listener.{at}.priorities"),
+        component: None,
+        summary: format!("put the rules of listener {at} in their new order"),
+        why,
+        forward: set(after),
+        back_summary: format!("put the rules of listener {at} back in their old order"),
+        back: set(before),
+        read: elbv2("DescribeRules", json!({"RuleArns": arns})),
+        found: "{Order: sort(Rules[].join(' ', [Priority, RuleArn]))}".to_owned(),
+        from: json!({"Order": from}),
+        to: json!({"Order": to}),
+    };
+    change.add(draft)
+}
+
+fn remove(context: Context<'_>, surplus: &Surplus<'_>, draft: &mut Draft) {
+    let arn = surplus.rule.arn();
+    let id = format!("rule.{}.delete", surplus.name);
+    let content = content(surplus.rule.rule);
+    let mut gone = node(
+        id.clone(),
+        None,
+        Phase::Finalize,
+        format!("delete the rule for {}", words(&content)),
+        Action::Call { call: elbv2("DeleteRule", json!({"RuleArn": arn})), expect: None },
+    );
+    let place = Place::environment(["plugin_config", "ec2-ecs"]).key();
+    gone.why = vec![match context.options.mode {
+        Mode::Deploy => diff::why(context, &place, content.clone(), Value::Null),
+        Mode::Teardown => {
+            Why { path: place.pointer, at: Some("--mode teardown".to_owned()), from: content.clone(), to: Value::Null }
+        }
+    }];
+    gone.guards =
+        vec![guard_after(COMMIT, of_rule(arn), [("Rules[0].Actions[0].TargetGroupArn", content["Target"].clone())])];
+    gone.probe = Some(probe(of_rule(arn), "@ == `null`", "`{}`", []));
+    gone.irreversible = Some("it runs after the commit point; the same rule made again has another ARN".to_owned());
+    draft.add(gone);
+    draft.after(COMMIT, &id);
+}

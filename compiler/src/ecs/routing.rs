@@ -1,0 +1,253 @@
+//! Rules of listeners: which requests go to which gateway, by host and path.
+//!
+//! Invariants: a rule is ours by its tags; a priority is one rule's, so a plan whose rules would meet is refused before
+//! anything is called; what others put at a listener is neither changed nor hidden.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use belay_schemas::environment::ListenerRule;
+use serde_json::{Value, json};
+
+use crate::diagnostics::{Diagnostic, Place, Report};
+
+use super::Context;
+use super::facts::{Facts, Rule};
+use super::json::{items, text};
+use super::settings::{self, Reference};
+
+/// The last priority that a rule can have.
+const LAST: u32 = 50_000;
+/// Values of all conditions of a rule at most.
+const MAX_VALUES: usize = 5;
+
+/// A wanted rule.
+#[derive(Debug, Clone)]
+pub struct Route<'a> {
+    /// Its name in the environment.
+    pub name: &'a str,
+    /// The listener's name in the environment.
+    pub at: &'a str,
+    /// ARN of the listener.
+    pub listener: &'a str,
+    /// Its place among the listener's rules.
+    pub priority: u32,
+    /// Host names.
+    pub hosts: &'a [String],
+    /// Paths.
+    pub paths: &'a [String],
+    /// ARN of the target group that gets the requests.
+    pub group: String,
+    /// Components behind it.
+    pub components: Vec<&'a str>,
+    /// Where it is said.
+    pub place: Place,
+    /// The rule that is there.
+    pub running: Option<Rule<'a>>,
+}
+
+/// A rule of ours that is not wanted any more.
+#[derive(Debug, Clone, Copy)]
+pub struct Surplus<'a> {
+    /// The name in its tag.
+    pub name: &'a str,
+    /// The listener's name in the environment.
+    pub at: &'a str,
+    /// ARN of the listener.
+    pub listener: &'a str,
+    /// The rule.
+    pub rule: Rule<'a>,
+    /// A priority behind all others, which it has until it is deleted.
+    pub last: u32,
+}
+
+/// What the listeners should have.
+#[derive(Debug, Default)]
+pub struct Routing<'a> {
+    /// By name.
+    pub wanted: Vec<Route<'a>>,
+    /// What has to go.
+    pub surplus: Vec<Surplus<'a>>,
+}
+
+/// Hosts, paths and target group of a rule as AWS describes it.
+pub fn content(rule: &Value) -> Value {
+    let of = |field: &str| -> Vec<Value> {
+        let conditions = items(rule, "Conditions").iter().filter(|c| text(c, "Field") == Some(field));
+        conditions.flat_map(|c| items(c, "Values").iter().cloned()).collect()
+    };
+    let target = items(rule, "Actions").first().and_then(|a| a.get("TargetGroupArn")).cloned().unwrap_or_default();
+    json!({"Hosts": of("host-header"), "Paths": of("path-pattern"), "Target": target})
+}
+
+/// Resolves the environment's rules; what is wrong goes to the report. `deploy`: they are wanted, else all of ours go.
+pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> Routing<'a> {
+    let Some(config) = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref()) else {
+        return Routing::default();
+    };
+    for (name, arn) in config.listeners.iter().filter(|(_, arn)| !arn.contains(":listener/app/")) {
+        report.push(
+            Diagnostic::error("B443", format!("`{arn}` is not the ARN of a listener of an application load balancer"))
+                .at(settings::place(&["listeners", name]))
+                .help("it holds `:listener/app/`; listeners of network load balancers have no rules"),
+        );
+    }
+    let mut routing = Routing::default();
+    if deploy {
+        for (name, rule) in &config.rules {
+            let place = settings::place(&["rules", name]);
+            routing.wanted.extend(route(context, name, rule, place, &config.listeners, report));
+        }
+        meet(&routing.wanted, report);
+    }
+    let Some(facts) = context.facts else { return routing };
+    let project = context.tag("project");
+    let key = context.tag("rule");
+    for (at, arn) in &config.listeners {
+        if !facts.looked_at(arn) {
+            let place = settings::place(&["listeners", at]);
+            let asked = facts.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|s| s.listeners.contains(arn));
+            report.push(match asked {
+                true => Diagnostic::error("B443", format!("there is no listener `{arn}`"))
+                    .at(place)
+                    .help("correct the ARN, or create the listener first; then observe again"),
+                false => Diagnostic::error("B505", format!("the observed state does not look at listener `{at}`"))
+                    .at(place)
+                    .help("run `belayc scope` and `belay observe` again with these inputs"),
+            });
+        }
+        let mut last = free(facts, arn, &routing.wanted);
+        for rule in facts.rules(arn) {
+            let ours = rule.tag(&project) == Some(context.options.project.as_str());
+            let name = rule.tag(&key).filter(|_| ours);
+            let wanted = routing.wanted.iter_mut().find(|r| Some(r.name) == name && r.listener == arn);
+            match (wanted, name) {
+                (Some(wanted), _) if wanted.running.is_none() => wanted.running = Some(rule),
+                (_, Some(name)) => {
+                    let last = last.next().unwrap_or(LAST);
+                    routing.surplus.push(Surplus { name, at, listener: arn, rule, last });
+                }
+                (_, None) => {}
+            }
+        }
+    }
+    taken(&routing, facts, report);
+    routing
+}
+
+fn route<'a>(
+    context: Context<'a>,
+    name: &'a str,
+    rule: &'a ListenerRule,
+    place: Place,
+    listeners: &'a BTreeMap<String, String>,
+    report: &mut Report,
+) -> Option<Route<'a>> {
+    let mut refuse = |message: String, key: &str, help: String| {
+        report.push(Diagnostic::error("B443", message).at(place.child(key)).help(help));
+    };
+    let known = |names: Vec<&str>| if names.is_empty() { "there are none".to_owned() } else { names.join(", ") };
+    let Some((at, listener)) = listeners.get_key_value(&rule.listener) else {
+        let names = listeners.keys().map(String::as_str).collect();
+        let help = format!("name one of `listeners`: {}", known(names));
+        refuse(
+            format!("rule `{name}` is to stand at listener `{}`, which nobody names", rule.listener),
+            "listener",
+            help,
+        );
+        return None;
+    };
+    let values = rule.host.len() + rule.path.len();
+    if values == 0 || values > MAX_VALUES {
+        let what = if values == 0 { "no host and no path".to_owned() } else { format!("{values} hosts and paths") };
+        let help = format!(
+            "a rule has 1 to {MAX_VALUES} of them; requests that no rule fits go where the listener sends the rest"
+        );
+        refuse(format!("rule `{name}` has {what}"), if values == 0 { "listener" } else { "host" }, help);
+        return None;
+    }
+    let gateways = &context.loaded.model.gateways;
+    let (Some(gateway), Some(setting)) = (gateways.get(&rule.to), context.settings.balancers.get(&rule.to)) else {
+        let names =
+            gateways.keys().filter(|n| context.settings.balancers.contains_key(*n)).map(String::as_str).collect();
+        let help = format!("name a gateway of the model that `lb` gives a target group: {}", known(names));
+        refuse(format!("rule `{name}` leads to `{}`, which is no gateway with a target group", rule.to), "to", help);
+        return None;
+    };
+    let group = match (&setting.reference, context.facts) {
+        (Reference::TargetGroup(arn), _) => Some(arn.clone()),
+        (Reference::Name(name), Some(facts)) => {
+            facts.target_group(name).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned)
+        }
+        // The gateway itself says that it has to be looked up.
+        (Reference::Name(_), None) => return None,
+        (Reference::Classic(_), _) => None,
+    };
+    let Some(group) = group else {
+        refuse(
+            format!("gateway `{}` has no target group to which rule `{name}` could lead", rule.to),
+            "to",
+            "name a target group under `lb`; classic load balancers have no rules".to_owned(),
+        );
+        return None;
+    };
+    let components = gateway.target.0.iter().map(String::as_str).collect();
+    Some(Route {
+        name,
+        at,
+        listener,
+        priority: rule.priority,
+        hosts: &rule.host,
+        paths: &rule.path,
+        group,
+        components,
+        place,
+        running: None,
+    })
+}
+
+/// No two rules of the environment have one priority.
+fn meet(wanted: &[Route<'_>], report: &mut Report) {
+    let mut seen: BTreeMap<(&str, u32), &Route<'_>> = BTreeMap::new();
+    for route in wanted {
+        if let Some(first) = seen.insert((route.listener, route.priority), route) {
+            report.push(
+                Diagnostic::error(
+                    "B443",
+                    format!(
+                        "rules `{}` and `{}` have one priority at listener `{}`: {}",
+                        first.name, route.name, route.at, route.priority
+                    ),
+                )
+                .at(route.place.child("priority"))
+                .related(first.place.child("priority"), "the other one is here")
+                .help("the rule with the lower number is tried first: write two different ones"),
+            );
+        }
+    }
+}
+
+/// No wanted rule gets a priority that another rule has and keeps.
+fn taken(routing: &Routing<'_>, facts: &Facts<'_>, report: &mut Report) {
+    let running = routing.wanted.iter().filter_map(|r| r.running);
+    let moving: BTreeSet<&str> = running.chain(routing.surplus.iter().map(|s| s.rule)).map(|rule| rule.arn()).collect();
+    for route in &routing.wanted {
+        let number = route.priority.to_string();
+        let at = |rule: &Rule<'_>| text(rule.rule, "Priority") == Some(&number) && !moving.contains(rule.arn());
+        let Some(other) = facts.rules(route.listener).find(at) else { continue };
+        report.push(
+            Diagnostic::error(
+                "B443",
+                format!("priority {number} of listener `{}` is taken by {}", route.at, content(other.rule)),
+            )
+            .at(route.place.child("priority"))
+            .help("take another priority: the rule belongs to somebody else"),
+        );
+    }
+}
+
+/// Priorities that no rule has or gets, from the last one on.
+fn free<'f>(facts: &'f Facts<'_>, listener: &'f str, wanted: &[Route<'_>]) -> impl Iterator<Item = u32> + use<'f> {
+    let mut used: BTreeSet<u32> = wanted.iter().filter(|r| r.listener == listener).map(|r| r.priority).collect();
+    used.extend(facts.rules(listener).filter_map(|rule| text(rule.rule, "Priority")?.parse::<u32>().ok()));
+    (1..=LAST).rev().filter(move |priority| !used.contains(priority))
+}

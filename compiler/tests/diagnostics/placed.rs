@@ -1,0 +1,140 @@
+//! Where tasks run: Fargate, capacity providers, networks, placement, storage, log groups, scaling.
+
+use serde_json::json;
+
+use crate::case::{Case, case};
+use crate::support::{FRONT, World, env, group_arn, raw_service, raw_task, web, web_with};
+
+#[test]
+fn placed() {
+    crate::check("placed", table());
+}
+
+/// `web` on Fargate with these settings, in an observed subnet.
+fn fargate(settings: &str) -> String {
+    web_with(&format!("launch_type: FARGATE, network: {{subnets: [subnet-0a000001]}}, {settings}"), "")
+}
+
+fn networks() -> World {
+    World::new().with(|w| {
+        let named = |name: &str| json!([{"Key": "Name", "Value": name}]);
+        w.subnets = vec![
+            json!({"SubnetId": "subnet-0a000001", "VpcId": "vpc-0a000001", "Tags": named("private-a")}),
+            json!({"SubnetId": "subnet-0a000002", "VpcId": "vpc-0a000001", "Tags": named("private-b")}),
+            json!({"SubnetId": "subnet-0b000001", "VpcId": "vpc-0b000001", "Tags": named("other-a")}),
+        ];
+        w.security_groups = vec![
+            json!({"GroupId": "sg-0a000001", "GroupName": "web", "VpcId": "vpc-0a000001"}),
+            json!({"GroupId": "sg-0b000001", "GroupName": "db", "VpcId": "vpc-0b000001"}),
+        ];
+    })
+}
+
+/// `web` in network mode awsvpc with this network.
+fn network(network: &str) -> String {
+    web_with(&format!("mem: 128, network_mode: awsvpc, network: {{{network}}}"), "")
+}
+
+/// `web` with capacity providers, in a cluster that has Fargate's and one of its own.
+fn shares(shares: &str) -> String {
+    web_with(&format!("mem: 128, capacity: [{shares}]"), "")
+}
+
+fn cluster() -> World {
+    World::new().with(|w| w.cluster["capacityProviders"] = json!(["FARGATE", "FARGATE_SPOT", "spot", "fixed"]))
+}
+
+fn ebs(settings: &str) -> String {
+    env(&format!("volumes: {{data: {{ebs: {{role: ecsInfrastructure, {settings}}}}}}}"))
+}
+
+fn scaled(scaling: &str, lines: &str) -> String {
+    web_with(&format!("mem: 128, scaling: {{{scaling}}}"), lines)
+}
+
+pub fn table() -> Vec<Case> {
+    let sized = "task_cpu: 256, task_mem: 512";
+    let logs = "logs: {group: /web}";
+    let mounted = || web("volumes: {data: {path: /data}}");
+    let fronted = |scaling: &str| scaled(scaling, "provides: {ports: [80]}") + FRONT;
+    let requests = "min: 1, max: 2, target: {load: {metric: requests, value: 100}}";
+    let cpu = "min: 1, max: 2, target: {load: {metric: cpu, value: 50}}";
+    vec![
+        case("B324", "settings of nobody").env(env("components: {wep: {cpu: 10}}"), env("components: {web: {cpu: 10}}")),
+        case("B345", "name of a subnet").model(network("subnets: [private-a]"), network("subnets: [subnet-0a000001]")).unobserved(),
+        case("B403", "no size").model(fargate("mem: 600"), fargate("mem: 600, task_cpu: 256, task_mem: 1024")).world(networks()),
+        case("B403", "unknown size").model(fargate("task_cpu: 300, task_mem: 512"), fargate(sized)).world(networks()),
+        case("B403", "memory that does not go with the cpu")
+            .model(fargate("task_cpu: 1024, task_mem: 1024"), fargate("task_cpu: 1024, task_mem: 2048"))
+            .world(networks()),
+        case("B403", "logs without a role")
+            .model(fargate(&format!("{sized}, {logs}")), fargate(&format!("{sized}, {logs}, execution_role: ecs")))
+            .world(networks()),
+        case("B418", "stop timeout")
+            .model(fargate(&format!("{sized}, stop_timeout: 180")), fargate(&format!("{sized}, stop_timeout: 120")))
+            .world(networks()),
+        case("B418", "disk")
+            .model(fargate(&format!("{sized}, ephemeral_storage: 20")), fargate(&format!("{sized}, ephemeral_storage: 21")))
+            .world(networks()),
+        case("B418", "disk on instances").model(web_with("mem: 128, ephemeral_storage: 40", ""), web("")),
+        case("B421", "no such subnet").model(network("subnets: [public-*]"), network("subnets: [private-*]")).world(networks()),
+        case("B421", "several VPCs")
+            .model(network("subnets: [\"*-a\"]"), network("subnets: [\"*-a\"], vpc: vpc-0a000001"))
+            .world(networks().with(|w| w.vpcs = vec![json!({"VpcId": "vpc-0a000001"})])),
+        case("B421", "group of another VPC")
+            .model(network("subnets: [private-a], security_groups: [db]"), network("subnets: [private-a], security_groups: [web]"))
+            .world(networks()),
+        case("B423", "kinds of capacity mixed")
+            .model(shares("{provider: spot}, {provider: FARGATE}"), shares("{provider: spot}, {provider: fixed}"))
+            .world(cluster())
+            .also("B403")
+            .also("B421"),
+        case("B423", "two bases")
+            .model(shares("{provider: spot, base: 1}, {provider: fixed, base: 1}"), shares("{provider: spot, base: 1}, {provider: fixed}"))
+            .world(cluster()),
+        case("B423", "no weight").model(shares("{provider: spot, weight: 0}"), shares("{provider: spot}")).world(cluster()),
+        case("B423", "not the cluster's").model(shares("{provider: sport}"), shares("{provider: spot}")).world(cluster()),
+        case("B424", "daemon with replicas").model(web_with("mem: 64, daemon: true", "replicas: 2"), web_with("mem: 64, daemon: true", "")),
+        case("B432", "unknown field").model(
+            web_with("mem: 64, placement: {strategy: [{type: binpack, field: zone}]}", ""),
+            web_with("mem: 64, placement: {strategy: [{type: binpack, field: memory}]}", ""),
+        ),
+        case("B432", "rebalancing what is packed").model(
+            web_with("mem: 64, placement: {zone_rebalancing: true, strategy: [{type: binpack, field: cpu}]}", ""),
+            web_with("mem: 64, placement: {zone_rebalancing: true, strategy: [{type: spread, field: zone}]}", ""),
+        ),
+        case("B432", "rebalancing without room").model(
+            raw_service("availabilityZoneRebalancing: ENABLED\ndeploymentConfiguration: {minimumHealthyPercent: 0, maximumPercent: 100}"),
+            raw_service("availabilityZoneRebalancing: DISABLED\ndeploymentConfiguration: {minimumHealthyPercent: 0, maximumPercent: 100}"),
+        ),
+        case("B437", "no size of a volume").with_model(mounted()).env(ebs("type: gp3"), ebs("size: 10")),
+        case("B437", "no operations").with_model(mounted()).env(ebs("size: 10, type: io2"), ebs("size: 10, type: io2, iops: 3000")),
+        case("B437", "throughput").with_model(mounted()).env(ebs("size: 10, type: gp2, throughput: 200"), ebs("size: 10, throughput: 200")),
+        case("B437", "configured by nobody")
+            .model(raw_task("volumes: [{name: data, configuredAtLaunch: true}]"), raw_task("volumes: [{name: data}]")),
+        case("B439", "more than the most").model(scaled("min: 3, max: 2", ""), scaled("min: 2, max: 3", "")),
+        case("B439", "begins outside").model(scaled("min: 2, max: 3", "replicas: 1"), scaled("min: 2, max: 3", "replicas: 2")),
+        case("B439", "singleton").model(scaled("min: 0, max: 1", "singleton: true"), scaled("min: 0, max: 1", "")),
+        case("B439", "requests without a load balancer").model(scaled(requests, ""), scaled(cpu, "")),
+        case("B439", "requests of a network load balancer")
+            .model(fronted(requests), fronted(cpu))
+            .with_env(env(&format!("lb: {{front: {}}}", group_arn("front"))))
+            .world(World::new().group("front", "instance").with(|w| {
+                w.target_groups[0]["LoadBalancerArns"] =
+                    json!(["arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/main/0123456789abcdef"]);
+            })),
+        case("B439", "custom without a metric").model(
+            scaled("min: 1, max: 2, target: {queue: {metric: custom, value: 10}}", ""),
+            scaled("min: 1, max: 2, target: {queue: {metric: custom, value: 10, custom: {namespace: Shop, name: Backlog}}}", ""),
+        ),
+        case("B444", "retention").model(web_with("mem: 64, logs: {group: /web, retention: 31}", ""), web_with("mem: 64, logs: {group: /web, retention: 30}", "")),
+        case("B444", "two retentions").model(
+            web_with("mem: 64, logs: {group: /web, retention: 30}", "containers: {side: {image: side:1, mem: 16, logs: {group: /web, retention: 14}}}"),
+            web_with("mem: 64, logs: {group: /web, retention: 30}", "containers: {side: {image: side:1, mem: 16, logs: {group: /web}}}"),
+        ),
+        case("B401", "name of a log group").model(web_with("mem: 64, logs: {group: \"my logs\"}", ""), web_with("mem: 64, logs: {group: my-logs}", "")),
+        case("B360", "platform version elsewhere")
+            .model(web_with("mem: 64, platform_version: 1.4.0", ""), web_with("mem: 64", ""))
+            .warning(),
+    ]
+}

@@ -1,0 +1,124 @@
+//! What is read around services: the network that tasks are put into, log groups, scaling.
+//!
+//! Invariant: looked up with filters and prefixes, which answer with nothing where there is nothing, so that what is
+//! missing is for the compiler to tell.
+
+use std::collections::BTreeSet;
+
+use belay_schemas::scope::EcsScope;
+use futures_util::future::{try_join, try_join_all, try_join3};
+use serde_json::{Value, json};
+
+use super::reader::Reader;
+use super::{ObserveError, items};
+
+/// Values that a filter of EC2 takes at most.
+const FILTER: usize = 200;
+/// What DescribeScalableTargets takes at a time.
+const TARGETS: usize = 50;
+/// What DescribeTags of Elastic Load Balancing takes at a time.
+const TAGS: usize = 20;
+
+pub(super) async fn observe(
+    reader: &Reader<'_>,
+    scope: &EcsScope,
+    tagged: BTreeSet<String>,
+    mut schedules: BTreeSet<String>,
+) -> Result<(), ObserveError> {
+    schedules.extend(scope.schedules.iter().cloned());
+    let timetable =
+        try_join_all(schedules.iter().map(|name| reader.read("scheduler", "GetSchedule", json!({"Name": name}))));
+    let listeners = try_join_all(scope.listeners.iter().map(|arn| rules(reader, arn)));
+    let timetable = try_join(timetable, listeners);
+    let around = try_join3(network(reader, scope), log_groups(reader, scope), scaling(reader, scope, tagged));
+    try_join(around, timetable).await?;
+    Ok(())
+}
+
+/// VPCs, subnets and security groups, each by id and by name.
+async fn network(reader: &Reader<'_>, scope: &EcsScope) -> Result<(), ObserveError> {
+    let network = &scope.network;
+    let kinds = [
+        ("DescribeVpcs", "vpc-", ["vpc-id", "tag:Name"], &network.vpcs),
+        ("DescribeSubnets", "subnet-", ["subnet-id", "tag:Name"], &network.subnets),
+        ("DescribeSecurityGroups", "sg-", ["group-id", "group-name"], &network.security_groups),
+    ];
+    let reads = kinds.into_iter().flat_map(|(operation, prefix, [by_id, by_name], entries)| {
+        let (ids, names): (Vec<&String>, Vec<&String>) = entries.iter().partition(|e| is_id(e, prefix));
+        [(by_id, ids), (by_name, names)].into_iter().flat_map(move |(filter, values)| {
+            let inputs: Vec<Value> =
+                values.chunks(FILTER).map(|values| json!({"Filters": [{"Name": filter, "Values": values}]})).collect();
+            inputs.into_iter().map(move |input| reader.read("ec2", operation, input))
+        })
+    });
+    try_join_all(reads).await?;
+    Ok(())
+}
+
+/// The rules of a listener, and their tags: whose they are stands there.
+async fn rules(reader: &Reader<'_>, listener: &str) -> Result<(), ObserveError> {
+    let Some(answer) = reader.read("elbv2", "DescribeRules", json!({"ListenerArn": listener})).await? else {
+        return Ok(());
+    };
+    let own = items(&answer, "Rules").filter(|rule| rule["IsDefault"] != true);
+    let arns: BTreeSet<&str> = own.filter_map(|rule| rule["RuleArn"].as_str()).collect();
+    let arns: Vec<&str> = arns.into_iter().collect();
+    let tags = arns.chunks(TAGS).map(|batch| reader.read("elbv2", "DescribeTags", json!({"ResourceArns": batch})));
+    try_join_all(tags).await?;
+    Ok(())
+}
+
+fn is_id(entry: &str, prefix: &str) -> bool {
+    let rest = entry.strip_prefix(prefix).unwrap_or_default();
+    rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Each group by its whole name: of those that only begin with it, nothing is kept.
+async fn log_groups(reader: &Reader<'_>, scope: &EcsScope) -> Result<(), ObserveError> {
+    let reads = scope.log_groups.iter().map(|name| async move {
+        let input = json!({"logGroupNamePrefix": name});
+        let mut answer = reader.attempt("logs", "DescribeLogGroups", &input).await?;
+        if let Ok(output) = &mut answer
+            && let Some(groups) = output["logGroups"].as_array_mut()
+        {
+            groups.retain(|group| group["logGroupName"] == **name);
+            for group in groups.iter_mut().filter_map(Value::as_object_mut) {
+                group.remove("storedBytes");
+            }
+        }
+        reader.record("logs", "DescribeLogGroups", input, answer);
+        Ok::<(), ObserveError>(())
+    });
+    try_join_all(reads).await?;
+    Ok(())
+}
+
+/// The scalable targets of services that the model scales or that say that they are scaled, with what hangs on them.
+async fn scaling(reader: &Reader<'_>, scope: &EcsScope, mut names: BTreeSet<String>) -> Result<(), ObserveError> {
+    names.extend(scope.scaled.iter().cloned());
+    let resources: Vec<String> = names.iter().map(|name| format!("service/{}/{name}", scope.cluster)).collect();
+    let service = "application-autoscaling";
+    let common = |mut input: Value| {
+        input["ServiceNamespace"] = "ecs".into();
+        input["ScalableDimension"] = "ecs:service:DesiredCount".into();
+        input
+    };
+    let found = try_join_all(
+        resources
+            .chunks(TARGETS)
+            .map(|batch| reader.read(service, "DescribeScalableTargets", common(json!({"ResourceIds": batch})))),
+    )
+    .await?;
+    let found: BTreeSet<String> = found
+        .iter()
+        .flatten()
+        .flat_map(|answer| items(answer, "ScalableTargets"))
+        .filter_map(|target| target["ResourceId"].as_str().map(str::to_owned))
+        .collect();
+    let reads = found.iter().flat_map(|resource| {
+        ["DescribeScalingPolicies", "DescribeScheduledActions"]
+            .map(|operation| reader.read(service, operation, common(json!({"ResourceId": resource}))))
+    });
+    try_join_all(reads).await?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What stands beside services: the network that tasks are put into, log groups, scaling.
+
+use std::collections::BTreeMap;
+
+use belay_schemas::observed::Observed;
+use serde_json::{Map, Value, json};
+
+use super::super::time::Time;
+use super::super::world::{LogGroup, ScalableTarget, World};
+use super::{items, text, texts};
+
+/// Everything of an operation's answers.
+fn all<'o>(
+    observed: &'o Observed,
+    service: &'o str,
+    operation: &'o str,
+    list: &'o str,
+) -> impl Iterator<Item = &'o Value> {
+    observed.outputs(service, operation).flat_map(move |(_, output)| items(output, list))
+}
+
+/// Security groups that were described, and subnets and security groups that running services name.
+pub(super) fn network(world: &mut World, observed: &Observed) {
+    let add = |list: &mut Vec<Value>, member: &str, found: Value| {
+        if !list.iter().any(|known| known[member] == found[member]) {
+            list.push(found);
+        }
+    };
+    for group in all(observed, "ec2", "DescribeSecurityGroups", "SecurityGroups") {
+        world.security_groups.retain(|known| known["GroupId"] != group["GroupId"]);
+        world.security_groups.push(group.clone());
+    }
+    let vpc = world.vpcs.first().map_or_else(|| json!("vpc-00000000"), |vpc| vpc["VpcId"].clone());
+    for service in all(observed, "ecs", "DescribeServices", "services") {
+        let network = &service["networkConfiguration"]["awsvpcConfiguration"];
+        for (at, id) in texts(network, "subnets").into_iter().enumerate() {
+            let zone = format!("{}{}", world.region, ["a", "b", "c"][at % 3]);
+            let subnet = json!({"SubnetId": id, "VpcId": vpc, "AvailabilityZone": zone, "State": "available",
+                                "CidrBlock": format!("10.1.{at}.0/24"), "AvailableIpAddressCount": 251});
+            add(&mut world.subnets, "SubnetId", subnet);
+        }
+        for id in texts(network, "securityGroups") {
+            let group = json!({"GroupId": id, "GroupName": id, "Description": id, "VpcId": vpc, "IpPermissions": []});
+            add(&mut world.security_groups, "GroupId", group);
+        }
+    }
+}
+
+/// Log groups. What was written to them is not observed.
+pub(super) fn log_groups(world: &mut World, observed: &Observed, since: Time) {
+    for group in all(observed, "logs", "DescribeLogGroups", "logGroups") {
+        let retention_days = group["retentionInDays"].as_u64();
+        let made = LogGroup { retention_days, streams: BTreeMap::new(), tags: BTreeMap::new(), created_at: since };
+        world.log_groups.insert(text(group, "logGroupName"), made);
+    }
+}
+
+/// Schedules.
+pub(super) fn schedules(world: &mut World, observed: &Observed) {
+    for (_, schedule) in observed.outputs("scheduler", "GetSchedule") {
+        let group = schedule["GroupName"].as_str().unwrap_or("default");
+        world.schedules.insert(format!("{group}/{}", text(schedule, "Name")), schedule.clone());
+    }
+}
+
+/// Scalable targets with their policies and scheduled actions.
+pub(super) fn scaling(world: &mut World, observed: &Observed, since: Time) {
+    let service = "application-autoscaling";
+    let named = |operation: &str, list: &str, member: &str, resource: &str| -> BTreeMap<String, Value> {
+        let answers = observed
+            .outputs(service, operation)
+            .flat_map(|(_, output)| items(output, list).cloned().collect::<Vec<_>>());
+        answers.filter(|one| one["ResourceId"] == *resource).map(|one| (text(&one, member), one)).collect()
+    };
+    for target in all(observed, service, "DescribeScalableTargets", "ScalableTargets") {
+        let resource = text(target, "ResourceId");
+        let mut suspended = target["SuspendedState"].as_object().cloned().unwrap_or_else(Map::new);
+        suspended.retain(|_, suspended| *suspended == true);
+        let made = ScalableTarget {
+            min: super::number(target, "MinCapacity", 0),
+            max: super::number(target, "MaxCapacity", 0),
+            suspended,
+            policies: named("DescribeScalingPolicies", "ScalingPolicies", "PolicyName", &resource),
+            actions: named("DescribeScheduledActions", "ScheduledActions", "ScheduledActionName", &resource),
+            created_at: since,
+        };
+        world.scalable_targets.insert(resource, made);
+    }
+}

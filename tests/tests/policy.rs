@@ -1,0 +1,302 @@
+//! The derived policy of each fixture's plan, enforced: no run under it is denied, forward, back or failing; and no action
+//! of it can be dropped without a run that is denied, which is found and named.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use belay_compiler::policy::policies;
+use belay_executor::cloud::{CloudError, ErrorKind};
+use belay_executor::run::{self, Outcome, RunStatus, Setup};
+use belay_executor::simulator::faults::{At, Fault, Faulty, Kind};
+use belay_executor::simulator::world::Behaviour;
+use belay_executor::simulator::{SimulatedCloud, World};
+use belay_schemas::checker;
+use belay_schemas::observed::Observed;
+use belay_schemas::plan::{Phase, Plan};
+use belay_tests::fixtures::{Fixture, every, read};
+use belay_tests::iam::{Account, Ask, Guarded, allows};
+use belay_tests::pipeline::block_on;
+use belay_tests::python::{Python, Requirements};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Actions of which no run here has need, by fixture: the look at a deployment that AWS has not taken back in time, the
+/// evidence of tasks that do not go, and what comes after a task whose failure is the fixture's point. Each is asked for by
+/// a call that the plan holds, so the policy has it; the list is exact, so that it cannot grow unseen.
+const NOT_COME_TO: [(&str, &str); 17] = [
+    ("both-plugins", "ecs:DescribeServiceDeployments"),
+    ("failing", "ecs:DescribeServiceDeployments"),
+    ("fargate", "ecs:DescribeServiceDeployments"),
+    ("gateway-change", "ecs:DescribeServiceDeployments"),
+    ("orphan", "ecs:DescribeTasks"),
+    ("orphan", "ecs:ListTasks"),
+    ("pinned", "ecs:DescribeServiceDeployments"),
+    ("rules", "ecs:DescribeServiceDeployments"),
+    ("tasks", "ecs:DescribeServiceDeployments"),
+    ("tasks-failing", "ecs:DescribeServiceDeployments"),
+    ("tasks-failing", "ecs:DescribeServiceRevisions"),
+    ("tasks-failing", "ecs:ListServiceDeployments"),
+    ("tasks-failing", "ecs:StopServiceDeployment"),
+    ("tasks-failing", "ecs:UpdateService"),
+    ("teardown", "ecs:DescribeTasks"),
+    ("teardown", "ecs:ListTasks"),
+    ("upgrade", "ecs:DescribeServiceDeployments"),
+];
+
+/// What a run is disturbed with.
+#[derive(Debug, Clone)]
+enum Trouble {
+    Nothing,
+    /// When it is done, it is taken back by hand.
+    TakenBack,
+    /// A change is refused.
+    Refused(u64),
+    /// The answer to a change is lost.
+    Lost(u64),
+    /// What is deployed does this.
+    Deployed(Behaviour),
+    /// Nothing that runs ever stops.
+    Undying,
+    /// The executor is killed after a change, and another one takes the run back. Whatever is deployed is well.
+    Killed(u64),
+}
+
+struct Scene {
+    plan: Plan,
+    observed: Observed,
+    world: World,
+    account: Account,
+}
+
+impl Scene {
+    fn of(fixture: &Fixture) -> Self {
+        let dir = fixture.dir();
+        let world = SimulatedCloud::open(&dir.join("world.json"), 0.0).unwrap().world();
+        let account = Account { account: world.account.clone(), region: world.region.clone() };
+        let plan = checker::load(&read(&dir.join("plan.json"))).unwrap();
+        let observed = serde_json::from_str(&read(&dir.join("observed.json"))).unwrap();
+        Self { plan, observed, world, account }
+    }
+
+    /// A world in which what the plan deploys behaves like that.
+    fn with(&self, behaviour: &Behaviour) -> World {
+        let mut world = self.world.clone();
+        let mut images: BTreeSet<String> = self.observed.images.keys().cloned().collect();
+        for node in self.plan.nodes.iter().filter(|node| node.phase == Phase::Deploy) {
+            let call = node.action.mutation();
+            for container in call.and_then(|c| c.input["containerDefinitions"].as_array()).into_iter().flatten() {
+                images.extend(container["image"].as_str().map(str::to_owned));
+            }
+        }
+        for image in images {
+            let known = world.images.entry(image).or_default();
+            known.behaviour = behaviour.clone();
+        }
+        world
+    }
+
+    /// Runs the plan under policies, and says how it came out.
+    fn run(&self, documents: &[Value], trouble: &Trouble) -> Ran {
+        let world = match trouble {
+            Trouble::Deployed(behaviour) => self.with(behaviour),
+            Trouble::Killed(_) => self.with(&Behaviour::Healthy),
+            Trouble::Undying => {
+                let mut world = self.world.clone();
+                world.timings.stop_seconds = 20_000;
+                world
+            }
+            _ => self.world.clone(),
+        };
+        let refused = CloudError::new(ErrorKind::Rejected, "ClientException", "refused by the test");
+        let script = match trouble {
+            Trouble::Refused(n) => vec![Fault { kind: Kind::Fail(refused), at: At::Mutation(*n) }],
+            Trouble::Killed(n) => vec![Fault { kind: Kind::KillAfter, at: At::Mutation(*n) }],
+            Trouble::Lost(n) => vec![Fault { kind: Kind::LoseAnswer, at: At::Mutation(*n) }],
+            _ => Vec::new(),
+        };
+        let faulty = Faulty::new(SimulatedCloud::new(world), script);
+        let mut cloud = Arc::new(Guarded::new(faulty, self.account.clone(), documents.to_vec()));
+        let journal = TempDir::new().unwrap();
+        let first = cloud.clone();
+        let setup = || Setup::quiet(first.clone(), first.clone());
+        let mut options = run::Options::new(journal.path());
+        options.run_id = Some("policy".to_owned());
+        let mut asked = BTreeSet::new();
+        if let Trouble::Killed(_) = trouble {
+            let killed = block_on(async {
+                tokio::select! {
+                    biased;
+                    () = cloud.inner().death() => true,
+                    _ = run::apply(&self.plan, &options, setup()) => false,
+                }
+            });
+            assert!(killed);
+            asked = cloud.asked();
+            let left = Faulty::new(SimulatedCloud::new(cloud.inner().inner().world()), Vec::new());
+            cloud = Arc::new(Guarded::new(left, self.account.clone(), documents.to_vec()));
+            let setup = Setup::quiet(cloud.clone(), cloud.clone());
+            let status = block_on(run::rollback(&journal.path().join("runs/policy"), None, setup)).ok();
+            return Ran { cloud, status, asked };
+        }
+        let mut status = Some(block_on(run::apply(&self.plan, &options, setup())).unwrap());
+        if matches!(trouble, Trouble::TakenBack) && status.as_ref().unwrap().outcome == Some(Outcome::Done) {
+            // Some cannot be taken back any more, which is said before anything is called.
+            status = block_on(run::rollback(&journal.path().join("runs/policy"), None, setup())).ok();
+        }
+        Ran { cloud, status, asked }
+    }
+
+    fn troubles(&self, documents: &[Value], changes: u64) -> Vec<Trouble> {
+        let crash = Behaviour::Crash { after_seconds: 0, exit_code: 1, reason: None };
+        let mut troubles = vec![
+            Trouble::TakenBack,
+            Trouble::Undying,
+            Trouble::Deployed(Behaviour::NeverHealthy),
+            Trouble::Deployed(crash),
+            Trouble::Deployed(Behaviour::Slow { start_seconds: 100_000, healthy_seconds: 0 }),
+        ];
+        troubles.extend((1..=changes).flat_map(|n| [Trouble::Refused(n), Trouble::Lost(n)]));
+        // Where it fails by itself it comes further when all is well.
+        let well = self.run(documents, &Trouble::Deployed(Behaviour::Healthy)).changes();
+        troubles.extend((1..=well.min(8)).map(Trouble::Killed));
+        troubles
+    }
+}
+
+/// A run under policies.
+struct Ran {
+    cloud: Arc<Guarded<Faulty<SimulatedCloud>>>,
+    /// `None` where it could not be taken back.
+    status: Option<RunStatus>,
+    /// What was asked before the executor was killed.
+    asked: BTreeSet<Ask>,
+}
+
+impl Ran {
+    fn changes(&self) -> u64 {
+        self.cloud.inner().inner().look(|world| world.log.len() as u64)
+    }
+}
+
+/// Policies without one action.
+fn without(documents: &[Value], action: &str) -> Vec<Value> {
+    let mut documents = documents.to_vec();
+    for statement in documents.iter_mut().flat_map(|d| d["Statement"].as_array_mut().unwrap()) {
+        statement["Action"].as_array_mut().unwrap().retain(|a| a != action);
+    }
+    documents
+}
+
+fn actions(documents: &[Value]) -> BTreeSet<String> {
+    let statements = documents.iter().flat_map(|d| d["Statement"].as_array().unwrap());
+    statements.flat_map(|s| s["Action"].as_array().unwrap()).map(|a| a.as_str().unwrap().to_owned()).collect()
+}
+
+/// Every run of a fixture's plan that is tried, under its policy: what was asked in all of them, by the run that asked
+/// it first.
+fn asked(scene: &Scene, name: &str, documents: &[Value]) -> BTreeMap<Ask, String> {
+    let mut asked = BTreeMap::new();
+    let mut take = |ran: &Ran, trouble: &Trouble| {
+        assert_eq!(ran.cloud.denied(), vec![], "{name}, {trouble:?}: denied under the policy that was derived for it");
+        for ask in ran.cloud.asked().into_iter().chain(ran.asked.clone()) {
+            asked.entry(ask).or_insert_with(|| format!("{trouble:?}"));
+        }
+    };
+    let forward = scene.run(documents, &Trouble::Nothing);
+    take(&forward, &Trouble::Nothing);
+    for trouble in scene.troubles(documents, forward.changes()) {
+        let ran = scene.run(documents, &trouble);
+        if let Trouble::Refused(_) | Trouble::Lost(_) = trouble {
+            assert!(ran.cloud.inner().all_fired(), "{name}: {trouble:?} did not happen");
+        }
+        take(&ran, &trouble);
+    }
+    asked
+}
+
+#[test]
+fn no_run_is_denied_under_the_derived_policy_and_every_action_of_it_is_needed() {
+    let mut missing = Vec::new();
+    let mut looked = 0;
+    for fixture in every() {
+        let scene = Scene::of(&fixture);
+        let documents = policies(&scene.plan).documents;
+        let asked = asked(&scene, fixture.name, &documents);
+        for action in actions(&documents) {
+            // A run is the same up to the first denial, so what it asked tells where it would be denied.
+            let less = without(&documents, &action);
+            let denied: Vec<&Ask> = asked.keys().filter(|ask| !allows(&less, ask)).collect();
+            assert!(denied.iter().all(|ask| ask.action == action), "{}: without {action}: {denied:?}", fixture.name);
+            let excused = NOT_COME_TO.contains(&(fixture.name, action.as_str()));
+            if denied.is_empty() != excused {
+                missing.push(format!("{}: {action} ({} runs ask for it)", fixture.name, denied.len()));
+            }
+            looked += 1;
+        }
+    }
+    assert!(looked > 150, "{looked} actions");
+    assert!(missing.is_empty(), "can be dropped without anybody noticing:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn a_denied_action_is_named_and_the_run_ends_in_the_old_state_or_before_it_began() {
+    for name in ["upgrade", "asg-upgrade"] {
+        let scene = Scene::of(&Fixture::named(name));
+        let documents = policies(&scene.plan).documents;
+        let forward = scene.run(&documents, &Trouble::Nothing).cloud.asked();
+        let mut denials = 0;
+        for action in actions(&documents) {
+            let less = without(&documents, &action);
+            if forward.iter().all(|ask| allows(&less, ask)) {
+                continue; // asked for by other runs only
+            }
+            let ran = scene.run(&less, &Trouble::Nothing);
+            let first =
+                ran.cloud.denied().into_iter().next().unwrap_or_else(|| panic!("{name}: {action} is not missed"));
+            assert_eq!(first.action, action);
+            let status = ran.status.unwrap();
+            let said = serde_json::to_string(&status).unwrap();
+            assert!(said.contains(&format!("not authorized to perform: {action}")), "{name}, {action}: {said}");
+            let outcome = status.outcome.unwrap();
+            // Without the right to take something back or to tidy up, the end is another one, and is said.
+            let expected = matches!(
+                outcome,
+                Outcome::RolledBack { .. } | Outcome::Environment | Outcome::Stuck | Outcome::FinalizeIncomplete
+            );
+            assert!(expected, "{name}, {action}: {outcome:?}");
+            denials += 1;
+        }
+        assert!(denials >= 7, "{name}: {denials}");
+    }
+}
+
+/// Somebody else's reader of policies comes to the same answers, for all that two plans' runs ask and for what they do not.
+#[test]
+fn moto_reads_the_policies_as_we_do() {
+    for name in ["upgrade", "both-plugins"] {
+        let scene = Scene::of(&Fixture::named(name));
+        let mut documents = policies(&scene.plan).documents;
+        for statement in documents.iter_mut().flat_map(|d| d["Statement"].as_array_mut().unwrap()) {
+            statement.as_object_mut().unwrap().remove("Condition");
+        }
+        let mut asks: Vec<Ask> = scene.run(&documents, &Trouble::Nothing).cloud.asked().into_iter().collect();
+        // The same on things of somebody else, and actions that the plan has no need of.
+        for ask in asks.clone() {
+            asks.push(Ask { resource: ask.resource.replace("shop", "blog"), ..ask.clone() });
+            asks.push(Ask { action: ask.action.replace("Describe", "Delete"), ..ask.clone() });
+            asks.push(Ask { action: format!("{}s", ask.action), ..ask });
+        }
+        let questions: Vec<Value> =
+            asks.iter().map(|ask| json!({"action": ask.action, "resource": ask.resource})).collect();
+        let input = json!({"documents": documents, "asks": questions}).to_string();
+        let answers = Python::with(Requirements::Aws).unwrap().run("iam.py", [], &input).unwrap();
+        let theirs: Vec<bool> = serde_json::from_str(&answers).unwrap();
+        let ours: Vec<bool> = asks.iter().map(|ask| allows(&documents, ask)).collect();
+        assert!(ours.contains(&true) && ours.contains(&false));
+        for ((ask, ours), theirs) in asks.iter().zip(ours).zip(theirs) {
+            assert_eq!(ours, theirs, "{name}: {ask:?}");
+        }
+    }
+}
