@@ -224,7 +224,9 @@ impl Scene {
             let (status, words) = self.killed(command, moment, dir);
             // Writing to a string cannot fail.
             let _ = writeln!(said, "-- session {session}, to be killed at {moment:?}: {status}\n{words}");
-            match status.code() {
+            // Killed after the last line of its journal, before it could say so: asked again, it refuses what is over.
+            let over = self.back && status.code() == Some(1) && words.contains("it was rolled back already");
+            match if over { Some(3) } else { status.code() } {
                 None => kills += 1,
                 Some(4) => return Ok((End::Stuck, kills)),
                 // Rolled back as asked for or not, done, done but for some tidying.
