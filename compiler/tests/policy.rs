@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use belay_compiler::policy::{LIMIT, policies};
+use belay_compiler::policy::{self, LIMIT, Policies, Roles, equipments};
 use belay_schemas::checker;
 use belay_schemas::plan::Plan;
 use serde_json::Value;
@@ -13,6 +13,10 @@ use serde_json::Value;
 fn plan(fixture: &str) -> Plan {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(fixture).join("plan.json");
     checker::load(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn policies(plan: &Plan) -> Policies {
+    policy::policies(plan, &Roles::new())
 }
 
 fn list(value: &Value) -> Vec<&str> {
@@ -119,6 +123,45 @@ fn roles_are_passed_by_name_and_to_one_service() {
         ["arn:aws:iam::123456789012:role/agent", "arn:aws:iam::123456789012:role/app"]
     );
     assert_eq!(passing[0]["Condition"]["StringEquals"]["iam:PassedToService"], "ecs-tasks.amazonaws.com");
+}
+
+#[test]
+fn the_role_behind_an_instance_profile_is_named_by_who_knows_it() {
+    let mut plan = plan("asg-upgrade");
+    let role = |documents: &[Value]| -> Vec<String> {
+        let passing = of(documents, "iam:PassRole");
+        assert!(passing.iter().all(|s| s["Condition"]["StringEquals"]["iam:PassedToService"] == "ec2.amazonaws.com"));
+        passing.iter().flat_map(|s| list(&s["Resource"])).map(str::to_owned).collect()
+    };
+    let unknown = policies(&plan);
+    assert_eq!(role(&unknown.documents), ["arn:aws:iam::123456789012:role/*"]);
+    let told = |notes: &[String], name: &str| notes.iter().any(|n| n.contains(&format!("--profile-role {name}=ROLE")));
+    assert!(told(&unknown.notes, "app"), "{:?}", unknown.notes);
+    assert_eq!(equipments(&plan), BTreeSet::from(["app".to_owned()]));
+
+    let roles = |role: &str| Roles::from([("app".to_owned(), role.to_owned())]);
+    for (said, arn) in [
+        ("app-role", "arn:aws:iam::123456789012:role/app-role"),
+        ("team/app-role", "arn:aws:iam::123456789012:role/team/app-role"),
+        ("arn:aws:iam::123456789012:role/x", "arn:aws:iam::123456789012:role/x"),
+    ] {
+        let known = policy::policies(&plan, &roles(said));
+        assert_eq!(role(&known.documents), [arn]);
+        assert_eq!(known.notes, [""; 0]);
+    }
+
+    // A group that gets a template as it is in AWS launches with a profile that the plan does not hold.
+    for node in &mut plan.nodes {
+        if let belay_schemas::plan::Action::Call { call, .. } = &mut node.action
+            && call.operation == "CreateAutoScalingGroup"
+        {
+            call.input["LaunchTemplate"] = serde_json::json!({"LaunchTemplateId": "lt-1", "Version": "4"});
+        }
+    }
+    let found = policy::policies(&plan, &roles("app-role"));
+    assert!(told(&found.notes, "lt-1") && !told(&found.notes, "app"), "{:?}", found.notes);
+    let all = role(&found.documents);
+    assert_eq!(all, ["arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:role/app-role"]);
 }
 
 #[test]

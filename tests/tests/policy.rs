@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use belay_compiler::policy::policies;
+use belay_compiler::policy::{self, Policies, Roles};
 use belay_executor::cloud::{CloudError, ErrorKind};
 use belay_executor::run::{self, Outcome, RunStatus, Setup};
 use belay_executor::simulator::faults::{At, Fault, Faulty, Kind};
@@ -61,6 +61,11 @@ enum Trouble {
     Undying,
     /// The executor is killed after a change, and another one takes the run back. Whatever is deployed is well.
     Killed(u64),
+}
+
+/// Of what the default account has.
+fn policies(plan: &Plan) -> Policies {
+    policy::policies(plan, &Roles::from([("app".to_owned(), "app".to_owned())]))
 }
 
 struct Scene {

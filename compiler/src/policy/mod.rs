@@ -4,6 +4,7 @@
 //! is named as far as the plan knows it; what only the run knows stands as `*` within the narrowest ARN. A policy keeps
 //! to IAM's limit for managed policies: what does not fit is split into several.
 
+mod launches;
 mod resources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use belay_schemas::aws::authorization::{Reference, reference};
 use belay_schemas::plan::{Action, Call, Plan};
 use serde_json::{Map, Value, json};
 
+pub use launches::{Roles, equipments};
 use resources::Naming;
 
 /// Characters of a managed policy, white space not counted (IAM quotas, "Managed policy size").
@@ -32,8 +34,8 @@ pub struct Policies {
 /// What is allowed: an action under a condition, on resources.
 type Allowed = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// Derives the policies of a plan.
-pub fn policies(plan: &Plan) -> Policies {
+/// Derives the policies of a plan; `roles` are those behind its instance profiles, as far as somebody knows them.
+pub fn policies(plan: &Plan, roles: &Roles) -> Policies {
     let mut allowed = Allowed::new();
     let mut notes = BTreeSet::new();
     let known = reference();
@@ -42,6 +44,7 @@ pub fn policies(plan: &Plan) -> Policies {
         let naming = Naming::new(plan, node.component.as_deref());
         for call in calls(node) {
             allow(known, plan, &naming, call, &mut allowed, &mut notes);
+            launches::allow(plan, call, roles, &mut allowed, &mut notes);
         }
     }
     for resources in allowed.values_mut() {
@@ -107,8 +110,7 @@ fn allow(
     if !tags(&call.input).is_empty() {
         tagging(known, &name, call, naming, &resources, allowed);
     }
-    roles(plan, call, allowed);
-    launches(plan, call, allowed, notes);
+    passed(plan, call, allowed);
 }
 
 /// Whether a call is authorised by its cluster alone. The reference says that `ListTasks` takes a container instance;
@@ -191,7 +193,7 @@ fn tagging(
 }
 
 /// Roles that a call hands to a service.
-fn roles(plan: &Plan, call: &Call, allowed: &mut Allowed) {
+fn passed(plan: &Plan, call: &Call, allowed: &mut Allowed) {
     let service = match (call.service.as_str(), call.operation.as_str()) {
         ("ecs", "RegisterTaskDefinition") => "ecs-tasks.amazonaws.com",
         ("ecs", "CreateService" | "UpdateService" | "RunTask") => "ecs.amazonaws.com",
@@ -202,47 +204,9 @@ fn roles(plan: &Plan, call: &Call, allowed: &mut Allowed) {
     let volumes = call.input.get("volumeConfigurations").and_then(Value::as_array).into_iter().flatten();
     let volumes = volumes.map(|volume| volume.pointer("/managedEBSVolume/roleArn"));
     for role in named.into_iter().chain(volumes).flatten().filter_map(Value::as_str) {
-        let arn = if role.starts_with("arn:") {
-            role.to_owned()
-        } else {
-            resources::filled(
-                "arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}",
-                plan,
-                role.trim_start_matches('/'),
-            )
-        };
+        let arn = resources::role(plan, role);
         let condition = json!({"StringEquals": {"iam:PassedToService": service}}).to_string();
         allowed.entry(("iam:PassRole".to_owned(), condition)).or_default().insert(arn);
-    }
-}
-
-/// A group that launches from a template is made or changed only by who may launch, tag and equip such instances: AWS
-/// asks that when the group is given its template.
-fn launches(plan: &Plan, call: &Call, allowed: &mut Allowed, notes: &mut BTreeSet<String>) {
-    let is_group = call.service == "autoscaling"
-        && ["CreateAutoScalingGroup", "UpdateAutoScalingGroup"].contains(&call.operation.as_str())
-        && ["LaunchTemplate", "MixedInstancesPolicy"].iter().any(|name| call.input.get(name).is_some());
-    if is_group {
-        // Which instances, volumes and network interfaces these are, only the launch knows.
-        let template = resources::filled("arn:${Partition}:ec2:${Region}:${Account}:launch-template/${Id}", plan, "*");
-        let condition = json!({"ArnLike": {"ec2:LaunchTemplate": template}}).to_string();
-        let any = || BTreeSet::from(["*".to_owned()]);
-        allowed.entry(("ec2:RunInstances".to_owned(), condition)).or_default().extend(any());
-        let condition = json!({"StringEquals": {"ec2:CreateAction": "RunInstances"}}).to_string();
-        allowed.entry(("ec2:CreateTags".to_owned(), condition)).or_default().extend(any());
-    }
-    let data = &call.input["LaunchTemplateData"];
-    let profile = [data, &call.input].into_iter().find_map(|input| match input.get("IamInstanceProfile")? {
-        Value::String(name) => Some(name.clone()),
-        named => ["Name", "Arn"].iter().find_map(|key| named.get(*key)?.as_str()).map(str::to_owned),
-    });
-    if let Some(profile) = profile {
-        let roles = resources::filled("arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}", plan, "*");
-        let condition = json!({"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}).to_string();
-        allowed.entry(("iam:PassRole".to_owned(), condition)).or_default().insert(roles);
-        notes.insert(format!(
-            "the plan names the instance profile {profile}, not its role: put that role's ARN into iam:PassRole for ec2.amazonaws.com"
-        ));
     }
 }
 

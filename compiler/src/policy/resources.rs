@@ -165,6 +165,14 @@ pub(super) fn filled(pattern: &str, plan: &Plan, name: &str) -> String {
     out + rest
 }
 
+/// The ARN of a role that is given by its name (a path may precede it) or as it is.
+pub(super) fn role(plan: &Plan, role: &str) -> String {
+    if role.starts_with("arn:") {
+        return role.to_owned();
+    }
+    filled("arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}", plan, role.trim_start_matches('/'))
+}
+
 /// The name at the end of an ARN; any other text as it is.
 fn last(text: &str) -> &str {
     if text.starts_with("arn:") { text.rsplit('/').next().unwrap_or(text) } else { text }

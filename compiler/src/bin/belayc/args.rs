@@ -113,6 +113,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   belayc policy plan.json -o policy.json
+  belayc policy plan.json --profile-role app=app-role -o policy.json
   aws iam put-role-policy --role-name deployer --policy-name belay --policy-document file://policy.json
 
 It covers every call, read, wait, guard, probe and compensation of the plan; observing is not part of it. What does not
@@ -276,6 +277,10 @@ pub struct Policy {
     /// The plan; `-` is standard input
     #[arg(value_name = "PLAN.json")]
     pub plan: PathBuf,
+    /// The role (name or ARN) behind an instance profile of the plan, which only IAM knows; without it every role may be
+    /// handed to EC2. Given several times
+    #[arg(long, value_name = "PROFILE=ROLE", value_parser = pair)]
+    pub profile_role: Vec<(String, String)>,
     /// Where to write it; without it, or with `-`, to standard output
     #[arg(short, long, value_name = "POLICY.json")]
     pub output: Option<PathBuf>,
@@ -379,6 +384,13 @@ pub enum ShowFormat {
 fn kind() -> impl TypedValueParser<Value = Kind> {
     PossibleValuesParser::new(Kind::ALL.map(Kind::name))
         .try_map(|name| Kind::parse(&name).ok_or_else(|| "no such kind of file".to_owned()))
+}
+
+/// `PROFILE=ROLE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let both = text.split_once('=').filter(|(profile, role)| !profile.is_empty() && !role.is_empty());
+    let (profile, role) = both.ok_or("write PROFILE=ROLE, for example app=app-role")?;
+    Ok((profile.to_owned(), role.to_owned()))
 }
 
 /// `NAME=VALUE`.

@@ -301,7 +301,14 @@ fn render(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
 }
 
 fn policy(command: &args::Policy) -> Result<Exit, Failure> {
-    let policies = policy::policies(&read_plan(&command.plan)?);
+    let plan = read_plan(&command.plan)?;
+    let (known, roles) = (policy::equipments(&plan), command.profile_role.iter().cloned().collect());
+    if let Some((name, _)) = command.profile_role.iter().find(|(name, _)| !known.contains(name)) {
+        let all: Vec<&str> = known.iter().map(String::as_str).collect();
+        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        return Err(Failure::usage(format!("--profile-role {name}: the plan's instance profiles are: {all}")));
+    }
+    let policies = policy::policies(&plan, &roles);
     policies.notes.iter().for_each(|note| terminal::say(&format!("note: {note}\n")));
     let text = match policies.documents.as_slice() {
         [one] => pretty(one),
