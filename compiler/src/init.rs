@@ -129,26 +129,31 @@ struct Writer {
 
 impl Writer {
     fn component(&mut self, facts: &Facts<'_>, name: &str, service: &Value, task: &Value) {
-        let normal = normal::task(task);
         let containers = items(task, "containerDefinitions");
         let is_main = |container: &&Value| text(container, "name") == Some(name);
         let main = containers.iter().find(is_main).or(containers.first());
-        let Some(main) = main else { return };
-        let called = text(main, "name").unwrap_or_default();
+        let Some(called) = main.and_then(|main| text(main, "name")) else { return };
+        let (mut task, mut service) = (task.clone(), service.clone());
         if called != name {
             self.notes.push(format!(
                 "{name}: its container is called {called}; Belay names it {name}, so that the first plan replaces its tasks"
             ));
+            renamed(&mut task, called, name);
+            renamed(&mut service, called, name);
         }
+        let (task, service) = (&task, &service);
+        let normal = normal::task(task);
+        let containers = items(task, "containerDefinitions");
+        let Some(main) = containers.iter().find(is_main) else { return };
         let mut plugin = Mapping::new();
         let mut out = Mapping::new();
-        let mut raw_task = self.container(name, main, &normal, &mut out, &mut plugin);
+        let raw_container = self.container(name, main, &normal, &mut out, &mut plugin);
         let daemon = text(service, "schedulingStrategy") == Some("DAEMON");
         if !daemon {
             out.insert("replicas".into(), number(service, "desiredCount").unwrap_or(1).into());
         }
         let mut sidecars = Mapping::new();
-        for sidecar in containers.iter().filter(|c| text(c, "name") != Some(called)) {
+        for sidecar in containers.iter().filter(|c| !is_main(c)) {
             let mut own = Mapping::new();
             let mut settings = Mapping::new();
             let raw = self.container(name, sidecar, &normal, &mut own, &mut settings);
@@ -160,22 +165,10 @@ impl Writer {
             }
             sidecars.insert(text(sidecar, "name").unwrap_or_default().into(), Yaml::Mapping(own));
         }
-        if !sidecars.is_empty() && !raw_task.is_empty() {
-            // A raw block of the task is merged into every container of it.
-            let members: Vec<&str> = raw_task.keys().map(String::as_str).collect();
-            self.notes.push(format!(
-                "{name}: {} of container {called} cannot be written for one of several containers; the first plan takes it away",
-                members.join(", ")
-            ));
-            raw_task.clear();
-        }
         if !sidecars.is_empty() {
             out.insert("containers".into(), Yaml::Mapping(sidecars));
         }
-        raw_task = match raw_task.is_empty() {
-            true => Map::new(),
-            false => Map::from_iter([("containerDefinitions".to_owned(), Value::Object(raw_task))]),
-        };
+        let mut raw_task = Map::new();
         // What the normal form leaves out is a default.
         let given = |member: &&String| normal.get(member.as_str()).is_some();
         for member in task.as_object().into_iter().flat_map(Map::keys).filter(given) {
@@ -195,7 +188,7 @@ impl Writer {
         }
         let raw_service = self.service(facts, name, service);
         let mut raw = Map::new();
-        for (key, block) in [("task_definition", raw_task), ("service", raw_service)] {
+        for (key, block) in [("container", raw_container), ("task_definition", raw_task), ("service", raw_service)] {
             if !block.is_empty() {
                 raw.insert(key.to_owned(), Value::Object(block));
             }
@@ -284,7 +277,7 @@ impl Writer {
             let (Some(name), Some(value)) = (text(entry, "name"), text(entry, "value")) else { continue };
             if looks_secret(name, value) {
                 self.notes.push(format!(
-                    "{component}: the value of {name} looks like a secret and is not written: keep it in SSM or Secrets Manager and name it under `secrets` in `raw`; as it stands, the first plan takes it away"
+                    "{component}: the value of {name} looks like a secret and is not written: keep it in SSM or Secrets Manager and name it under `secrets`; as it stands, the first plan takes it away"
                 ));
                 continue;
             }
@@ -385,6 +378,39 @@ impl Writer {
         ]);
         self.gateways.insert(gateway.clone().into(), Yaml::Mapping(gateway_of));
         self.balancers.insert(gateway.into(), name.into());
+    }
+}
+
+/// Gives the main container its component's name, and whatever names it that name too.
+fn renamed(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| renamed(item, from, to)),
+        Value::Object(map) => {
+            for (key, value) in map {
+                match (key.as_str(), &*value) {
+                    ("containerName" | "sourceContainer", Value::String(name)) if name == from => *value = json!(to),
+                    ("links", Value::Array(_)) => links(value, from, to),
+                    ("containerDefinitions", Value::Array(_)) => {
+                        let containers = value.as_array_mut().into_iter().flatten();
+                        let main = containers.filter(|container| text(container, "name") == Some(from));
+                        main.for_each(|container| container["name"] = json!(to));
+                        renamed(value, from, to);
+                    }
+                    _ => renamed(value, from, to),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Links are `NAME` or `NAME:ALIAS`: who is linked keeps being found by the name that it had.
+fn links(list: &mut Value, from: &str, to: &str) {
+    for link in list.as_array_mut().into_iter().flatten() {
+        let alias = link.as_str().map(|text| text.split_once(':').unwrap_or((text, text)));
+        if let Some((_, alias)) = alias.filter(|(name, _)| *name == from) {
+            *link = json!(format!("{to}:{alias}"));
+        }
     }
 }
 

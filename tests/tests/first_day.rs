@@ -42,9 +42,12 @@ fn made_by_hand(path: &Path) {
             {"name": "web", "image": "shop/web:2.3.1", "cpu": 128, "memory": 256, "stopTimeout": 45,
              "portMappings": [{"containerPort": 8000}], "command": ["--workers", "4"], "dockerLabels": {"team": "shop"},
              "environment": [{"name": "GREETING", "value": "hello ${name}"}, {"name": "EMPTY", "value": ""}],
-             "entryPoint": ["/bin/web"]},
+             "entryPoint": ["/bin/web"], "user": "1000:1000", "dependsOn": [{"containerName": "log-router", "condition": "START"}],
+             "healthCheck": {"command": ["CMD-SHELL", "wget -q localhost:8000"]},
+             "mountPoints": [{"sourceVolume": "logs", "containerPath": "/var/log/web"}],
+             "ulimits": [{"name": "nofile", "softLimit": 1024, "hardLimit": 4096}]},
             {"name": "log-router", "image": "fluent/fluent-bit:3.1", "memoryReservation": 32, "essential": false,
-             "environment": [{"name": "LEVEL", "value": "info"}]},
+             "environment": [{"name": "LEVEL", "value": "info"}], "readonlyRootFilesystem": true},
         ]),
         json!({"taskRoleArn": "arn:aws:iam::123456789012:role/web", "volumes": [{"name": "logs", "host": {"sourcePath": "/var/log/web"}}]}),
     );
@@ -57,7 +60,9 @@ fn made_by_hand(path: &Path) {
     register(
         "report",
         json!([{"name": "app", "image": "shop/report:1", "memory": 64,
-        "environment": [{"name": "DB_PASSWORD", "value": "hunter2-hunter2"}]}]),
+        "environment": [{"name": "DB_PASSWORD", "value": "hunter2-hunter2"}]},
+        {"name": "watcher", "image": "shop/watcher:1", "memory": 32, "links": ["app", "app:db"],
+         "dependsOn": [{"containerName": "app", "condition": "START"}], "volumesFrom": [{"sourceContainer": "app"}]}]),
         json!({}),
     );
     call(
@@ -164,6 +169,16 @@ fn what_a_model_cannot_say_is_said() {
     let said = desk.run("belayc", "init --observed observed.json", &[], 0);
     insta::assert_snapshot!("init_notes", said);
     assert!(!desk.file("model.yaml").contains("hunter2"), "a value that looks like a secret is written");
+    // Whatever names the container that Belay names otherwise names it so.
+    let plan = desk.plan("-p shop -m model.yaml -e prod.yaml --adopt report");
+    let registered = plan.node("report.task-definition.register").and_then(|node| node.action.mutation()).unwrap();
+    let containers = registered.input["containerDefinitions"].as_array().unwrap();
+    let names: Vec<&Value> = containers.iter().map(|container| &container["name"]).collect();
+    assert_eq!(names, ["report", "watcher"]);
+    let watcher = &containers[1];
+    assert_eq!(watcher["links"], json!(["report:app", "report:db"]));
+    assert_eq!(watcher["dependsOn"][0]["containerName"], "report");
+    assert_eq!(watcher["volumesFrom"][0]["sourceContainer"], "report");
 }
 
 #[test]

@@ -41,6 +41,10 @@ pub fn table() -> Vec<Case> {
             raw_task("containerDefinitions: {image: \"other:1\"}"),
             raw_task("containerDefinitions: {user: \"other:1\"}"),
         ),
+        case("B362", "image of the main container").model(
+            web_with("mem: 128, raw: {container: {image: \"other:1\"}}", ""),
+            web_with("mem: 128, raw: {container: {user: nobody}}", ""),
+        ),
         case("B362", "service name").model(raw_service("serviceName: mine"), raw_service("desiredCount: 1")),
         case("B362", "ownership tag").model(
             raw_task("tags:\n  - {key: team, value: a}\n  - {key: \"belay:project\", value: other}"),

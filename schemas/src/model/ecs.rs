@@ -255,6 +255,10 @@ pub struct EcsRaw {
     /// Merged into RegisterTaskDefinition; `containerDefinitions` is one mapping, merged into every container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<Map<String, Value>>,
+    /// Merged into the main container alone; a further container has a `raw` of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &serde_json::json!({"healthCheck": {"command": ["CMD", "true"]}}))]
+    pub container: Option<Map<String, Value>>,
     /// Merged into CreateService and UpdateService.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Map<String, Value>>,

@@ -90,9 +90,22 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
     if !volumes.is_empty() {
         task.insert("volumes".to_owned(), Value::Array(volumes));
     }
-    for (raw, place) in raws() {
-        let raw_place = place.child("task_definition");
-        merge_raw(context, &mut task, &mut containers, raw, &raw_place, &mut origins, report);
+    for (raw, place) in &settled.raws {
+        if let Some(block) = &raw.task_definition {
+            merge_raw(
+                context,
+                &mut task,
+                &mut containers,
+                block,
+                &place.child("task_definition"),
+                &mut origins,
+                report,
+            );
+        }
+        // The main container is the first one.
+        if let (Some(block), Some(main)) = (&raw.container, containers.first_mut()) {
+            merge_container(main, name, block, &place.child("container"), &mut origins, report);
+        }
     }
     for (sidecar, definition) in &component.containers {
         let at = place.child("containers").child(sidecar);
@@ -107,9 +120,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
             continue;
         };
         if let Some(target) = containers.iter_mut().find(|c| c.get("name").and_then(Value::as_str) == Some(sidecar)) {
-            refuse_keys(block, &["name"], &at.child("raw"), report);
-            refuse_image(block, &at.child("raw"), report);
-            raw::merge(target, block, &container_path(sidecar), &at.child("raw"), &mut origins);
+            merge_container(target, sidecar, block, &at.child("raw"), &mut origins, report);
         }
     }
     task.insert("containerDefinitions".to_owned(), Value::Array(containers.into_iter().map(Value::Object).collect()));
@@ -308,6 +319,19 @@ fn merge_raw(
         ),
     }
     raw::merge_except(task, block, &["family", "containerDefinitions"], "", place, origins);
+}
+
+fn merge_container(
+    container: &mut Map<String, Value>,
+    name: &str,
+    block: &Map<String, Value>,
+    place: &Place,
+    origins: &mut Origins,
+    report: &mut Report,
+) {
+    refuse_keys(block, &["name"], place, report);
+    refuse_image(block, place, report);
+    raw::merge(container, block, &container_path(name), place, origins);
 }
 
 /// Names are Belay's to give: they carry the ownership.
