@@ -26,6 +26,7 @@ use crate::ecs::scope::is_service;
 use crate::ecs::settings::{self, Settings};
 use crate::ecs::{Context, diff, routing, rules};
 use crate::meaning;
+use crate::partial;
 use crate::placement::Placement;
 use crate::source::Loaded;
 
@@ -85,6 +86,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     }
     let mut part = lowerer.finish(&orphans, &leftovers, &schedules, &routing, report);
     let mut used = facts.as_ref().map(Facts::used);
+    let mut machines = BTreeSet::new();
     if placement.uses_asg {
         let errors = report.counts_raw();
         let settings = asg::settings::resolve(&loaded.environment, report);
@@ -95,12 +97,21 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         if readable {
             part.join(asg::plugin::compile(context, &placement.asg, &included, report));
         }
+        machines = placement.asg.iter().copied().filter(|name| asg::plugin::runs(context, name)).collect();
         used = found.as_ref().map(asg::facts::Facts::used);
     }
     if report.has_errors() {
         return None;
     }
+    let serves = |name: &str| facts.as_ref().is_some_and(|facts| facts.service(&context.service_name(name)).is_some());
+    partial::check(context, &|name| machines.contains(name) || serves(name), report);
     let lowering = part.finish(loaded);
+    let known = |name: &str| loaded.model.components.contains_key(name) || lowering.components.contains_key(name);
+    for name in partial::strangers(options, &known) {
+        // It may have been torn down already.
+        let unknown = unknown_component("--only", name, loaded);
+        report.push(Diagnostic { severity: Severity::Warning, ..unknown });
+    }
     if report.has_errors() {
         return None;
     }
@@ -113,6 +124,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         inputs: Inputs { observed: used.map(|used| canonical_digest(&used, &[])), ..inputs },
         components: lowering.components,
         notices: notices(report),
+        only: only.into_iter().map(str::to_owned).collect(),
         nodes: lowering.nodes,
         edges: lowering.edges,
         digest: String::new(),

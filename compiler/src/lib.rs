@@ -10,6 +10,7 @@ pub mod init;
 pub mod lower;
 mod meaning;
 mod nearest;
+mod partial;
 pub mod placement;
 pub mod policy;
 pub mod show;

@@ -58,6 +58,13 @@ pub fn compile(
     lowerer.finish(&subnets, vpc, report)
 }
 
+/// Whether a component has instances now.
+pub fn runs(context: Context<'_>, component: &str) -> bool {
+    let Some(facts) = context.facts else { return false };
+    let groups = [Side::A, Side::B].map(|side| facts.group(&context.slot_name(component, side)));
+    groups.into_iter().flatten().any(|group| group["Instances"].as_array().is_some_and(|all| !all.is_empty()))
+}
+
 /// A load balancer that is named has to be there, whether or not a gateway leads to it.
 fn unused_balancers(context: Context<'_>, report: &mut Report) {
     let gateways = &context.loaded.model.gateways;

@@ -64,6 +64,7 @@ codes![
     ("B325", "singleton with several replicas"),
     ("B326", "task without a way back"),
     ("B327", "does not go with a task"),
+    ("B328", "left out by `--only` although needed"),
     ("B330", "region and cluster contradict each other"),
     ("B331", "time limits contradict each other"),
     ("B332", "one setting in two spellings"),

@@ -10,7 +10,7 @@ use belay_schemas::plan::{EdgeKind, Node, Phase, Plan};
 use serde_json::Value;
 
 use super::value::{differences, short};
-use super::verdict::{operation, verdict};
+use super::verdict::{join, operation, verdict};
 
 /// Differences of one step that are listed before the rest is counted.
 const LISTED: usize = 12;
@@ -86,6 +86,13 @@ fn target(old: &Plan, new: &Plan, add: &mut dyn FnMut(String)) {
 }
 
 fn components(old: &Plan, new: &Plan, add: &mut dyn FnMut(String)) {
+    if old.only != new.only {
+        let about = |plan: &Plan| match plan.only.as_slice() {
+            [] => "all components".to_owned(),
+            only => format!("only {}", join(only)),
+        };
+        add(format!("limited to: {} → {}", about(old), about(new)));
+    }
     let names: BTreeSet<&String> = old.components.keys().chain(new.components.keys()).collect();
     for name in names {
         match (old.components.get(name), new.components.get(name)) {

@@ -98,6 +98,7 @@ mod tests {
             mode: Mode::Deploy,
             nodes: Vec::new(),
             notices: Vec::new(),
+            only: Vec::new(),
             project: "shop".to_owned(),
             target,
         }

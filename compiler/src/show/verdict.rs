@@ -7,12 +7,28 @@ use belay_schemas::plan::{Action, Change, Mode, Node, Phase, Plan, Why};
 /// Names that a sentence lists before it counts.
 const NAMED: usize = 6;
 
-/// One line: what changes and with how many calls.
+/// One line: what changes and with how many calls; of a limited plan also what it is limited to.
 pub fn verdict(plan: &Plan) -> String {
+    match limits(plan) {
+        Some(limits) => format!("{} {limits}", change(plan)),
+        None => change(plan),
+    }
+}
+
+/// What a limited plan is about.
+fn limits(plan: &Plan) -> Option<String> {
+    let only: Vec<&str> = plan.only.iter().map(String::as_str).collect();
+    let names = names_or_count(&only);
+    (!only.is_empty()).then(|| format!("Limited to {names}: nothing else of {} was compared or changes.", plan.project))
+}
+
+fn change(plan: &Plan) -> String {
     if plan.nodes.is_empty() {
-        return match plan.mode {
-            Mode::Deploy => "Nothing to do: what runs is what the model says.".into(),
-            Mode::Teardown => "Nothing to do: the project owns nothing in the target.".into(),
+        return match (plan.mode, plan.only.is_empty()) {
+            (Mode::Deploy, true) => "Nothing to do: what runs is what the model says.".into(),
+            (Mode::Deploy, false) => "Nothing to do: what runs of it is what the model says.".into(),
+            (Mode::Teardown, true) => "Nothing to do: the project owns nothing in the target.".into(),
+            (Mode::Teardown, false) => "Nothing to do: the project owns nothing of it in the target.".into(),
         };
     }
     let mut groups: BTreeMap<Change, Vec<&str>> = BTreeMap::new();

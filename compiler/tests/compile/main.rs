@@ -11,4 +11,5 @@ mod listing;
 mod lowered;
 mod order;
 mod orphans;
+mod partial;
 mod random;

@@ -49,6 +49,13 @@ pub fn table() -> Vec<Case> {
             .both_options(|o| o.mode = Mode::Teardown),
         case("B308", "typo in --only").options(|o| o.only = vec!["wbe".to_owned()]),
         case("B308", "typo in --adopt").options(|o| o.adopt = vec!["wbe".to_owned()]),
+        case("B328", "what is used does not run")
+            .model(
+                "components:\n  web: {image: nginx:1.27, uses: {api: {}}, plugin: {ec2-ecs: {mem: 128}}}\n  api: {image: nginx:1.27, plugin: {ec2-ecs: {mem: 128}}}\n",
+                "components:\n  web: {image: nginx:1.27, uses: {api: {}}, plugin: {ec2-ecs: {mem: 128}}}\n  api: {image: nginx:1.27, plugin: {ec2-ecs: {mem: 128}}}\n",
+            )
+            .options(|o| o.only = vec!["web".to_owned()])
+            .warning(),
         case("B309", "more than a cluster takes")
             .model(
                 (0..5001).fold("components:\n".to_owned(), |all, i| {

@@ -151,6 +151,7 @@ impl Builder {
             inputs: Inputs { model: "sha256:0".into(), environment: "sha256:0".into(), observed: None },
             components: BTreeMap::new(),
             notices: vec![],
+            only: vec![],
             nodes: std::mem::take(&mut self.nodes),
             edges: std::mem::take(&mut self.edges),
             digest: String::new(),

@@ -28,6 +28,9 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
             found.add("P106", [id], format!("component `{component}` is not listed under `components`"));
         }
     }
+    for component in plan.components.keys().filter(|name| !plan.only.is_empty() && !plan.only.contains(name)) {
+        found.add("P107", [], format!("component `{component}` is listed, and the plan is limited to others"));
+    }
     // Only the first place out of order: everything behind it is likely to be out of order too.
     if let Some(pair) = plan.nodes.windows(2).find(|pair| pair[0].id > pair[1].id) {
         found.add(

@@ -11,6 +11,7 @@
 //! | `P104` | nodes are sorted by id; edges are sorted and unique |
 //! | `P105` | the digest is true |
 //! | `P106` | the component of a node is listed under `components` |
+//! | `P107` | a plan that is limited to components lists no other one |
 //! | `P201` | both ends of an edge exist |
 //! | `P202` | the graph has no cycle |
 //! | `P203` | `after` joins forward nodes and never leads from a later phase to an earlier one |
@@ -122,6 +123,7 @@ pub const RULES: &[(&str, &str)] = &[
     ("P104", "nodes are sorted by id; edges are sorted and unique"),
     ("P105", "the digest is true"),
     ("P106", "the component of a node is listed under `components`"),
+    ("P107", "a plan that is limited to components lists no other one"),
     ("P201", "both ends of an edge exist"),
     ("P202", "the graph has no cycle"),
     ("P203", "`after` joins forward nodes and never leads from a later phase to an earlier one"),

@@ -44,6 +44,10 @@ pub struct Plan {
     /// Warnings that a reviewer should see, in source order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// The components that the plan is limited to, sorted; without any it is about all of them. Whatever else the project
+    /// has stays as it is, whether the model says so or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Project name: the prefix of every name that the plan creates.
     pub project: String,
     /// Where the plan may run.
@@ -187,6 +191,7 @@ impl Plan {
             mode: self.mode,
             nodes: &self.nodes,
             notices: &self.notices,
+            only: &self.only,
             project: &self.project,
             target: &self.target,
         };
@@ -237,6 +242,8 @@ struct Bare<'a> {
     nodes: &'a [Node],
     #[serde(skip_serializing_if = "<[Notice]>::is_empty")]
     notices: &'a [Notice],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    only: &'a [String],
     project: &'a str,
     target: &'a Target,
 }
@@ -282,6 +289,7 @@ mod tests {
             "target": {"partition": "aws", "account": "1", "region": "r", "cluster": "c"},
             "inputs": {"model": "m", "environment": "e", "observed": "o"},
             "components": {"c": {"change": "create", "floor": 1}}, "notices": [{"code": "c", "message": "m", "at": "a"}],
+            "only": ["c"],
             "nodes": nodes, "edges": [{"from": "a", "to": "b", "kind": "undo-after"}], "digest": "d"});
         serde_json::from_value(plan).unwrap()
     }

@@ -34,6 +34,7 @@ breaks! {
     };
     an_edge_to_nowhere: "P201" => |p| join(p, "commit", "nowhere", EdgeKind::After);
     a_component_that_is_not_listed: "P106" => |p| p.components.retain(|name, _| name != "pool");
+    a_component_beyond_the_limit: "P107" => |p| p.only = p.components.keys().filter(|name| *name != "pool").cloned().collect();
     a_cycle: "P202" => |p| join(p, "web.service.deployed", "web.service.update", EdgeKind::After);
     a_compensation_that_waits_forward: "P203" => |p| join(p, "web.service.update", "web.service.update.undone", EdgeKind::After);
     a_way_from_a_later_phase: "P203" => |p| {

@@ -306,6 +306,7 @@ impl Builder {
             inputs: Inputs { model: "sha256:00".into(), environment: "sha256:01".into(), observed: None },
             components: self.components,
             notices: Vec::new(),
+            only: Vec::new(),
             nodes: self.nodes,
             edges: self.edges,
             digest: String::new(),

@@ -181,7 +181,7 @@ pub struct Inputs {
     /// Replace the instances of every component, changed or not
     #[arg(long)]
     pub replace_all: bool,
-    /// Only these components change; given several times
+    /// Limit the plan to this component: nothing else of the project is compared or changes; given several times
     #[arg(long, value_name = "COMPONENT")]
     pub only: Vec<String>,
     /// Take over this component's service, which runs already and belongs to nobody: the plan tags it; given several times

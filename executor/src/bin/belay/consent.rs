@@ -72,6 +72,9 @@ pub fn lines(plan: &Plan) -> Vec<String> {
             lines.push(format!("{word} {}", names.join(", ")));
         }
     }
+    if !plan.only.is_empty() {
+        lines.push(format!("limited to {}: nothing else of {} changes", plan.only.join(", "), plan.project));
+    }
     let calls = plan.nodes.iter().filter(|n| n.phase != Phase::Undo && n.action.mutation().is_some()).count();
     lines.push(format!("with {calls} calls that change something; `belayc show` tells each of them and its way back"));
     for node in &plan.nodes {

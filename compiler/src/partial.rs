@@ -1,0 +1,79 @@
+//! Plans that are limited to some components (`--only`): what is left out although those rely on it.
+//!
+//! Invariant: only what the model says of those components counts; whatever else is left out is left out on purpose.
+
+use std::collections::BTreeSet;
+
+use belay_schemas::plan::Mode;
+
+use crate::compile::Options;
+use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::ecs::Context;
+use crate::ecs::desired::settle;
+
+/// Tells what the components of a limited plan rely on and the plan leaves out. `runs`: whether a component of the model
+/// runs now.
+pub fn check(context: Context<'_>, runs: &dyn Fn(&str) -> bool, report: &mut Report) {
+    let only: BTreeSet<&str> = context.options.only.iter().map(String::as_str).collect();
+    if only.is_empty() {
+        return;
+    }
+    let components = &context.loaded.model.components;
+    let included = |name: &str| only.contains(name);
+    for (name, component) in components {
+        let place = Place::model(["components", name]);
+        for used in component.uses.keys() {
+            let at = place.child("uses").child(used).key();
+            match context.options.mode {
+                Mode::Deploy if included(name) && !included(used) && !is_task(context, used) && !runs(used) => report
+                    .push(
+                        Diagnostic::warning(
+                            "B328",
+                            format!("`{name}` uses `{used}`, which does not run, and `--only` leaves it out"),
+                        )
+                        .at(at)
+                        .help(format!("add `--only {used}`, or deploy `{used}` first")),
+                    ),
+                Mode::Teardown if included(used) && !included(name) && runs(name) => report.push(
+                    Diagnostic::warning(
+                        "B328",
+                        format!("`{name}` uses `{used}`, which is torn down, and `--only` leaves `{name}` as it is"),
+                    )
+                    .at(at)
+                    .help(format!("add `--only {name}`, or tear `{name}` down first")),
+                ),
+                _ => {}
+            }
+        }
+        if context.options.mode == Mode::Teardown || included(name) {
+            continue;
+        }
+        let settled = settle(context, name, component);
+        let Some(once) = &settled.settings.once else { continue };
+        for (key, others, when) in [("before", &once.before, "before"), ("after", &once.after, "after")] {
+            if let Some(other) = others.iter().find(|other| included(other)) {
+                report.push(
+                    Diagnostic::warning(
+                        "B328",
+                        format!("`{name}` runs {when} `{other}` changes, and `--only` leaves it out"),
+                    )
+                    .at(settled.place("once").child(key))
+                    .help(format!("add `--only {name}`, unless it is not needed this time")),
+                );
+            }
+        }
+    }
+}
+
+/// Tasks are not running: they run once, or at certain times.
+fn is_task(context: Context<'_>, name: &str) -> bool {
+    context.loaded.model.components.get(name).is_some_and(|component| {
+        let settled = settle(context, name, component);
+        settled.settings.once.is_some() || settled.settings.schedule.is_some()
+    })
+}
+
+/// Names that a limited teardown found nothing for: neither in the model nor among what the project owns.
+pub fn strangers<'o>(options: &'o Options, known: &dyn Fn(&str) -> bool) -> Vec<&'o str> {
+    options.only.iter().map(String::as_str).filter(|name| options.mode == Mode::Teardown && !known(name)).collect()
+}

@@ -1,0 +1,110 @@
+//! Plans that are limited with `--only`: what they leave alone, what they warn of, and that they say so.
+
+use belay_compiler::show::{compare, markdown, text};
+use belay_schemas::plan::{Mode, Plan};
+
+use crate::listing::compiled;
+use crate::support::{ENVIRONMENT, Input, World, web};
+
+const BACK: &str = "  back:\n    image: back:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
+const OTHER: &str = "  other:\n    image: other:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
+
+fn model() -> String {
+    web("uses: {back: {}}") + BACK
+}
+
+fn running(model: &str) -> World {
+    World::new().apply(&Input::new(model, ENVIRONMENT).world(World::new()).plan())
+}
+
+fn only(input: Input, names: &[&str]) -> Input {
+    input.options(|o| o.only = names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn teardown(model: &str, world: World, names: &[&str]) -> Input {
+    only(Input::new(model, ENVIRONMENT).world(world), names).options(|o| o.mode = Mode::Teardown)
+}
+
+/// What every way to read a plan says of its limits.
+fn says(plan: &Plan, what: &str) {
+    for (name, shown) in [("text", text(plan)), ("markdown", markdown(plan, None))] {
+        assert!(shown.contains(what), "{name}: {shown}");
+    }
+}
+
+#[test]
+fn a_limited_plan_says_so_and_touches_nothing_else() {
+    // `back` would change, `other` is an orphan.
+    let newer = model().replace("nginx:1.27", "nginx:1.28").replace("back:1", "back:2");
+    let input = Input::new(&newer, ENVIRONMENT).world(running(&(model() + OTHER)));
+    let plan = compiled(&only(input.clone(), &["web"]));
+    assert_eq!(plan.only, ["web"]);
+    assert_eq!(plan.components.keys().collect::<Vec<_>>(), ["web"]);
+    assert!(plan.nodes.iter().all(|node| node.component.as_deref().is_none_or(|name| name == "web")));
+    says(&plan, "Limited to web: nothing else of shop was compared or changes.");
+
+    let whole = compiled(&input);
+    assert!(whole.only.is_empty() && whole.components.contains_key("other"));
+    let difference = compare(&plan, &whole);
+    assert!(!difference.same);
+    assert!(difference.text.contains("limited to: only web → all components"), "{}", difference.text);
+}
+
+#[test]
+fn nothing_to_do_is_said_of_what_was_compared() {
+    let newer = model().replace("back:1", "back:2");
+    let input = Input::new(&newer, ENVIRONMENT).world(running(&model()));
+    let plan = compiled(&only(input, &["web"]));
+    assert_eq!(plan.nodes, []);
+    says(&plan, "Nothing to do: what runs of it is what the model says. Limited to web: nothing else");
+    let gone = compiled(&teardown(&model(), World::new(), &["web", "back"]));
+    says(&gone, "the project owns nothing of it in the target. Limited to back and web:");
+}
+
+#[test]
+fn what_is_used_and_does_not_run_is_warned_of() {
+    let input = Input::new(&model(), ENVIRONMENT);
+    for world in [None, Some(World::new())] {
+        let input = Input { world, ..input.clone() };
+        let outcome = only(input, &["web"]).compile();
+        assert_eq!(outcome.codes, ["B328"], "{}", outcome.text);
+        assert!(outcome.text.contains("add `--only back`"), "{}", outcome.text);
+        let plan = outcome.plan.expect("a plan");
+        says(&plan, "which does not run, and ");
+    }
+    let names: [&[&str]; 2] = [&["web", "back"], &["back"]];
+    for names in names {
+        assert_eq!(only(input.clone(), names).compile().codes, [""; 0], "{names:?}");
+    }
+}
+
+#[test]
+fn a_task_that_should_run_first_is_warned_of() {
+    let migrate =
+        "  migrate:\n    image: migrate:1\n    plugin: {ec2-ecs: {mem: 64, once: {before: [web], accepted: adds}}}\n";
+    let model = web("") + migrate;
+    let outcome = only(Input::new(&model, ENVIRONMENT), &["web"]).compile();
+    assert_eq!(outcome.codes, ["B328"], "{}", outcome.text);
+    assert!(outcome.text.contains("`migrate` runs before `web` changes"), "{}", outcome.text);
+    assert_eq!(only(Input::new(&model, ENVIRONMENT), &["web", "migrate"]).compile().codes, [""; 0]);
+}
+
+#[test]
+fn who_still_uses_what_is_torn_down_is_named() {
+    let outcome = teardown(&model(), running(&model()), &["back"]).compile();
+    assert_eq!(outcome.codes, ["B328"], "{}", outcome.text);
+    assert!(outcome.text.contains("`web` uses `back`, which is torn down"), "{}", outcome.text);
+    assert_eq!(teardown(&model(), running(&model()), &["back", "web"]).compile().codes, [""; 0]);
+}
+
+#[test]
+fn a_name_that_nobody_knows_tears_down_nothing_and_is_told() {
+    let world = running(&(model() + OTHER));
+    // An orphan is known by what runs.
+    let plan = teardown(&model(), world.clone(), &["other"]).plan();
+    assert_eq!(plan.components.keys().collect::<Vec<_>>(), ["other"]);
+    let outcome = teardown(&model(), world, &["bakc"]).compile();
+    assert_eq!(outcome.codes, ["B308"], "{}", outcome.text);
+    assert!(outcome.text.contains("did you mean `back`?"), "{}", outcome.text);
+    assert!(outcome.plan.is_some_and(|plan| plan.nodes.is_empty()), "it may be torn down already");
+}
