@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::binaries::program;
 use crate::fixtures::{Fixture, read};
 use crate::python::peers;
-use crate::servers::REGION;
+use crate::servers::{Credentials, REGION};
 
 /// The account of the fixtures' texts.
 const WRITTEN: &str = "123456789012";
@@ -144,6 +144,11 @@ impl Site {
         let (model, images) = with_registry(&read(&folder.join("model.yaml")), &registry);
         self.write("model.yaml", &model);
         images
+    }
+
+    /// From now on the programs act as somebody.
+    pub fn act_as(&mut self, who: &Credentials) {
+        self.account.credentials = who.clone();
     }
 
     /// Runs one of the programs here.

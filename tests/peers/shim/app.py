@@ -4,12 +4,18 @@
     POST /shim/failing  {DIGEST: REASON}   tasks of images with these digests stop as soon as they start; instances whose
                                            user data name one never answer their load balancer
     POST /shim/steps    NUMBER             looks until a deployment is complete
+    POST /shim/enforce  [KEY ID]           calls signed with these access keys are authenticated and authorised by moto's IAM
 """
+import html
 import io
 import json
 import re
 import threading
 import urllib.parse
+
+from moto.iam.access_control import IAMRequest
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import HTTPException
 
 from . import groups, health, rollout
 from .ecs import Ecs, Refused
@@ -26,6 +32,7 @@ class Shim:
         self.moto, self.ecs = moto, Ecs()
         self.lock = threading.RLock()
         self.calls, self.open, self.most = [], 0, 0
+        self.enforced = set()
 
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -48,6 +55,10 @@ class Shim:
             self.open += 1
             self.most = max(self.most, self.open)
         try:
+            if scope and scope.group(1) in self.enforced:
+                denial = self.denial(environ, scope.group(3), operation, body)
+                if denial:
+                    return refuse(start_response, scope.group(3), bool(target), denial)
             with self.lock:
                 if target.startswith(ECS + "."):
                     return self.ecs_call(environ, operation, given, start_response)
@@ -82,6 +93,9 @@ class Shim:
             if path == "/shim/failing":
                 self.ecs.doomed.update(json.loads(body))
                 return answer(start_response, 200, "application/json", "{}")
+            if path == "/shim/enforce":
+                self.enforced.update(json.loads(body))
+                return answer(start_response, 200, "application/json", "{}")
             if path == "/shim/steps":
                 rollout.STEPS = json.loads(body)
                 return answer(start_response, 200, "application/json", "{}")
@@ -98,6 +112,21 @@ class Shim:
             return answer(start_response, error.status, "application/x-amz-json-1.1", text)
         except Passed as passed:
             return answer(start_response, *passed.args)
+
+    def denial(self, environ, service, operation, body):
+        """Why moto's IAM does not allow a call. It is asked here, once: what the shim asks moto in the caller's name on the
+        way to an answer is signed by nobody. moto asks for each action on `*`, whatever the call names."""
+        path = environ["PATH_INFO"] + ("?" + environ["QUERY_STRING"] if environ.get("QUERY_STRING") else "")
+        with self.lock:
+            account, _ = self.place(environ)
+        try:
+            request = IAMRequest(account, environ["REQUEST_METHOD"], path, {}, body, EnvironHeaders(environ), operation)
+            request.check_signature()
+            request.check_action_permitted("*")
+        except HTTPException as error:
+            told = re.search(r"<Message>(.*?)</Message>", error.description, re.DOTALL)
+            return told.group(1) if told else error.description
+        return None
 
     def account(self, environ):
         """Of the caller, as the beginning of ARNs: `arn:PARTITION:REGION:ACCOUNT`."""
@@ -138,6 +167,17 @@ class Shim:
 
 class Passed(Exception):
     """An error that moto answered."""
+
+
+def refuse(start_response, service, is_json, message):
+    """A denial in the words of the service's protocol."""
+    if is_json:
+        text = json.dumps({"__type": "AccessDeniedException", "message": message})
+        return answer(start_response, 400, "application/x-amz-json-1.1", text)
+    code = "UnauthorizedOperation" if service == "ec2" else "AccessDenied"
+    error = f"<Error><Code>{code}</Code><Message>{html.escape(message)}</Message></Error>"
+    wrapped = f"<Response><Errors>{error}</Errors></Response>" if service == "ec2" else f"<ErrorResponse>{error}</ErrorResponse>"
+    return answer(start_response, 403, "text/xml", wrapped)
 
 
 STATUS = {200: "200 OK", 400: "400 Bad Request", 404: "404 Not Found", 500: "500 Internal Server Error"}

@@ -49,7 +49,7 @@ fn every_fixture_of_groups_makes_its_round_trip_on_moto() {
 }
 
 /// A site for a fixture of virtual machines, whose delegated destroy goes to a handler of this machine.
-fn site(fixture: &Fixture, endpoint: &str, account: &Account, handler: &Loopback) -> Site {
+pub fn site(fixture: &Fixture, endpoint: &str, account: &Account, handler: &Loopback) -> Site {
     let world = World::default_account();
     account.seed(&world);
     let mut instead = account.seed_machines(&world);
@@ -69,7 +69,7 @@ fn site(fixture: &Fixture, endpoint: &str, account: &Account, handler: &Loopback
 }
 
 /// Deploys what a fixture starts from.
-fn start(site: &Site, fixture: &Fixture, push: &dyn Fn(&str)) {
+pub fn start(site: &Site, fixture: &Fixture, push: &dyn Fn(&str)) {
     let folder = fixture.dir().join("start");
     if folder.is_dir() {
         site.take(&folder).iter().for_each(|image| push(image));

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod agreement;
+mod authorization;
 mod bucket;
 mod conformance;
 mod gaps;
