@@ -14,6 +14,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 use crate::ecs::facts::{Facts, owner};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::{diff, names, normal};
+use crate::meaning::is_project_name;
 use crate::meaning::secrets::looks_secret;
 
 /// What was written.
@@ -30,9 +31,26 @@ pub struct Written {
 }
 
 /// What has to be observed: the services of these components.
-pub fn scope(project: &str, cluster: &str, tag_prefix: &str, region: Option<String>, components: &[String]) -> Scope {
+///
+/// # Errors
+/// A name that no service of ECS can have.
+pub fn scope(
+    project: &str,
+    cluster: &str,
+    tag_prefix: &str,
+    region: Option<String>,
+    components: &[String],
+) -> Result<Scope, String> {
+    let named = [("project", project), ("cluster", cluster)].into_iter();
+    for (what, name) in named.chain(components.iter().map(|name| ("component", name.as_str()))) {
+        if !is_project_name(name) {
+            return Err(format!(
+                "`{name}` cannot be the name of a {what}: names on ECS have up to 100 letters, digits, hyphens and underscores, and begin with a letter or digit"
+            ));
+        }
+    }
     let services = || components.iter().map(|name| names::service(project, name)).collect();
-    Scope {
+    Ok(Scope {
         format: FORMAT,
         project: project.to_owned(),
         region,
@@ -56,7 +74,7 @@ pub fn scope(project: &str, cluster: &str, tag_prefix: &str, region: Option<Stri
         target_groups: Default::default(),
         balancers: Default::default(),
         images: Default::default(),
-    }
+    })
 }
 
 /// Writes model and environment.

@@ -470,3 +470,51 @@ fn several_environments_are_all_right_or_none_is_written() {
         assert!(err(&output).contains(says), "{arguments}: {}", err(&output));
     }
 }
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let folder = Folder::good();
+    folder.run(&format!("compile {INPUTS} -o plan.json"));
+    let before: Vec<String> =
+        ["model.yaml", "prod.yaml", "plan.json"].map(|name| fs::read_to_string(folder.path(name)).unwrap()).into();
+    for (arguments, file) in [
+        (format!("compile {INPUTS} -o model.yaml"), "model.yaml"),
+        (format!("scope {INPUTS} -o ./prod.yaml"), "./prod.yaml"),
+        (format!("render {INPUTS} -o ../{}/prod.yaml", folder.0.path().file_name().unwrap().display()), "prod.yaml"),
+        ("show plan.json --format html -o plan.json".to_owned(), "plan.json"),
+        ("policy plan.json -o plan.json".to_owned(), "plan.json"),
+    ] {
+        let output = folder.run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {}", all(&output));
+        let said = err(&output);
+        assert!(said.contains(file) && said.contains("is read: name another file"), "{arguments}: {said}");
+    }
+    let after: Vec<String> =
+        ["model.yaml", "prod.yaml", "plan.json"].map(|name| fs::read_to_string(folder.path(name)).unwrap()).into();
+    assert_eq!(before, after);
+    // A plan is written over the one before.
+    assert_eq!(folder.run(&format!("compile {INPUTS} -o plan.json")).status.code(), Some(0));
+}
+
+#[test]
+fn wrong_names_are_told_before_anything_is_observed_or_written() {
+    let folder = Folder::good();
+    folder.run(&format!("compile {INPUTS} -o plan.json"));
+    fs::create_dir(folder.path("cases")).unwrap();
+    fs::write(folder.path("cases/case.yaml"), "model: nowhere.yaml\nenvironments: [prod.yaml]\n").unwrap();
+    for (arguments, code, says) in [
+        ("init -p my.shop web", 2, "`my.shop` cannot be the name of a project"),
+        ("init -p shop --cluster a/b web", 2, "`a/b` cannot be the name of a cluster"),
+        ("init -p shop web we.b", 2, "`we.b` cannot be the name of a component"),
+        ("show prod.yaml", 1, "help: a plan is what `belayc compile"),
+        ("test nowhere", 2, "nowhere cannot be read: there is no such folder"),
+        ("test cases", 1, "nowhere.yaml cannot be read: there is no such file"),
+        ("test cases --filter web", 2, "no case below cases has `web` in its path"),
+        ("policy plan.json --profile-role app=app-role", 2, "the plan's instance profiles are: none"),
+        ("policy plan.json --profile-role app", 2, "write PROFILE=ROLE"),
+    ] {
+        let output = folder.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {}", all(&output));
+        assert!(err(&output).contains(says), "{arguments}: {}", err(&output));
+    }
+}

@@ -52,8 +52,12 @@ type Results = Vec<(&'static str, Option<String>)>;
 /// When there is no case, or a file cannot be read or written.
 pub fn test(command: &args::Test) -> Result<Exit, Failure> {
     let mut folders = Vec::new();
-    find(&command.folder, &mut folders)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", command.folder.display())))?;
+    find(&command.folder, &mut folders).map_err(|error| {
+        Failure::usage({
+            let why = files::why(&error, "there is no such folder");
+            format!("{} cannot be read: {why}", command.folder.display())
+        })
+    })?;
     let name = |path: &Path| {
         let inner = path.strip_prefix(&command.folder).unwrap_or(path);
         let inner = if inner.as_os_str().is_empty() { path } else { inner };
@@ -62,6 +66,10 @@ pub fn test(command: &args::Test) -> Result<Exit, Failure> {
     folders.retain(|path| command.filter.as_ref().is_none_or(|text| name(path).contains(text)));
     folders.sort();
     if folders.is_empty() {
+        if let Some(text) = &command.filter {
+            let folder = command.folder.display();
+            return Err(Failure::usage(format!("no case below {folder} has `{text}` in its path")));
+        }
         let what = "a case is a folder with a `case.yaml` or a `model.yaml`";
         return Err(Failure::usage(format!("no case was found in {}: {what}", command.folder.display())));
     }
@@ -180,7 +188,10 @@ fn compiled(folder: &Path) -> Result<Results, String> {
     };
     // Names in diagnostics are those that the case gives: the same wherever the folder lies.
     let read = |name: &Path| -> Result<SourceFile, String> {
-        let bytes = fs::read(folder.join(name)).map_err(|error| format!("  {}: {error}\n", name.display()))?;
+        let bytes = fs::read(folder.join(name)).map_err(|error| {
+            let why = files::why(&error, "there is no such file");
+            format!("  {} cannot be read: {why}\n", name.display())
+        })?;
         let shown = name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
         SourceFile::from_bytes(shown, bytes).map_err(|error| format!("  {error}\n"))
     };

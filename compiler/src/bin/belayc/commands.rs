@@ -6,7 +6,7 @@ use belay_compiler::compile::{self, Options};
 use belay_compiler::diagnostics::{self, Report, SourceFile, codes};
 use belay_compiler::source::json;
 use belay_compiler::{Loaded, Sources, init, policy, show};
-use belay_schemas::checker;
+use belay_schemas::checker::{self, LoadError};
 use belay_schemas::json_schema;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Plan, pretty};
@@ -184,7 +184,8 @@ fn init(command: &args::Init) -> Result<Exit, Failure> {
     let Some(path) = &command.observed else {
         let project = command.project.as_deref().unwrap_or_default();
         let region = command.region.clone();
-        let scope = init::scope(project, &command.cluster, &command.tag_prefix, region, &command.components);
+        let scope = init::scope(project, &command.cluster, &command.tag_prefix, region, &command.components)
+            .map_err(Failure::usage)?;
         files::print(&pretty(&scope))?;
         return Ok(Exit::Done);
     };
@@ -220,6 +221,7 @@ fn init(command: &args::Init) -> Result<Exit, Failure> {
 
 fn show(command: &args::Show, color: Color) -> Result<Exit, Failure> {
     files::check_stdin([&command.plan].into_iter().chain(&command.rehearsal))?;
+    files::check_output(command.output.as_deref(), [&command.plan].into_iter().chain(&command.rehearsal))?;
     let plan = read_plan(&command.plan)?;
     let rehearsal = command.rehearsal.as_deref().map(read_rehearsal).transpose()?;
     let paint = |text: String| {
@@ -249,7 +251,17 @@ fn show(command: &args::Show, color: Color) -> Result<Exit, Failure> {
 /// Reads a plan and has it checked.
 fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let file = read_file(path)?;
-    checker::load(&file.text).map_err(|error| Failure::invalid(format!("{}: {error}", file.name)))
+    checker::load(&file.text).map_err(|error| {
+        let foreign = matches!(
+            error,
+            LoadError::NotJson { .. }
+                | LoadError::NotAPlan { .. }
+                | LoadError::UnknownMember { .. }
+                | LoadError::Form { .. }
+        );
+        let help = if foreign { "\nhelp: a plan is what `belayc compile … -o PLAN.json` writes" } else { "" };
+        Failure::invalid(format!("{}: {error}{help}", file.name))
+    })
 }
 
 fn read_rehearsal(path: &Path) -> Result<Rehearsal, Failure> {
@@ -301,6 +313,7 @@ fn render(command: &args::Scope, color: Color) -> Result<Exit, Failure> {
 }
 
 fn policy(command: &args::Policy) -> Result<Exit, Failure> {
+    files::check_output(command.output.as_deref(), [&command.plan])?;
     let plan = read_plan(&command.plan)?;
     let (known, roles) = (policy::equipments(&plan), command.profile_role.iter().cloned().collect());
     if let Some((name, _)) = command.profile_role.iter().find(|(name, _)| !known.contains(name)) {

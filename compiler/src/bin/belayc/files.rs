@@ -50,7 +50,7 @@ pub fn read(path: &Path, limit: usize, report: &mut Report) -> Option<SourceFile
 }
 
 /// An error in words that do not depend on the machine, nor on the name of a temporary file.
-fn why(error: &io::Error, not_found: &str) -> String {
+pub fn why(error: &io::Error, not_found: &str) -> String {
     match error.kind() {
         ErrorKind::NotFound => not_found.into(),
         ErrorKind::PermissionDenied => "permission denied".into(),
@@ -107,6 +107,18 @@ pub fn check_stdin<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(
         return Err(Failure::usage("standard input (`-`) can be read only once"));
     }
     Ok(())
+}
+
+/// Refuses a command line that writes over what it reads.
+pub fn check_output<'a>(output: Option<&Path>, inputs: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    // A file that is not there yet is none that is read.
+    let Some(output) = output.filter(|path| !is_dash(path)) else { return Ok(()) };
+    let Ok(written) = std::fs::canonicalize(output) else { return Ok(()) };
+    let same = |path: &&PathBuf| !is_dash(path) && std::fs::canonicalize(path).is_ok_and(|read| read == written);
+    match inputs.into_iter().find(same) {
+        Some(_) => Err(Failure::usage(format!("{} is read: name another file to write to", output.display()))),
+        None => Ok(()),
+    }
 }
 
 /// Bytes that are collected before they are written.

@@ -27,8 +27,17 @@ pub struct One {
 /// Takes the inputs apart by environment.
 ///
 /// # Errors
-/// A command line that mixes named and unnamed environments, or leaves open which file is whose.
+/// A command line that mixes named and unnamed environments, leaves open which file is whose, or writes over an input.
 pub fn environments(inputs: &Inputs, output: Option<&Path>) -> Result<Vec<One>, Failure> {
+    let all = apart(inputs, output)?;
+    for one in &all {
+        let read = [&one.inputs.model].into_iter().chain(&one.inputs.environments).chain(&one.inputs.observed);
+        files::check_output(one.output.as_deref(), read)?;
+    }
+    Ok(all)
+}
+
+fn apart(inputs: &Inputs, output: Option<&Path>) -> Result<Vec<One>, Failure> {
     let named: Vec<Option<(&str, &str)>> = inputs.environments.iter().map(|path| split(path)).collect();
     if named.iter().all(Option::is_none) {
         let one = One { name: None, inputs: inputs.clone(), output: output.map(Path::to_owned) };
