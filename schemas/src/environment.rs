@@ -225,6 +225,29 @@ pub struct Balancer {
     /// IAM role with which ECS registers tasks in it; sent only when set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// How deployments that shift traffic switch to another target group and back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch: Option<Switch>,
+}
+
+/// Between which target groups deployments shift traffic, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    /// Name or ARN of the other target group: of the same type, protocol and VPC.
+    #[schemars(length(min = 1), example = &"shop-green")]
+    pub to: String,
+    /// What leads users to the component: the name of a rule in `rules`, the ARN of a rule of an application load balancer, or
+    /// the ARN of a listener of a network load balancer. ECS sets its weights.
+    #[schemars(length(min = 1), example = &"www")]
+    pub rule: String,
+    /// The same for test traffic, which the new revision gets before users' traffic moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = &"preview")]
+    pub test_rule: Option<String>,
+    /// IAM role with which ECS changes them: name or ARN.
+    #[schemars(length(min = 1), example = &"ecsInfrastructureRoleForLoadBalancers")]
+    pub role: String,
 }
 
 impl<'de> Deserialize<'de> for Balancer {
@@ -234,12 +257,13 @@ impl<'de> Deserialize<'de> for Balancer {
         struct Mapping {
             name: String,
             role: Option<String>,
+            switch: Option<Switch>,
         }
         match Value::deserialize(deserializer)? {
-            Value::String(name) => Ok(Self { name, role: None }),
+            Value::String(name) => Ok(Self { name, role: None, switch: None }),
             other => {
-                let Mapping { name, role } = serde_json::from_value(other).map_err(D::Error::custom)?;
-                Ok(Self { name, role })
+                let Mapping { name, role, switch } = serde_json::from_value(other).map_err(D::Error::custom)?;
+                Ok(Self { name, role, switch })
             }
         }
     }
@@ -250,19 +274,22 @@ impl JsonSchema for Balancer {
         "Balancer".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut switch = generator.subschema_for::<Switch>();
+        switch.insert("description".to_owned(), "How deployments that shift traffic (`blue-green`, `linear`, `canary`) switch to another target group and back.".into());
         json_schema!({
             "title": "Balancer",
-            "description": "Name or ARN of a classic load balancer or of a target group; or a mapping of `name` and `role`.",
+            "description": "Name or ARN of a classic load balancer or of a target group; or a mapping of `name`, `role` and `switch`.",
             "type": ["string", "object"],
             "minLength": 1,
             "properties": {
                 "name": {"type": "string", "minLength": 1, "description": "Name or ARN of a classic load balancer or of a target group."},
-                "role": {"type": "string", "minLength": 1, "description": "IAM role with which ECS registers tasks in it; sent only when set."}
+                "role": {"type": "string", "minLength": 1, "description": "IAM role with which ECS registers tasks in it; sent only when set."},
+                "switch": switch
             },
             "required": ["name"],
             "additionalProperties": false,
-            "examples": ["my-classic-elb", {"name": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef", "role": "ecsServiceRole"}]
+            "examples": ["my-classic-elb", {"name": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef", "role": "ecsServiceRole"}, {"name": "shop-blue", "switch": {"to": "shop-green", "rule": "www", "role": "ecsInfrastructureRoleForLoadBalancers"}}]
         })
     }
 }

@@ -54,7 +54,10 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 15] = [
+pub const ALL: [Fixture; 18] = [
+    Fixture { name: "blue-green", world: pairs, ..PLAIN },
+    Fixture { name: "canary", world: pairs, ..PLAIN },
+    Fixture { name: "canary-failing", end: End::Initial, world: alarming, ..PLAIN },
     Fixture { name: "classic", project: "legacy", ..PLAIN },
     Fixture { name: "failing", end: End::Initial, world: failing, ..PLAIN },
     Fixture { name: "fargate", environments: &["base.yaml", "prod.yaml"], world: fargate, ..PLAIN },
@@ -97,6 +100,24 @@ fn failing(world: &mut World) {
     use belay_executor::simulator::world::{Behaviour, Image};
     let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
     world.images.insert("shop/web:2.5.0-broken".to_owned(), image);
+}
+
+/// Target groups in pairs, between which traffic is shifted. Nothing leads to those but `shop-api` yet.
+fn pairs(world: &mut World) {
+    let Some(like) = world.target_groups.get("unattached").cloned() else { return };
+    for name in ["shop-blue", "shop-green", "docs-blue", "docs-green", "api-green"] {
+        let mut group = like.clone();
+        group.arn = group.arn.replace("unattached", name);
+        world.target_groups.insert(name.to_owned(), group);
+    }
+}
+
+/// The new version answers its health checks and nothing else.
+fn alarming(world: &mut World) {
+    use belay_executor::simulator::world::Image;
+    pairs(world);
+    let image = Image { alarms: [("shop-api-5xx".to_owned(), 150)].into(), ..Image::default() };
+    world.images.insert("shop/api:5.2.1".to_owned(), image);
 }
 
 /// Instances that run the new version never answer their load balancer.

@@ -209,6 +209,9 @@ impl Account {
         for name in ["taskRoleArn", "executionRoleArn", "role"] {
             asks.extend(input[name].as_str().map(|role| self.pass(role, to)));
         }
+        let balancers = input["loadBalancers"].as_array().into_iter().flatten();
+        let shifting = balancers.filter_map(|balancer| balancer["advancedConfiguration"]["roleArn"].as_str());
+        asks.extend(shifting.map(|role| self.pass(role, to)));
         asks
     }
 

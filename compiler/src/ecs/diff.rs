@@ -12,7 +12,7 @@ use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
 use super::json::{items, number, tag, text};
-use super::{normal, pointer};
+use super::{normal, pointer, shift};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,6 +217,7 @@ pub fn compare(
             }
         }
     }
+    compare_traffic(facts, desired, service, report);
     compare_role(desired, service, report);
     compare_capacity(desired, service, report);
     difference.tags = service_tags(context, desired, service);
@@ -330,6 +331,30 @@ fn compare_capacity(desired: &Desired, service: &Value, report: &mut Report) {
             )),
         );
     }
+}
+
+/// A service that gives up shifting its traffic stays in the target group that its load balancer names: the traffic has to
+/// be there.
+fn compare_traffic(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &mut Report) {
+    if !shift::shifts(service) || shift::shifts(&desired.service) {
+        return;
+    }
+    let Some(live) = facts.live_group(service) else { return };
+    if items(service, "loadBalancers").iter().any(|b| text(b, "targetGroupArn") == Some(live)) {
+        return;
+    }
+    let name = live.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(live);
+    report.push(
+        Diagnostic::error(
+            "B530",
+            format!(
+                "service `{}` cannot be deployed without a shift of traffic now: `{name}` has its traffic, and its new tasks would get into the other target group",
+                desired.service_name
+            ),
+        )
+        .at(desired.service_origins.of("/deploymentConfiguration/strategy"))
+        .help("deploy once more with the old strategy (`--replace-all` will do), which brings the traffic back; then change it"),
+    );
 }
 
 /// The role is given when a service is created, and never changes.

@@ -51,6 +51,8 @@ pub struct Facts<'a> {
     /// Rules that are not default ones, by the ARN of their listener.
     rules: BTreeMap<&'a str, Vec<&'a Value>>,
     rule_tags: BTreeMap<&'a str, &'a [Value]>,
+    /// Rules, default ones too, and listeners of network load balancers, by their ARNs.
+    leading: BTreeMap<&'a str, &'a Value>,
 }
 
 /// One observed task definition.
@@ -161,10 +163,15 @@ impl<'a> Facts<'a> {
                 self.scheduled_actions.extend(items(output, "ScheduledActions"));
             }
             ("elbv2", "DescribeRules") => {
+                self.leading.extend(items(output, "Rules").iter().filter_map(|r| Some((text(r, "RuleArn")?, r))));
                 if let Some(listener) = text(input, "ListenerArn") {
                     let own = items(output, "Rules").iter().filter(|r| r.get("IsDefault") != Some(&Value::Bool(true)));
                     self.rules.entry(listener).or_default().extend(own);
                 }
+            }
+            ("elbv2", "DescribeListeners") => {
+                let all = items(output, "Listeners").iter();
+                self.leading.extend(all.filter_map(|l| Some((text(l, "ListenerArn")?, l))));
             }
             ("elbv2", "DescribeTags") => {
                 let all = items(output, "TagDescriptions").iter();
@@ -235,9 +242,27 @@ impl<'a> Facts<'a> {
         self.log_groups.get(name).copied()
     }
 
-    /// Whether the rules of a listener were told.
+    /// Whether the rules of a listener were told, or of a network load balancer the listener itself.
     pub fn looked_at(&self, listener: &str) -> bool {
-        self.rules.contains_key(listener)
+        self.rules.contains_key(listener) || self.leading.contains_key(listener)
+    }
+
+    /// ARNs of the target groups that a rule, or the listener of a network load balancer, leads to; absent when there is
+    /// none of that ARN.
+    pub fn led_to(&self, arn: &str) -> Option<Vec<&'a str>> {
+        let leads = self.leading.get(arn)?;
+        let actions = items(leads, "Actions").iter().chain(items(leads, "DefaultActions"));
+        let groups = actions.flat_map(|action| {
+            let weighted = action.get("ForwardConfig").map_or(&[][..], |forward| items(forward, "TargetGroups"));
+            std::iter::once(action).chain(weighted).filter_map(|to| text(to, "TargetGroupArn"))
+        });
+        Some(groups.collect())
+    }
+
+    /// The target group of a pair that has a running service's traffic, where its deployments shift it.
+    pub fn live_group(&self, service: &Value) -> Option<&'a str> {
+        let resolved = self.current_revision(service)?.get("resolvedConfiguration")?;
+        items(resolved, "loadBalancers").first().and_then(|balancer| text(balancer, "targetGroupArn"))
     }
 
     /// The rules of a listener, but for its default one.
@@ -416,5 +441,10 @@ const SCALING_MEMBERS: [&str; 10] = [
 const SCHEDULE_MEMBERS: [&str; 5] =
     ["FlexibleTimeWindow", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target"];
 
-const REVISION_MEMBERS: [&str; 4] =
-    ["containerImages", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
+const REVISION_MEMBERS: [&str; 5] = [
+    "containerImages",
+    "resolvedConfiguration",
+    "serviceConnectConfiguration",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+];

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod facts;
 pub mod json;
 pub mod lower;
+pub mod made;
 pub mod names;
 pub mod normal;
 pub mod origin;
@@ -17,6 +18,7 @@ pub mod routing;
 pub mod rules;
 pub mod scope;
 pub mod settings;
+pub mod shift;
 
 use crate::compile::Options;
 use crate::source::Loaded;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use super::json::text;
 use super::pointer::item_key;
@@ -75,6 +75,7 @@ fn normal(name: &str, within: &str, value: Value, mode: &str) -> Option<Value> {
         Value::Null | Value::Bool(false) => None,
         Value::String(text) if text.is_empty() && name != "value" => None,
         Value::Number(number) if number.as_f64() == Some(0.0) => None,
+        Value::Number(number) => Some(Value::Number(whole(number))),
         Value::Array(items) if items.is_empty() => None,
         Value::Array(items) => Some(list(name, items, mode)),
         Value::Object(map) => {
@@ -82,6 +83,16 @@ fn normal(name: &str, within: &str, value: Value, mode: &str) -> Option<Value> {
             (!map.is_empty()).then_some(Value::Object(map))
         }
         other => Some(other),
+    }
+}
+
+/// A number as an integer where it is one: AWS writes percentages with a fraction.
+fn whole(number: Number) -> Number {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0 && value.abs() < EXACT) {
+        #[allow(clippy::cast_possible_truncation, reason = "within what a float holds exactly")]
+        Some(value) => Number::from(value as i64),
+        None => number,
     }
 }
 

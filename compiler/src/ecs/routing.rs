@@ -13,6 +13,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::Context;
 use super::facts::{Facts, Rule};
 use super::json::{items, text};
+use super::made;
 use super::settings::{self, Reference};
 
 /// The last priority that a rule can have.
@@ -37,6 +38,8 @@ pub struct Route<'a> {
     pub paths: &'a [String],
     /// ARN of the target group that gets the requests.
     pub group: String,
+    /// ARN of the target group to which ECS may have shifted them: how they are shared, only ECS says then.
+    pub alternate: Option<String>,
     /// Components behind it.
     pub components: Vec<&'a str>,
     /// Where it is said.
@@ -77,6 +80,42 @@ pub fn content(rule: &Value) -> Value {
     };
     let target = items(rule, "Actions").first().and_then(|a| a.get("TargetGroupArn")).cloned().unwrap_or_default();
     json!({"Hosts": of("host-header"), "Paths": of("path-pattern"), "Target": target})
+}
+
+/// The listener of a rule, or a listener of a network load balancer itself, by an ARN of either.
+pub fn listener_of(arn: &str) -> Option<String> {
+    if arn.contains(":listener/net/") {
+        return Some(arn.to_owned());
+    }
+    let (listener, _) = arn.rsplit_once('/').filter(|(rest, _)| rest.contains(":listener-rule/app/"))?;
+    Some(listener.replacen(":listener-rule/", ":listener/", 1))
+}
+
+/// The ARN of a rule that the environment names, or what stands for it until the plan has made the rule.
+pub fn reference(context: Context<'_>, written: &str, place: &Place, report: &mut Report) -> Option<String> {
+    if written.starts_with("arn:") {
+        return Some(written.to_owned());
+    }
+    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
+    let rules = config.map(|c| &c.rules);
+    let Some(rule) = rules.and_then(|rules| rules.get(written)) else {
+        let names: Vec<&str> = rules.into_iter().flat_map(|rules| rules.keys().map(String::as_str)).collect();
+        let known = if names.is_empty() { "there are none".to_owned() } else { names.join(", ") };
+        report.push(
+            Diagnostic::error("B430", format!("`{written}` is neither the ARN of a rule nor one of `rules`"))
+                .at(place.clone())
+                .help(format!("the rules of the environment are: {known}")),
+        );
+        return None;
+    };
+    let listener = config.and_then(|c| c.listeners.get(&rule.listener));
+    let (project, key) = (context.tag("project"), context.tag("rule"));
+    let running = context.facts.zip(listener).and_then(|(facts, listener)| {
+        facts.rules(listener).find(|rule| {
+            rule.tag(&project) == Some(context.options.project.as_str()) && rule.tag(&key) == Some(written)
+        })
+    });
+    Some(running.map_or_else(|| made::rule(written), |rule| rule.arn().to_owned()))
 }
 
 /// Resolves the environment's rules; what is wrong goes to the report. `deploy`: they are wanted, else all of ours go.
@@ -191,6 +230,16 @@ fn route<'a>(
         return None;
     };
     let components = gateway.target.0.iter().map(String::as_str).collect();
+    let switched =
+        setting.switch.as_ref().filter(|switch| switch.rule == name || switch.test_rule.as_deref() == Some(name));
+    let alternate = switched.and_then(|switch| match (&switch.to, context.facts) {
+        (Reference::TargetGroup(arn), None) => Some(arn.clone()),
+        (Reference::TargetGroup(to) | Reference::Name(to), Some(facts)) => {
+            facts.target_group(to).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned)
+        }
+        // The gateway itself says that it has to be looked up, or is no target group.
+        _ => None,
+    });
     Some(Route {
         name,
         at,
@@ -199,6 +248,7 @@ fn route<'a>(
         hosts: &rule.host,
         paths: &rule.path,
         group,
+        alternate,
         components,
         place,
         running: None,

@@ -22,6 +22,9 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             Reference::Classic(name) => load_balancers.insert(name.clone()),
             Reference::Name(name) => balancers.insert(name.clone()),
         };
+        if let Some(Reference::TargetGroup(name) | Reference::Name(name)) = setting.switch.as_ref().map(|s| &s.to) {
+            target_groups.insert(name.clone());
+        }
     }
     let components = &context.loaded.model.components;
     let placed = || components.iter().filter(|(name, _)| placement.ecs.contains(name.as_str()));
@@ -77,6 +80,10 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
     let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
     let everywhere = config.and_then(|c| c.logs.as_ref());
     scope.listeners.extend(config.into_iter().flat_map(|c| c.listeners.values().cloned()));
+    for switch in context.settings.balancers.values().filter_map(|setting| setting.switch.as_ref()) {
+        let rules = std::iter::once(&switch.rule).chain(&switch.test_rule);
+        scope.listeners.extend(rules.filter_map(|rule| super::routing::listener_of(rule)));
+    }
     let components = context.loaded.model.components.iter();
     for (name, component) in components.filter(|(name, _)| placement.ecs.contains(name.as_str())) {
         let settled = super::desired::settle(context, name, component);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::environment::{Balancer, DiscoveryMode, Ebs, EcsConfig, Efs, Environment, Volume};
+use belay_schemas::environment::{DiscoveryMode, Ebs, EcsConfig, Efs, Environment, Volume};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
@@ -51,8 +51,23 @@ pub struct BalancerSetting {
     pub reference: Reference,
     /// IAM role for ECS.
     pub role: Option<String>,
+    /// How traffic is shifted to another target group.
+    pub switch: Option<SwitchSetting>,
     /// Where it is named.
     pub place: Place,
+}
+
+/// How traffic is shifted, as the environment says it.
+#[derive(Debug, Clone)]
+pub struct SwitchSetting {
+    /// The other target group.
+    pub to: Reference,
+    /// The rule for users' traffic: its name or ARN.
+    pub rule: String,
+    /// The rule for test traffic.
+    pub test_rule: Option<String>,
+    /// IAM role for ECS.
+    pub role: String,
 }
 
 /// A load balancer or target group as the environment names it.
@@ -235,8 +250,16 @@ fn balancers(config: &EcsConfig, report: &mut Report) -> BTreeMap<String, Balanc
         for (name, entry) in entries {
             let Some(entry) = entry else { continue };
             let at = place(&[list, name]);
-            let Some(reference) = reference(entry, &at, report) else { continue };
-            let setting = BalancerSetting { reference, role: entry.role.clone(), place: at.clone() };
+            let Some(named) = reference(&entry.name, &at, report) else { continue };
+            let switch = entry.switch.as_ref().and_then(|switch| {
+                Some(SwitchSetting {
+                    to: reference(&switch.to, &at.child("switch").child("to"), report)?,
+                    rule: switch.rule.clone(),
+                    test_rule: switch.test_rule.clone(),
+                    role: switch.role.clone(),
+                })
+            });
+            let setting = BalancerSetting { reference: named, role: entry.role.clone(), switch, place: at.clone() };
             if let Some(first) = all.insert(name.clone(), setting) {
                 report.push(
                     Diagnostic::error("B334", format!("the load balancer of `{name}` is given twice"))
@@ -250,8 +273,7 @@ fn balancers(config: &EcsConfig, report: &mut Report) -> BTreeMap<String, Balanc
     all
 }
 
-fn reference(entry: &Balancer, at: &Place, report: &mut Report) -> Option<Reference> {
-    let text = entry.name.as_str();
+fn reference(text: &str, at: &Place, report: &mut Report) -> Option<Reference> {
     if !text.starts_with("arn:") {
         return Some(Reference::Name(text.to_owned()));
     }

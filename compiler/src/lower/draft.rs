@@ -114,10 +114,10 @@ pub fn probe<const N: usize>(read: Call, applied: &str, answer: &str, bind: [(&s
 }
 
 /// A condition of an undo case, in words and in JMESPath.
-pub fn when<const N: usize>(summary: &str, read: Call, is: &str, bind: [(&str, Value); N]) -> When {
+pub fn when<'b>(summary: &str, read: Call, is: &str, bind: impl IntoIterator<Item = (&'b str, Value)>) -> When {
     When { summary: Some(summary.to_owned()), read, is: is.to_owned(), bind: owned(bind) }
 }
 
-fn owned<const N: usize>(pairs: [(&str, Value); N]) -> BTreeMap<String, Value> {
+fn owned<'b>(pairs: impl IntoIterator<Item = (&'b str, Value)>) -> BTreeMap<String, Value> {
     pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
 }

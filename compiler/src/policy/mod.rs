@@ -203,7 +203,9 @@ fn passed(plan: &Plan, call: &Call, allowed: &mut Allowed) {
     let named = ["/executionRoleArn", "/taskRoleArn", "/role", "/Target/RoleArn"].map(|at| call.input.pointer(at));
     let volumes = call.input.get("volumeConfigurations").and_then(Value::as_array).into_iter().flatten();
     let volumes = volumes.map(|volume| volume.pointer("/managedEBSVolume/roleArn"));
-    for role in named.into_iter().chain(volumes).flatten().filter_map(Value::as_str) {
+    let balancers = call.input.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
+    let balancers = balancers.map(|balancer| balancer.pointer("/advancedConfiguration/roleArn"));
+    for role in named.into_iter().chain(volumes).chain(balancers).flatten().filter_map(Value::as_str) {
         let arn = resources::role(plan, role);
         let condition = json!({"StringEquals": {"iam:PassedToService": service}}).to_string();
         allowed.entry(("iam:PassRole".to_owned(), condition)).or_default().insert(arn);

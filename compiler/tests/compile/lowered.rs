@@ -4,7 +4,7 @@ use belay_schemas::plan::Action;
 use serde_json::{Value, json};
 
 use crate::listing::{compiled, inputs, shown};
-use crate::support::{ENVIRONMENT, FRONT, Input, World, env, raw_service, raw_task, web, web_with};
+use crate::support::{ENVIRONMENT, FRONT, Input, World, env, group_arn, raw_service, raw_task, web, web_with};
 
 fn input(model: &str, environment: &str) -> Input {
     Input::new(model, environment).world(World::new())
@@ -231,4 +231,94 @@ fn a_raw_block_may_replace_a_list() {
     let model = raw_task("containerDefinitions:\n  portMappings: [{containerPort: 80, name: http, appProtocol: http}]");
     let main = &task(&input(&model, ENVIRONMENT))["containerDefinitions"][0];
     assert_eq!(main["portMappings"], json!([{"containerPort": 80, "name": "http", "appProtocol": "http"}]));
+}
+
+/// `web` behind `front`, whose traffic a rule that somebody else made can switch to `green`, deployed like this.
+fn switched(deployment: &str) -> Input {
+    const RULE: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/main/0123456789abcdef/0123456789abcdef/0123456789abcdef";
+    let model = web_with(&format!("mem: 128, deployment: {{{deployment}}}"), "provides: {ports: [80]}") + FRONT;
+    let environment =
+        env(&format!("lb: {{front: {{name: front, switch: {{to: green, rule: \"{RULE}\", role: ecs}}}}}}"));
+    let mut world = World::new().group("front", "instance").group("green", "instance");
+    let (listener, _) = RULE
+        .replace("listener-rule", "listener")
+        .rsplit_once('/')
+        .map(|(l, r)| (l.to_owned(), r.len()))
+        .expect("an ARN");
+    let forward = json!({"Type": "forward", "TargetGroupArn": group_arn("front")});
+    world.rules.insert(
+        listener,
+        vec![json!({"RuleArn": RULE, "Priority": "10", "IsDefault": false, "Conditions": [], "Actions": [forward], "Tags": []})],
+    );
+    Input::new(&model, &environment).world(world)
+}
+
+#[test]
+fn every_number_of_a_shift_is_said() {
+    for (said, strategy, more) in [
+        ("strategy: blue-green, bake: 5", "BLUE_GREEN", json!({"bakeTimeInMinutes": 5})),
+        (
+            "strategy: linear",
+            "LINEAR",
+            json!({"bakeTimeInMinutes": 0, "linearConfiguration": {"stepPercent": 10, "stepBakeTimeInMinutes": 6}}),
+        ),
+        (
+            "strategy: canary, step: {percent: 0.5, bake: 3}, bake: 1",
+            "CANARY",
+            json!({"bakeTimeInMinutes": 1, "canaryConfiguration": {"canaryPercent": 0.5, "canaryBakeTimeInMinutes": 3}}),
+        ),
+    ] {
+        let created = service(&switched(said));
+        let configuration = &created["deploymentConfiguration"];
+        assert_eq!(configuration["strategy"], strategy);
+        for (member, value) in more.as_object().expect("a mapping") {
+            assert_eq!(&configuration[member], value, "{said}: {member}");
+        }
+        let advanced = &created["loadBalancers"][0]["advancedConfiguration"];
+        assert_eq!(advanced["alternateTargetGroupArn"], group_arn("green").as_str());
+        assert_eq!(advanced["roleArn"], "arn:aws:iam::123456789012:role/ecs");
+    }
+    // Without such a strategy nothing is switched.
+    let created = service(&switched("minimum_healthy_percent: 50"));
+    assert!(created["loadBalancers"][0].get("advancedConfiguration").is_none());
+    let breaker = |said: &str| {
+        let created = service(&switched(&format!("circuit_breaker: {said}")));
+        created["deploymentConfiguration"]["deploymentCircuitBreaker"].clone()
+    };
+    assert_eq!(breaker("false"), json!({"enable": false, "rollback": false}));
+    let counted = json!({"enable": true, "rollback": false, "thresholdConfiguration": {"type": "COUNT", "value": 5}});
+    assert_eq!(breaker("{failures: 5, rollback: false}"), counted);
+    assert_eq!(breaker("{percent: 25}")["thresholdConfiguration"], json!({"type": "BOUNDED_PERCENT", "value": 25}));
+}
+
+#[test]
+fn a_strategy_comes_and_goes_with_all_that_belongs_to_it() {
+    let canary = "strategy: canary, step: {percent: 10, bake: 5}, bake: 5";
+    let running = |said: &str| {
+        let input = switched(said);
+        let world = input.world.clone().expect("a world");
+        world.apply(&input.plan())
+    };
+    // AWS answers percentages with a fraction: that is no change.
+    let answered = running(canary).with(|w| {
+        let service = w.services.values_mut().next().expect("a service");
+        service["deploymentConfiguration"]["canaryConfiguration"]["canaryPercent"] = json!(10.0);
+    });
+    assert_eq!(switched(canary).world(answered.clone()).plan().nodes, vec![]);
+    // What is left out of UpdateService stays: the old way is said.
+    let plan = switched("minimum_healthy_percent: 100").world(answered).plan();
+    let sent = &inputs(&plan, "UpdateService")[0];
+    let configuration = &sent["deploymentConfiguration"];
+    assert_eq!((&configuration["strategy"], &configuration["bakeTimeInMinutes"]), (&json!("ROLLING"), &json!(0)));
+    assert!(sent["loadBalancers"][0].get("advancedConfiguration").is_none());
+    // The first deployment that shifts is taken back by one that shifts; then comes the old way of deploying.
+    let plan = switched(canary).world(running("minimum_healthy_percent: 100")).plan();
+    let of = |id: &str| {
+        let node = plan.nodes.iter().find(|node| node.id == id).expect("a step");
+        node.action.mutation().expect("a call").input.clone()
+    };
+    assert!(of("web.service.update.undo").get("loadBalancers").is_none());
+    let last = of("web.service.update.undone.settle");
+    assert!(last["loadBalancers"][0].get("advancedConfiguration").is_none());
+    assert_eq!(last["deploymentConfiguration"]["strategy"], "ROLLING");
 }

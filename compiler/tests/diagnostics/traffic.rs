@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::case::{Case, case};
-use crate::support::{FRONT, World, env, group_arn, raw_service, web};
+use crate::support::{FRONT, Input, World, env, group_arn, raw_service, web, web_with};
 
 #[test]
 fn traffic() {
@@ -19,9 +19,25 @@ fn deployed(configuration: &str) -> String {
 
 /// `web` behind a load balancer that shifts its traffic like this.
 fn shifted(advanced: &str) -> String {
+    shifted_as("strategy: BLUE_GREEN, bakeTimeInMinutes: 5", advanced)
+}
+
+fn shifted_as(strategy: &str, advanced: &str) -> String {
     let gateway =
         FRONT.replace("    target:", &format!("    plugin: {{ec2-ecs: {{raw: {{{advanced}}}}}}}\n    target:"));
-    deployed("strategy: BLUE_GREEN, bakeTimeInMinutes: 5") + &gateway
+    deployed(strategy) + &gateway
+}
+
+/// `web` behind a load balancer, deployed like this.
+fn typed(deployment: &str) -> String {
+    web_with(&format!("mem: 128, deployment: {{{deployment}}}"), "provides: {ports: [80]}") + FRONT
+}
+
+/// An environment that says where the traffic of `front` is shifted.
+fn switching(switch: &str) -> String {
+    env(&format!(
+        "lb: {{front: {{name: front, switch: {{{switch}}}}}}}\nlisteners: {{main: \"{MAIN}\"}}\nrules: {{www: {{listener: main, priority: 10, host: [a.example.com], to: front}}}}"
+    ))
 }
 
 /// The whole of what a shift needs, with these in the place of others.
@@ -50,6 +66,40 @@ fn taken(world: &mut World, tags: &[(&str, &str)]) {
         "Conditions": [{"Field": "path-pattern", "Values": ["/other/*"]}],
         "Actions": [{"Type": "forward", "TargetGroupArn": group_arn("other")}]});
     world.rules.insert(MAIN.to_owned(), vec![rule]);
+}
+
+/// Two target groups, and a listener without rules.
+fn paired() -> World {
+    heard().group("green", "instance")
+}
+
+const GREEN: &str = "to: green, rule: www, role: ecs";
+
+/// The same with a rule that somebody else made.
+fn led_to(group: &str) -> World {
+    paired().with(|w| {
+        taken(w, &[]);
+        if let Some(rules) = w.rules.get_mut(MAIN) {
+            rules[0]["Actions"][0]["TargetGroupArn"] = json!(group_arn(group));
+            rules[0]["Priority"] = json!("20");
+        }
+    })
+}
+
+/// The switch at that rule.
+fn at_rule(rule: &str) -> String {
+    env(&format!("lb: {{front: {{name: front, switch: {{to: green, rule: \"{LISTENER}:{rule}\", role: ecs}}}}}}"))
+}
+
+/// `web` runs, deployed as blue/green, and the second target group has its traffic.
+fn in_green() -> World {
+    let world = led_to("front");
+    let input = Input::new(&typed("strategy: blue-green, bake: 5"), &at_rule(RULE)).world(world.clone());
+    world.apply(&input.plan()).with(|w| {
+        for revision in w.revisions.values_mut() {
+            revision["resolvedConfiguration"] = json!({"loadBalancers": [{"targetGroupArn": group_arn("green")}]});
+        }
+    })
 }
 
 const RULE: &str = "listener-rule/app/main/0123456789abcdef/0123456789abcdef/0123456789abcdef";
@@ -138,13 +188,74 @@ pub fn table() -> Vec<Case> {
             .with_env(env("lb: {front: old}"))
             .world(World::new().classic("old", &[(80, 8080)])),
         case("B431", "block of another strategy").model(
-            deployed("strategy: LINEAR, canaryConfiguration: {canaryPercent: 10}"),
-            deployed("strategy: CANARY, canaryConfiguration: {canaryPercent: 10}"),
+            deployed("strategy: BLUE_GREEN, bakeTimeInMinutes: 5, canaryConfiguration: {canaryPercent: 10}"),
+            deployed("strategy: BLUE_GREEN, bakeTimeInMinutes: 5"),
         ),
-        case("B431", "step").model(
-            deployed("strategy: LINEAR, linearConfiguration: {stepPercent: 2}"),
-            deployed("strategy: LINEAR, linearConfiguration: {stepPercent: 20}"),
+        case("B431", "step")
+            .model(
+                shifted_as("strategy: LINEAR, linearConfiguration: {stepPercent: 2}", &advanced("green", RULE, "")),
+                shifted_as("strategy: LINEAR, linearConfiguration: {stepPercent: 20}", &advanced("green", RULE, "")),
+            )
+            .with_env(front.clone())
+            .world(world()),
+        case("B430", "nothing to shift").model(
+            web_with("mem: 128, deployment: {strategy: canary}", ""),
+            web_with("mem: 128, deployment: {strategy: blue-green, bake: 5}", ""),
         ),
+        case("B430", "nothing to switch to")
+            .with_model(typed("strategy: canary"))
+            .env(front.clone(), switching(GREEN))
+            .world(paired()),
+        case("B430", "switch at no rule")
+            .with_model(typed("strategy: canary"))
+            .env(switching("to: green, rule: ww, role: ecs"), switching(GREEN))
+            .world(paired()),
+        case("B430", "switch to a classic load balancer")
+            .with_model(typed("strategy: canary"))
+            .env(
+                switching("to: \"arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/old\", rule: www, role: ecs"),
+                switching(GREEN),
+            )
+            .world(paired()),
+        case("B346", "switch to nothing")
+            .with_model(typed("strategy: canary"))
+            .env(switching("to: geen, rule: www, role: ecs"), switching(GREEN))
+            .world(paired()),
+        case("B345", "switch by name")
+            .with_model(typed("strategy: canary"))
+            .env(
+                switching(GREEN).replace("name: front,", &format!("name: \"{}\",", group_arn("front"))),
+                switching(GREEN),
+            )
+            .worlds(paired(), paired())
+            .unobserved(),
+        case("B430", "rule to somewhere else")
+            .with_model(typed("strategy: canary"))
+            .with_env(at_rule(RULE))
+            .worlds(led_to("other"), led_to("green")),
+        case("B430", "rule that is not there")
+            .with_model(typed("strategy: canary"))
+            .env(
+                at_rule("listener-rule/app/main/0123456789abcdef/0123456789abcdef/0000000000000001"),
+                at_rule(RULE),
+            )
+            .world(led_to("front")),
+        case("B431", "bake time of a rolling deployment").model(
+            web_with("mem: 128, deployment: {bake: 5}", ""),
+            web_with("mem: 128, deployment: {strategy: blue-green, bake: 5}", ""),
+        ),
+        case("B431", "step of blue/green")
+            .model(typed("strategy: blue-green, bake: 5, step: {percent: 10}"), typed("strategy: linear, step: {percent: 10}"))
+            .with_env(switching(GREEN))
+            .world(paired()),
+        case("B431", "two ways to count failures").model(
+            web_with("mem: 128, deployment: {circuit_breaker: {failures: 5, percent: 10}}", ""),
+            web_with("mem: 128, deployment: {circuit_breaker: {failures: 5}}", ""),
+        ),
+        case("B530", "back to rolling while the other group has the traffic")
+            .model(typed("strategy: rolling"), typed("strategy: blue-green, bake: 5"))
+            .with_env(at_rule(RULE))
+            .world(in_green()),
         case("B431", "bake time").model(
             deployed("strategy: BLUE_GREEN, bakeTimeInMinutes: 2000"),
             deployed("strategy: BLUE_GREEN, bakeTimeInMinutes: 20"),

@@ -24,11 +24,13 @@ pub(super) async fn observe(
     scope: &EcsScope,
     tagged: BTreeSet<String>,
     mut schedules: BTreeSet<String>,
+    mut listeners: BTreeSet<String>,
 ) -> Result<(), ObserveError> {
     schedules.extend(scope.schedules.iter().cloned());
     let timetable =
         try_join_all(schedules.iter().map(|name| reader.read("scheduler", "GetSchedule", json!({"Name": name}))));
-    let listeners = try_join_all(scope.listeners.iter().map(|arn| rules(reader, arn)));
+    listeners.extend(scope.listeners.iter().cloned());
+    let listeners = try_join_all(listeners.iter().map(|arn| rules(reader, arn)));
     let timetable = try_join(timetable, listeners);
     let around = try_join3(network(reader, scope), log_groups(reader, scope), scaling(reader, scope, tagged));
     try_join(around, timetable).await?;
@@ -55,8 +57,12 @@ async fn network(reader: &Reader<'_>, scope: &EcsScope) -> Result<(), ObserveErr
     Ok(())
 }
 
-/// The rules of a listener, and their tags: whose they are stands there.
+/// The rules of a listener, and their tags: whose they are stands there. Listeners of network load balancers have none.
 async fn rules(reader: &Reader<'_>, listener: &str) -> Result<(), ObserveError> {
+    if listener.contains(":listener/net/") {
+        reader.read("elbv2", "DescribeListeners", json!({"ListenerArns": [listener]})).await?;
+        return Ok(());
+    }
     let Some(answer) = reader.read("elbv2", "DescribeRules", json!({"ListenerArn": listener})).await? else {
         return Ok(());
     };

@@ -34,6 +34,8 @@ pub(super) struct InUse {
     pub(super) load_balancers: BTreeSet<String>,
     /// Names of services with the tag that says that they are scaled.
     pub(super) scaled: BTreeSet<String>,
+    /// Listeners at which their traffic is shifted, by ARN.
+    pub(super) listeners: BTreeSet<String>,
     /// Schedules that task definitions of the project say they are for.
     pub(super) schedules: BTreeSet<String>,
     /// ARNs of task definitions.
@@ -126,7 +128,10 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
         used.task_definitions.extend(definitions);
         revisions.extend(items(service, "currentServiceRevisions").filter_map(|r| r["arn"].as_str()));
         for balancer in parts().flat_map(|part| items(part, "loadBalancers")) {
-            let alternate = &balancer["advancedConfiguration"]["alternateTargetGroupArn"];
+            let advanced = &balancer["advancedConfiguration"];
+            let alternate = &advanced["alternateTargetGroupArn"];
+            let rules = [&advanced["productionListenerRule"], &advanced["testListenerRule"]];
+            used.listeners.extend(rules.into_iter().filter_map(|rule| listener_of(rule.as_str()?)));
             used.target_groups.extend(
                 [&balancer["targetGroupArn"], alternate].into_iter().filter_map(Value::as_str).map(str::to_owned),
             );
@@ -141,6 +146,15 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
     )
     .await?;
     Ok(used)
+}
+
+/// The listener of a rule of an application load balancer; of a network load balancer, services name the listener.
+fn listener_of(rule: &str) -> Option<String> {
+    if rule.contains(":listener/net/") {
+        return Some(rule.to_owned());
+    }
+    let (listener, _) = rule.rsplit_once('/').filter(|(rest, _)| rest.contains(":listener-rule/app/"))?;
+    Some(listener.replacen(":listener-rule/", ":listener/", 1))
 }
 
 /// Describes one batch of services. Their events are left out: hundreds of lines that no plan depends on.

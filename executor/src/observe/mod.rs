@@ -117,7 +117,7 @@ pub async fn observe(
     balancers::used(&reader, &used, &named).await?;
     balancers::used(&reader, &found.used, &named).await?;
     if let Some(ecs) = &scope.ecs {
-        around::observe(&reader, ecs, used.scaled, used.schedules).await?;
+        around::observe(&reader, ecs, used.scaled, used.schedules, used.listeners).await?;
     }
     let mut reads = reader.into_reads();
     if let Some(ecs) = &scope.ecs {

@@ -1,6 +1,7 @@
 //! Healthy capacity of components, sampled whenever something may have changed.
 //!
-//! Invariants: what is on its way out does not count, whatever its checks say; a component is what carries its tag or
+//! Invariants: what is on its way out does not count, whatever its checks say, nor does what users' traffic is not led to
+//! while a deployment shifts it; a component is what carries its tag or
 //! what the plan's steps of that component name.
 
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ impl Components {
         for (_, task) in world.tasks.iter() {
             if task.healthy_since.is_some()
                 && !task.stopping
+                && world.is_led_to(task)
                 && let Some(&at) = task.service.as_ref().and_then(|key| self.services.get(key))
             {
                 levels[at] += 1;

@@ -11,9 +11,15 @@ use serde_json::{Map, Value, json};
 
 use super::world::{ServiceStatus, TargetState, Task, TaskDefinitionStatus, TaskStatus, World};
 
-/// A world without what does not count.
+/// A world without what does not count. Which of its two target groups a service uses between which its traffic is
+/// shifted does not: the one that has the traffic stands in the place of the first.
 #[must_use]
 pub fn essence(world: &World) -> Value {
+    let swapped = swapped(world);
+    let in_place_of = |arn: &str| {
+        let other = swapped.get(arn)?;
+        world.target_groups.values().find(|group| group.arn == *other)
+    };
     json!({
         "clusters": world.clusters,
         "containerInstances": world.container_instances.values().map(|i| {
@@ -24,7 +30,8 @@ pub fn essence(world: &World) -> Value {
         "tasks": own_tasks(world),
         "targetGroups": world.target_groups.iter().map(|(name, group)| {
             let mut shown = json!(group);
-            shown["targets"] = targets(world, &group.targets);
+            let used = in_place_of(&group.arn).unwrap_or(group);
+            shown["targets"] = targets(world, &used.targets);
             (name.clone(), shown)
         }).collect::<BTreeMap<_, _>>(),
         "classicLoadBalancers": world.classic_load_balancers.iter().map(|(name, balancer)| {
@@ -32,7 +39,7 @@ pub fn essence(world: &World) -> Value {
             shown["targets"] = targets(world, &balancer.targets);
             (name.clone(), shown)
         }).collect::<BTreeMap<_, _>>(),
-        "loadBalancers": load_balancers(world),
+        "loadBalancers": load_balancers(world, &swapped),
         "launchTemplates": machines::templates(world),
         "launchConfigurations": machines::configurations(world),
         "autoScalingGroups": machines::groups(world),
@@ -175,8 +182,45 @@ fn targets(world: &World, targets: &[super::world::Target]) -> Value {
     json!(kinds)
 }
 
+/// Pairs of target groups of which the second one has the traffic, each under both of its ARNs.
+fn swapped(world: &World) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for service in world.services.values().filter(|service| service.status == ServiceStatus::Active) {
+        let current = service.last_good_revision.as_deref().and_then(|id| service.revision(id));
+        let Some(revision) = current.filter(|revision| revision.alternate) else { continue };
+        for balancer in revision.settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten() {
+            let alternate = balancer.pointer("/advancedConfiguration/alternateTargetGroupArn").and_then(Value::as_str);
+            if let (Some(one), Some(other)) = (balancer["targetGroupArn"].as_str(), alternate) {
+                all.insert(one.to_owned(), other.to_owned());
+                all.insert(other.to_owned(), one.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// Actions by what they do: a target group without weight gets nothing, and one alone gets everything.
+fn weighed(actions: &mut Value, swapped: &BTreeMap<String, String>) {
+    for action in actions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let Some(groups) = action.get_mut("ForwardConfig").and_then(|f| f["TargetGroups"].as_array_mut()) else {
+            continue;
+        };
+        for arn in groups.iter_mut().filter_map(|group| group.get_mut("TargetGroupArn")) {
+            if let Some(other) = arn.as_str().and_then(|arn| swapped.get(arn)) {
+                *arn = other.as_str().into();
+            }
+        }
+        groups.retain(|group| group["Weight"] != 0);
+        if let [only] = groups.as_mut_slice() {
+            only["Weight"] = 1.into();
+            let arn = only["TargetGroupArn"].clone();
+            action.insert("TargetGroupArn".to_owned(), arn);
+        }
+    }
+}
+
 /// Listeners and rules by what they do; rules lose their ids, and so a rule that was made again is the same.
-fn load_balancers(world: &World) -> Value {
+fn load_balancers(world: &World, swapped: &BTreeMap<String, String>) -> Value {
     let mut shown = json!(world.load_balancers);
     for balancer in shown.as_object_mut().into_iter().flat_map(Map::values_mut) {
         for listener in balancer["listeners"].as_array_mut().into_iter().flatten() {
@@ -186,9 +230,11 @@ fn load_balancers(world: &World) -> Value {
                 if let Some(rule) = rule.as_object_mut() {
                     rule.remove("arn");
                 }
+                weighed(&mut rule["actions"], swapped);
                 by_priority.insert(rule["priority"].as_u64().unwrap_or(0), rule);
             }
             listener["rules"] = by_priority.into_values().collect();
+            weighed(&mut listener["defaultActions"], swapped);
         }
     }
     shown

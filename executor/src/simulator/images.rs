@@ -50,6 +50,11 @@ impl World {
         self.settings_of(image, digest?).map(|settings| settings.output.clone()).filter(|lines| !lines.is_empty())
     }
 
+    /// Alarms that go off when containers of an image have had traffic for so many seconds.
+    pub(super) fn alarms_of(&self, image: &str, digest: Option<&str>) -> std::collections::BTreeMap<String, u64> {
+        digest.and_then(|d| self.settings_of(image, d)).map(|settings| settings.alarms.clone()).unwrap_or_default()
+    }
+
     fn settings_of(&self, image: &str, digest: &str) -> Option<&Image> {
         if let Some(settings) = self.images.get(image)
             && (image.contains('@') || settings.digest.as_deref().is_none_or(|known| known == digest))

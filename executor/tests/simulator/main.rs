@@ -17,3 +17,4 @@ mod services;
 mod support;
 mod task_definitions;
 mod tasks;
+mod traffic;

@@ -64,7 +64,7 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         (own, "Network Configuration is not valid for the given networkMode of this task definition."),
         (json!({"deploymentConfiguration": {"minimumHealthyPercent": 100, "maximumPercent": 100}}), "cannot be 100"),
         (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "does not model"),
-        (json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}), "does not model"),
+        (json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN", "lifecycleHooks": [{}]}}), "does not model"),
         (json!({"serviceName": "a.b"}), "letters"),
         (json!({"nonsense": 1}), "nonsense"),
     ] {

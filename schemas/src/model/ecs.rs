@@ -1,9 +1,10 @@
 //! What a model may say to the ec2-ecs plugin.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
 use super::container::{
@@ -219,9 +220,22 @@ pub enum PlacementKind {
 }
 
 /// How a new revision takes the place of the old one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
+    /// How users' traffic gets from the old revision to the new one. All but `rolling` need a gateway whose load balancer
+    /// can `switch` in the environment. Default: rolling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"canary")]
+    pub strategy: Option<DeploymentStrategy>,
+    /// Minutes for which the old revision stays after all traffic has moved; AWS goes back to it at once when an alarm goes
+    /// off meanwhile. `blue-green` needs it. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1440), example = 10)]
+    pub bake: Option<u32>,
+    /// How much traffic moves at a time: for `linear` and `canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<TrafficStep>,
     /// Percentage of the replicas that stay healthy. Default: 100; 0 for singletons and daemons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100), example = 50)]
@@ -230,12 +244,99 @@ pub struct Deployment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 200), example = 150)]
     pub maximum_percent: Option<u32>,
-    /// Whether AWS gives up a deployment whose tasks keep failing, and rolls it back. Default: true.
+    /// Whether AWS gives up a deployment whose tasks keep failing, and rolls it back; or after how many failures. Default:
+    /// true, after failures of half of the replicas, at least 3 and at most 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub circuit_breaker: Option<bool>,
+    pub circuit_breaker: Option<CircuitBreaker>,
     /// CloudWatch alarms that end and roll back a deployment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
+}
+
+/// How users' traffic gets from the old revision of a component to the new one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeploymentStrategy {
+    /// Task by task, within the percentages.
+    #[default]
+    Rolling,
+    /// All new tasks start beside the old ones, and then all traffic moves at once.
+    BlueGreen,
+    /// The same, and traffic moves in equal steps.
+    Linear,
+    /// The same, and a small part of the traffic moves first, then the rest.
+    Canary,
+}
+
+/// How much traffic moves at a time, and how long it stays there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrafficStep {
+    /// Percentage of the traffic that moves at a time (`linear`: 3 to 100, default 10), or that moves first (`canary`: 0.1 to
+    /// 100, default 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.1, max = 100.0), example = 10)]
+    pub percent: Option<f64>,
+    /// Minutes until the next step. Default: 6 for `linear`, 10 for `canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1440), example = 5)]
+    pub bake: Option<u32>,
+}
+
+/// When AWS gives a deployment up whose tasks keep failing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CircuitBreaker {
+    /// Whether it does.
+    pub enable: bool,
+    /// Whether it rolls back then.
+    pub rollback: bool,
+    /// After so many failures in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+    /// After failures of so many percent of the replicas, at least 3 and at most 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for CircuitBreaker {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Mapping {
+            rollback: Option<bool>,
+            failures: Option<u32>,
+            percent: Option<u32>,
+        }
+        match Value::deserialize(deserializer)? {
+            Value::Bool(on) => Ok(Self { enable: on, rollback: on, failures: None, percent: None }),
+            other => {
+                let Mapping { rollback, failures, percent } =
+                    serde_json::from_value(other).map_err(D::Error::custom)?;
+                Ok(Self { enable: true, rollback: rollback.unwrap_or(true), failures, percent })
+            }
+        }
+    }
+}
+
+impl JsonSchema for CircuitBreaker {
+    fn schema_name() -> Cow<'static, str> {
+        "CircuitBreaker".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "CircuitBreaker",
+            "description": "Whether AWS gives up a deployment whose tasks keep failing; or a mapping that says when.",
+            "type": ["boolean", "object"],
+            "properties": {
+                "failures": {"type": "integer", "minimum": 1, "maximum": 10000, "description": "After so many failures in a row; instead of `percent`."},
+                "percent": {"type": "integer", "minimum": 1, "maximum": 100, "description": "After failures of so many percent of the replicas, at least 3 and at most 200. Default: 50."},
+                "rollback": {"type": "boolean", "description": "Whether it is rolled back then. Default: true."}
+            },
+            "additionalProperties": false,
+            "examples": [true, {"failures": 5}]
+        })
+    }
 }
 
 /// Where tasks take their tags from.

@@ -12,8 +12,8 @@ mod values;
 
 pub use container::{ContainerCondition, ContainerSettings, HealthCheck, Logs, Ulimit, VolumesFrom};
 pub use ecs::{
-    Architecture, CapacityShare, Deployment, EcsComponent, EcsGateway, EcsRaw, LaunchType, Network, NetworkMode,
-    Placement, PlacementKind, PlacementStrategy, PropagateTags,
+    Architecture, CapacityShare, CircuitBreaker, Deployment, DeploymentStrategy, EcsComponent, EcsGateway, EcsRaw,
+    LaunchType, Network, NetworkMode, Placement, PlacementKind, PlacementStrategy, PropagateTags, TrafficStep,
 };
 pub use scaling::{CustomMetric, Scaling, ScalingMetric, ScheduledLimits, TargetTracking};
 pub use tasks::{Once, OnceWhen, Schedule};

@@ -9,8 +9,10 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::settings::{BalancerSetting, Reference};
+use crate::ecs::{made, routing};
 
 use super::ports::{exposed_place, target_port, targets};
+use super::task::role_arn;
 
 /// A resolved load balancer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,12 +42,42 @@ pub struct Attachment {
     pub instance_port: Option<u16>,
     /// IAM role for ECS.
     pub role: Option<String>,
+    /// How traffic is shifted to another target group.
+    pub switch: Option<Switch>,
     /// Where the model asks for it.
     pub place: Place,
     /// Where the environment names the load balancer.
     pub named_at: Place,
     raw: Map<String, Value>,
     raw_place: Place,
+}
+
+/// How traffic is shifted: everything by its ARN, or by what stands for it.
+#[derive(Debug, Clone)]
+pub struct Switch {
+    /// The other target group.
+    pub alternate: String,
+    /// The rule for users' traffic.
+    pub production: String,
+    /// The rule for test traffic.
+    pub test: Option<String>,
+    /// IAM role for ECS.
+    pub role: String,
+}
+
+impl Switch {
+    /// `advancedConfiguration` as the API takes it.
+    pub fn configuration(&self) -> Value {
+        let mut all = json!({
+            "alternateTargetGroupArn": self.alternate,
+            "productionListenerRule": self.production,
+            "roleArn": self.role,
+        });
+        if let Some(test) = &self.test {
+            all["testListenerRule"] = json!(test);
+        }
+        all
+    }
 }
 
 impl Attachment {
@@ -135,6 +167,7 @@ pub fn attachments(context: Context<'_>, name: &str, component: &Component, repo
                 container_port,
                 instance_port,
                 role: setting.role.clone(),
+                switch: switch(context, setting, report),
                 place,
                 named_at: setting.place.clone(),
                 raw: raw.clone(),
@@ -174,10 +207,65 @@ fn implied(context: Context<'_>, name: &str, component: &Component, report: &mut
         container_port,
         instance_port,
         role: setting.role.clone(),
+        switch: switch(context, setting, report),
         place: place.clone(),
         named_at: setting.place.clone(),
         raw: Map::new(),
         raw_place: place,
+    })
+}
+
+/// How a setting says that traffic is shifted, looked up.
+fn switch(context: Context<'_>, setting: &BalancerSetting, report: &mut Report) -> Option<Switch> {
+    let written = setting.switch.as_ref()?;
+    let place = setting.place.child("switch");
+    let alternate = match (&written.to, context.facts) {
+        (Reference::TargetGroup(arn), None) => Some(arn.clone()),
+        (Reference::TargetGroup(name) | Reference::Name(name), Some(facts)) => {
+            let arn = facts.target_group(name).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned);
+            if arn.is_none() {
+                let diagnostic = match facts.looked_for(name) {
+                    true => Diagnostic::error(
+                        "B346",
+                        format!("there is no target group `{name}` in this account and region"),
+                    )
+                    .help("create it first, or correct the name; then observe again"),
+                    false => Diagnostic::error("B505", format!("the observed state does not look at `{name}`"))
+                        .help("run `belayc scope` and `belay observe` again with these inputs"),
+                };
+                report.push(diagnostic.at(place.child("to")));
+            }
+            arn
+        }
+        (Reference::Name(name), None) => {
+            report.push(
+                Diagnostic::error("B345", format!("the ARN of target group `{name}` has to be looked up"))
+                    .at(place.child("to"))
+                    .help("compile with `--observed FILE` (see `belayc scope` and `belay observe`), or write the ARN"),
+            );
+            None
+        }
+        (Reference::Classic(name), _) => {
+            report.push(
+                Diagnostic::error(
+                    "B430",
+                    format!("`{name}` is a classic load balancer, to which no traffic can be shifted"),
+                )
+                .at(place.child("to"))
+                .help("name a target group"),
+            );
+            None
+        }
+    };
+    // What could not be found has been told; that it is missing here is no news.
+    let mut rule = |written: &str, key: &str| {
+        routing::reference(context, written, &place.child(key), report).unwrap_or_else(|| made::rule(written))
+    };
+    Some(Switch {
+        production: rule(&written.rule, "rule"),
+        test: written.test_rule.as_deref().map(|test| rule(test, "test_rule")),
+        alternate: alternate.unwrap_or_else(|| made::rule(&written.rule)),
+        role: role_arn(context, &written.role),
     })
 }
 

@@ -18,7 +18,7 @@ mod task;
 mod tasks;
 mod typed;
 
-pub use balancing::{Attachment, Balancer};
+pub use balancing::{Attachment, Balancer, Switch};
 pub use extras::log_group;
 pub use network::is_id;
 pub use scaling::Scaling;
@@ -139,8 +139,11 @@ impl Desired {
         super::json::number(&self.service, "desiredCount")
     }
 
-    /// `minimumHealthyPercent` and `maximumPercent`.
+    /// `minimumHealthyPercent` and `maximumPercent`; where traffic is shifted, all tasks are there twice meanwhile.
     pub fn percents(&self) -> (u64, u64) {
+        if super::shift::shifts(&self.service) {
+            return (100, 200);
+        }
         let configuration = self.service.get("deploymentConfiguration").unwrap_or(&Value::Null);
         (
             super::json::number(configuration, "minimumHealthyPercent").unwrap_or(100),

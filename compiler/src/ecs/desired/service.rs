@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::origin::Origins;
+use crate::ecs::shift;
 
 use super::Part;
 use super::balancing::{Attachment, Balancer};
@@ -80,6 +81,7 @@ pub fn build(part: Part<'_>, task: &Value, report: &mut Report) -> (Value, Origi
         said.extend(block.contains_key("desiredCount").then_some("desiredCount"));
     }
     settle_defaults(&mut service, &mut origins, &place, &said);
+    switches(attachments, &mut service, &mut origins);
     let service = Value::Object(service);
     if singleton {
         judge_singleton(name, &service, &origins, &place, report);
@@ -165,6 +167,33 @@ fn balancers(
     {
         origins.set("/role", attachment.named_at.child("role"));
         service.insert("role".to_owned(), json!(role));
+    }
+}
+
+/// Where traffic is shifted, for a service whose strategy shifts it.
+fn switches(attachments: &[Attachment], service: &mut Map<String, Value>, origins: &mut Origins) {
+    let view = Value::Object(std::mem::take(service));
+    let shifts = shift::shifts(&view);
+    if let Value::Object(members) = view {
+        *service = members;
+    }
+    let Some(Value::Array(entries)) = service.get_mut("loadBalancers").filter(|_| shifts) else { return };
+    for (index, (entry, attachment)) in entries.iter_mut().zip(attachments).enumerate() {
+        let (Some(switch), Value::Object(entry)) = (&attachment.switch, entry) else { continue };
+        if !entry.contains_key("advancedConfiguration") {
+            let place = attachment.named_at.child("switch");
+            let path = format!("/loadBalancers/{index}/advancedConfiguration");
+            for (member, key) in [
+                ("alternateTargetGroupArn", "to"),
+                ("productionListenerRule", "rule"),
+                ("testListenerRule", "test_rule"),
+                ("roleArn", "role"),
+            ] {
+                origins.set(format!("{path}/{member}"), place.child(key));
+            }
+            origins.set(path, place);
+            entry.insert("advancedConfiguration".to_owned(), switch.configuration());
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use belay_schemas::model::{EcsComponent, LaunchType, PlacementKind, PlacementStrategy, PropagateTags};
+use belay_schemas::model::{
+    Deployment, DeploymentStrategy, EcsComponent, LaunchType, PlacementKind, PlacementStrategy, PropagateTags,
+};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Report};
@@ -98,7 +100,46 @@ pub fn members(
         service.insert("volumeConfigurations".to_owned(), Value::Array(list));
     }
     placement(part, service, origins);
-    deployment(part, service, origins);
+    deployment(part, service, origins, report);
+}
+
+/// How traffic moves, with every number said: what AWS fills in where nobody says it is written out.
+fn traffic(deployment: &Deployment, put: &mut dyn FnMut(&str, &str, Value)) {
+    let Some(strategy) = deployment.strategy else { return };
+    let step = deployment.step.clone().unwrap_or_default();
+    let (word, block) = match strategy {
+        DeploymentStrategy::Rolling => ("ROLLING", None),
+        DeploymentStrategy::BlueGreen => ("BLUE_GREEN", None),
+        DeploymentStrategy::Linear => {
+            let said = (step.percent.unwrap_or(10.0), step.bake.unwrap_or(6));
+            let of = json!({"stepPercent": percent(said.0), "stepBakeTimeInMinutes": said.1});
+            ("LINEAR", Some(("linearConfiguration", of)))
+        }
+        DeploymentStrategy::Canary => {
+            let said = (step.percent.unwrap_or(5.0), step.bake.unwrap_or(10));
+            let of = json!({"canaryPercent": percent(said.0), "canaryBakeTimeInMinutes": said.1});
+            ("CANARY", Some(("canaryConfiguration", of)))
+        }
+    };
+    put("strategy", "strategy", json!(word));
+    if let Some((member, block)) = block {
+        put(member, if deployment.step.is_some() { "step" } else { "strategy" }, block);
+    }
+    match (deployment.bake, strategy) {
+        (Some(bake), _) => put("bakeTimeInMinutes", "bake", json!(bake)),
+        (None, DeploymentStrategy::Linear | DeploymentStrategy::Canary) => {
+            put("bakeTimeInMinutes", "strategy", json!(0));
+        }
+        // How long both versions stay, only the user knows.
+        (None, _) => {}
+    }
+}
+
+/// A percentage, without a fraction where it has none.
+fn percent(value: f64) -> Value {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the schema bounds it by 100")]
+    let whole = value.max(0.0) as u64;
+    if value.fract() == 0.0 { json!(whole) } else { json!(value) }
 }
 
 fn propagated(from: PropagateTags) -> &'static str {
@@ -163,7 +204,7 @@ pub fn percents(settings: &EcsComponent) -> BTreeSet<&'static str> {
     maximum.into_iter().chain(minimum).collect()
 }
 
-fn deployment(part: Part<'_>, service: &mut Map<String, Value>, origins: &mut Origins) {
+fn deployment(part: Part<'_>, service: &mut Map<String, Value>, origins: &mut Origins, report: &mut Report) {
     let Some(deployment) = &part.settled.settings.deployment else { return };
     let place = part.settled.place("deployment");
     let Some(Value::Object(configuration)) = service.get_mut("deploymentConfiguration") else { return };
@@ -179,8 +220,34 @@ fn deployment(part: Part<'_>, service: &mut Map<String, Value>, origins: &mut Or
             put(member, key, json!(value));
         }
     }
-    if let Some(breaker) = deployment.circuit_breaker {
-        put("deploymentCircuitBreaker", "circuit_breaker", json!({"enable": breaker, "rollback": breaker}));
+    if let Some(breaker) = &deployment.circuit_breaker {
+        let mut said = json!({"enable": breaker.enable, "rollback": breaker.rollback});
+        for (kind, value) in [("COUNT", breaker.failures), ("BOUNDED_PERCENT", breaker.percent)] {
+            if let Some(value) = value {
+                said["thresholdConfiguration"] = json!({"type": kind, "value": value});
+            }
+        }
+        put("deploymentCircuitBreaker", "circuit_breaker", said);
+        if breaker.failures.is_some() && breaker.percent.is_some() {
+            report.push(
+                Diagnostic::error("B431", "the circuit breaker counts either failures or a percentage of the replicas")
+                    .at(place.child("circuit_breaker"))
+                    .help("keep one of `failures` and `percent`"),
+            );
+        }
+    }
+    traffic(deployment, &mut put);
+    let shifts = deployment.strategy.is_some_and(|strategy| strategy != DeploymentStrategy::Rolling);
+    for (key, said) in [("bake", deployment.bake.is_some()), ("step", deployment.step.is_some())] {
+        let steps = matches!(deployment.strategy, Some(DeploymentStrategy::Linear | DeploymentStrategy::Canary));
+        if said && !(shifts && (key == "bake" || steps)) {
+            let of = if key == "bake" { "`blue-green`, `linear` or `canary`" } else { "`linear` or `canary`" };
+            report.push(
+                Diagnostic::error("B431", format!("`{key}` is for deployments with the strategy {of}"))
+                    .at(place.child(key))
+                    .help(format!("remove `{key}`, or choose such a `strategy`")),
+            );
+        }
     }
     if !deployment.alarms.is_empty() {
         let alarms = json!({"alarmNames": deployment.alarms, "enable": true, "rollback": true});

@@ -1,19 +1,20 @@
 //! The ways back of an update: which one is right depends on how far AWS has come with the deployment.
 
 use belay_schemas::late::output;
-use belay_schemas::plan::{Action, Call, Node, Phase, When};
+use belay_schemas::plan::{Action, Call, Guard, Node, Phase, When};
 use serde_json::{Map, Value, json};
 
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
-use crate::ecs::json::{items, number};
+use crate::ecs::json::{items, number, text};
+use crate::ecs::shift;
 
 use super::calls::{describe_service, ecs};
 use super::component::tasks;
 use super::timing::{self, Limits};
 use super::update::Update;
 use super::waits;
-use crate::lower::draft::{guard_after, node, probe, when};
+use crate::lower::draft::{call, guard_after, node, probe, when};
 
 /// A service that can be changed.
 const ACTIVE: &str = "services[0].status == 'ACTIVE'";
@@ -42,8 +43,13 @@ impl Ways<'_> {
     pub fn all(&self) -> Vec<(Option<When>, Vec<Node>)> {
         let (cluster, service) = (self.update.cluster, self.update.service);
         let read = describe_service(cluster, service);
-        let old = "(services[0].taskDefinition == $old || services[0].taskDefinition == $twin)";
-        let known = || [("old", self.old.clone()), ("twin", self.restore_to.clone())];
+        let mut old = "(services[0].taskDefinition == $old || services[0].taskDefinition == $twin)".to_owned();
+        let mut bound = vec![("old", self.old.clone()), ("twin", self.restore_to.clone())];
+        if self.begins_to_shift() {
+            old.push_str(" && services[0].loadBalancers == $balancers");
+            bound.push(("balancers", self.service["loadBalancers"].clone()));
+        }
+        let known = || bound.clone();
         // AWS has rolled back by itself, or never left: only what no rollback restores is left to do.
         let back_already = when(
             "the service is on its old revision and at rest",
@@ -60,6 +66,18 @@ impl Ways<'_> {
         let returning =
             when("the service is on its way to its old revision", read.clone(), &format!("{old} && {ACTIVE}"), known());
         cases.push((Some(returning), self.to_rest("undo.returned", self.id)));
+        if self.begins_to_shift() {
+            let half = when(
+                "the service is on its old revision, and its traffic is still shifted",
+                read.clone(),
+                &format!("(services[0].taskDefinition == $old || services[0].taskDefinition == $twin) && {ACTIVE}"),
+                [("old", self.old.clone()), ("twin", self.restore_to.clone())],
+            );
+            let summary = format!("wait until {service} runs its old revision");
+            let mut nodes = vec![self.wait_at_rest(format!("{}.undo.half", self.id), summary)];
+            nodes.extend(self.settle("undo.half", &format!("{}.undo.half", self.id)));
+            cases.push((Some(half), nodes));
+        }
         if !self.desired.behind_classic() {
             let list = |statuses: &[&str]| {
                 ecs("ListServiceDeployments", json!({"cluster": cluster, "service": service, "status": statuses}))
@@ -70,10 +88,33 @@ impl Ways<'_> {
             let flying = when("the deployment is in flight", list(&FLYING), any, []);
             cases.push((Some(flying), self.stop(list(&FLYING))));
         }
-        let ours =
-            when("the deployment is complete", read, "services[0].taskDefinition == $new", [("new", self.new.clone())]);
+        let mut complete = "services[0].taskDefinition == $new".to_owned();
+        if self.begins_to_shift() {
+            // While the traffic is on its way, nobody knows in which target group the old revision would come to be.
+            complete.push_str(" && length(services[0].deployments[?rolloutState=='IN_PROGRESS']) == `0`");
+        }
+        let ours = when("the deployment is complete", read, &complete, [("new", self.new.clone())]);
         cases.push((Some(ours), self.restore()));
         cases
+    }
+
+    /// Guards of what stops shifting traffic: the target group that is given up gets none.
+    fn traffic_is_back(&self, after: &str) -> Vec<Guard> {
+        let pairs = items(&self.desired.service, "loadBalancers").iter().filter_map(|b| b.get("advancedConfiguration"));
+        // Which target groups listeners of network load balancers lead to, no rule tells.
+        let led = pairs.filter_map(|advanced| {
+            let rule = text(advanced, "productionListenerRule").filter(|rule| !rule.contains(":listener/net/"))?;
+            Some((rule, text(advanced, "alternateTargetGroupArn")?))
+        });
+        let guard = |(rule, group): (&str, &str)| {
+            let field =
+                "length(Rules[0].Actions[0].ForwardConfig.TargetGroups[?TargetGroupArn==$group && Weight > `0`])";
+            let mut guard = guard_after(after, call("elbv2", "DescribeRules", json!({"RuleArns": [rule]})), []);
+            guard.holds.insert(field.to_owned(), json!(0));
+            guard.bind.insert("group".to_owned(), json!(group));
+            guard
+        };
+        led.map(guard).collect()
     }
 
     fn node(&self, suffix: &str, summary: String, action: Action) -> Node {
@@ -82,6 +123,41 @@ impl Ways<'_> {
 
     fn subject(&self) -> waits::Subject<'_> {
         waits::subject(self.update.cluster, self.update.service, items(self.service, "loadBalancers"))
+    }
+
+    /// Whether this update's deployment is the first one of its service that shifts traffic. Its tasks get into the other
+    /// target group: what brings the old revision back has to shift as well before the old way of deploying comes back.
+    fn begins_to_shift(&self) -> bool {
+        shift::shifts(&self.desired.service) && !shift::shifts(self.service)
+    }
+
+    /// Gives a service that runs its old revision its old load balancers and its old way of deploying.
+    fn settle(&self, suffix: &str, after: &str) -> Vec<Node> {
+        const TOGETHER: [&str; 2] = ["loadBalancers", "deploymentConfiguration"];
+        let (cluster, service) = (self.update.cluster, self.update.service);
+        let members = self.update.members(&self.update.before, &TOGETHER);
+        let mut settle = self.node(
+            &format!("{suffix}.settle"),
+            format!("let {service} be deployed as before"),
+            Action::Call { call: ecs("UpdateService", self.update.call(members.clone())), expect: None },
+        );
+        let read = describe_service(cluster, service);
+        let mut guard = guard_after(after, read.clone(), [("services[0].status", json!("ACTIVE"))]);
+        let on_old = "services[0].taskDefinition == $old || services[0].taskDefinition == $twin";
+        guard.holds.insert(on_old.to_owned(), json!(true));
+        guard.bind.insert("old".to_owned(), self.old.clone());
+        guard.bind.insert("twin".to_owned(), self.restore_to.clone());
+        settle.guards = vec![guard];
+        settle.guards.extend(self.traffic_is_back(after));
+        let (applied, bind) = Update::all_hold(&members);
+        let mut told = probe(read, &applied, "{service: services[0]}", []);
+        told.bind = bind.into_iter().collect();
+        settle.probe = Some(told);
+        let count = number(self.service, "desiredCount").unwrap_or(1);
+        let action =
+            waits::deployed(&self.subject(), &settle.id, count, restoring(self.context, self.service, self.service));
+        let wait = self.node(&format!("{suffix}.settled"), format!("wait until {service} is as it was"), action);
+        vec![settle, wait]
     }
 
     /// The end of a way on which AWS goes back to the old revision. What no rollback restores goes first: with the new
@@ -94,7 +170,7 @@ impl Ways<'_> {
     }
 
     fn wait_at_rest(&self, id: String, summary: String) -> Node {
-        let limits = restoring(self.context, self.service);
+        let limits = restoring(self.context, self.service, &self.desired.service);
         let revisions = waits::Revisions { old: self.old, twin: self.restore_to, new: self.new };
         let listed = !self.desired.behind_classic();
         let action = waits::rolled_back(&self.subject(), &revisions, listed, limits);
@@ -107,7 +183,7 @@ impl Ways<'_> {
             return self.to_rest(suffix, after);
         }
         let revisions = waits::Revisions { old: self.old, twin: self.restore_to, new: self.new };
-        let action = waits::turned(&self.subject(), &revisions, restoring(self.context, self.service));
+        let action = waits::turned(&self.subject(), &revisions, restoring(self.context, self.service, self.service));
         let summary = format!("wait until AWS has turned {} back", self.update.service);
         let turned = self.node(&format!("{suffix}.turned"), summary, action);
         let tail = self.to_rest(suffix, &turned.id);
@@ -155,6 +231,10 @@ impl Ways<'_> {
     fn restore(&self) -> Vec<Node> {
         let (cluster, service) = (self.update.cluster, self.update.service);
         let mut members = self.update.before.clone();
+        let shifted = self.begins_to_shift();
+        if shifted {
+            members.retain(|name, _| !["loadBalancers", "deploymentConfiguration"].contains(&name.as_str()));
+        }
         members.insert("taskDefinition".to_owned(), self.restore_to.clone());
         let mut undo = self.node(
             "undo",
@@ -176,12 +256,21 @@ impl Ways<'_> {
             "{service: services[0]}",
             [("back", self.restore_to.clone())],
         ));
-        let balancers = self.update.before.get("loadBalancers").unwrap_or(&self.service["loadBalancers"]);
+        let balancers = match shifted {
+            true => &self.desired.service["loadBalancers"],
+            false => self.update.before.get("loadBalancers").unwrap_or(&self.service["loadBalancers"]),
+        };
         let subject = waits::subject(cluster, service, balancers.as_array().map_or(&[], Vec::as_slice));
         let count = number(self.service, "desiredCount").unwrap_or(1);
-        let action = waits::deployed(&subject, &undo.id, count, restoring(self.context, self.service));
+        let paced = if shifted { &self.desired.service } else { self.service };
+        let action = waits::deployed(&subject, &undo.id, count, restoring(self.context, self.service, paced));
         let wait = self.node("undone", format!("wait until {service} runs its old revision again"), action);
-        vec![undo, wait]
+        let mut nodes = vec![undo, wait];
+        if shifted {
+            let after = nodes[1].id.clone();
+            nodes.extend(self.settle("undone", &after));
+        }
+        nodes
     }
 
     /// Sends what no rollback by AWS restores, if this update changed any of it.
@@ -194,8 +283,10 @@ impl Ways<'_> {
     }
 }
 
-fn restoring(context: Context<'_>, service: &Value) -> Limits {
-    timing::restoring(context, timing::pace_of_service(context, service), number(service, "desiredCount").unwrap_or(1))
+/// Limits of the wait for a service that goes back, by deployments as those of `paced`.
+fn restoring(context: Context<'_>, service: &Value, paced: &Value) -> Limits {
+    let count = number(service, "desiredCount").unwrap_or(1);
+    timing::restoring(context, timing::pace_of_service(context, service), count, shift::pauses(paced).unwrap_or(0))
 }
 
 /// Sends old values of members that change without a deployment.
@@ -246,7 +337,7 @@ pub fn settings_back(
         Some(&desired.component),
         Phase::Undo,
         format!("wait until {} of {} run again", tasks(count), update.service),
-        waits::at_count(&subject, count, restoring(context, service)),
+        waits::at_count(&subject, count, restoring(context, service, &Value::Null)),
     );
     // An earlier try may have set it back and not seen its tasks come: having the old values is not being back.
     let returned = Node { id: format!("{id}.undo.returned"), ..done.clone() };

@@ -41,7 +41,9 @@ pub fn lower(context: Context<'_>, routing: &Routing<'_>, part: &mut Part) {
         }
         for component in &route.components {
             let Some(lowered) = part.lowered.get(*component) else { continue };
-            let new = part.components.get(*component).is_some_and(|c| c.change == Kind::Create);
+            let new = part.components.get(*component).is_some_and(|c| c.change == Kind::Create)
+                // A service that shifts its traffic at this rule names it.
+                || (route.running.is_none() && route.alternate.is_some());
             // ECS attaches a service to no target group that nothing leads to; one that runs is ready first.
             if new {
                 part.draft.after(&id, &lowered.starts);
@@ -152,6 +154,8 @@ fn create(
     made.probe =
         Some(probe(at_listener(route.listener), &format!("length({ours}) == `1`"), &format!("{{Rules: {ours}}}"), []));
     let arn = output(&id, "Rules[0].RuleArn");
+    // Where ECS shifts traffic it puts weights in the place of the one target group.
+    let leads = "contains(Rules[?RuleArn==$rule].Actions[0].ForwardConfig.TargetGroups[].TargetGroupArn, $group)";
     let gone = "length(Rules[?RuleArn==$rule]) == `0`";
     let mut undo = node(
         format!("{id}.undo"),
@@ -162,7 +166,12 @@ fn create(
     );
     let mut guard = guard_after(&id, at_listener(route.listener), []);
     guard.bind.insert("rule".to_owned(), arn.clone());
-    guard.holds.insert("Rules[?RuleArn==$rule].Actions[0].TargetGroupArn | [0]".to_owned(), json!(route.group));
+    if route.alternate.is_some() {
+        guard.bind.insert("group".to_owned(), json!(route.group));
+        guard.holds.insert(leads.to_owned(), json!(true));
+    } else {
+        guard.holds.insert("Rules[?RuleArn==$rule].Actions[0].TargetGroupArn | [0]".to_owned(), json!(route.group));
+    }
     undo.guards = vec![guard];
     undo.probe = Some(probe(at_listener(route.listener), gone, "`{}`", [("rule", arn.clone())]));
     let absent = when("it is gone already", at_listener(route.listener), gone, [("rule", arn)]);
@@ -189,15 +198,23 @@ fn group_name(arn: &str) -> &str {
 }
 
 fn modify(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Draft) -> Option<(String, Back)> {
-    let (from, to) = (content(rule.rule), wanted(route));
+    let (mut from, mut to) = (content(rule.rule), wanted(route));
+    let led = context.facts.and_then(|facts| facts.led_to(rule.arn())).unwrap_or_default();
+    // Between the two groups of a gateway that shifts its traffic, ECS chooses.
+    let shifted = route.alternate.is_some()
+        && led.iter().all(|group| *group == route.group || Some(*group) == route.alternate.as_deref());
+    for content in [&mut from, &mut to].into_iter().filter(|_| shifted) {
+        content.as_object_mut().map(|members| members.remove("Target"));
+    }
     if from == to {
         return None;
     }
     let set = |content: &Value| {
         let (hosts, paths) = lists(content);
-        let input = json!({
-            "RuleArn": rule.arn(), "Conditions": conditions(hosts, paths), "Actions": forward(&content["Target"]),
-        });
+        let mut input = json!({"RuleArn": rule.arn(), "Conditions": conditions(hosts, paths)});
+        if let Some(target) = content.get("Target") {
+            input["Actions"] = forward(target);
+        }
         elbv2("ModifyRule", input)
     };
     let change = Change {

@@ -33,6 +33,7 @@ use super::Context;
 use super::desired::{Attachment, Desired, Kind, OnceTask};
 use super::diff::{self, Difference};
 use super::json::number;
+use super::made;
 use super::ownership::Orphan;
 use super::routing::Routing;
 
@@ -155,6 +156,7 @@ impl<'a> Lowerer<'a> {
             let used = self.attachments.iter().filter_map(|(name, a)| part.lowered.get(name).map(|l| (a, l)));
             preflight::balancers(used, routing, &mut part.draft);
             part.preflight.push(cluster);
+            made::settle(&mut part.draft.nodes);
         }
         self.part
     }

@@ -37,7 +37,7 @@ pub fn balancers<'a>(
     for (attachment, lowered) in used {
         let (id, action, summary) = match &attachment.balancer {
             Balancer::TargetGroup { arn } => {
-                let name = arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or("group");
+                let name = group_name(arn);
                 let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
                 let led = routing.wanted.iter().any(|route| route.group == *arn);
                 // Without a listener or rule, AWS refuses to attach a service.
@@ -65,6 +65,14 @@ pub fn balancers<'a>(
                 )
             }
         };
+        if let Some(arn) = attachment.switch.as_ref().map(|switch| &switch.alternate) {
+            let name = group_name(arn);
+            let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
+            let action = Action::Read { read, expect: Some("length(TargetGroups) == `1`".to_owned()) };
+            let id = format!("preflight.target-group.{name}");
+            edges.extend(lowered.entries.iter().map(|entry| (id.clone(), entry.clone())));
+            reads.entry(id).or_insert((action, format!("target group {name} is there")));
+        }
         edges.extend(lowered.entries.iter().map(|entry| (id.clone(), entry.clone())));
         reads.entry(id).or_insert((action, summary));
     }
@@ -74,4 +82,9 @@ pub fn balancers<'a>(
     for (from, to) in edges {
         draft.after(&from, &to);
     }
+}
+
+/// The name in the ARN of a target group.
+fn group_name(arn: &str) -> &str {
+    arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or("group")
 }

@@ -69,7 +69,7 @@ pub fn scale_down(context: Context<'_>, orphan: &Orphan<'_>, why: &Why, draft: &
         component,
         Phase::Undo,
         format!("wait until {} of {service} run again", tasks(count)),
-        waits::at_count(&subject, count, timing::restoring(context, pace, count)),
+        waits::at_count(&subject, count, timing::restoring(context, pace, count, 0)),
     );
     // An earlier try may have scaled it back and not seen its tasks come: having the old count is not being back.
     let returned = Node { id: format!("{id}.returned"), ..undone.clone() };

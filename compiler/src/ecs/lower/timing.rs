@@ -9,6 +9,7 @@ use crate::ecs::Context;
 use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::settings;
+use crate::ecs::shift;
 
 use serde_json::Value;
 
@@ -120,7 +121,11 @@ pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (L
     let step = START + pace.healthy.max(stop);
     let count = desired.desired_count().unwrap_or(1);
     let waves = if replaces { waves(count, desired.percents()) } else { 1 };
-    let total = waves * (START + pace.healthy + stop);
+    // Traffic is shifted from something that runs.
+    let shift = shift::pauses(&desired.service).filter(|_| replaces);
+    let (waves, pauses) = shift.map_or((waves, 0), |pauses| (1, pauses));
+    let step = step + pauses;
+    let total = waves * (START + pace.healthy + stop) + pauses;
     let settings = context.settings;
     let no_progress = settings.timeout.max(step);
     let overall = settings.overall_timeout.max(total).max(no_progress);
@@ -142,6 +147,9 @@ pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (L
         }
         if stop > 0 {
             parts.push(format!("{stop} s until an old one has drained and stopped"));
+        }
+        if pauses > 0 {
+            parts.push(format!("{pauses} s until all traffic is shifted and the old version may go"));
         }
         if waves > 1 {
             parts.push(format!("{waves} rounds of that"));
@@ -197,15 +205,15 @@ fn waves(count: u64, (minimum, maximum): (u64, u64)) -> u64 {
     count.div_ceil(a_wave.max(1))
 }
 
-/// Limits of the wait for running tasks to come back to an old count or definition.
-pub fn restoring(context: Context<'_>, pace: Pace, count: u64) -> Limits {
+/// Limits of the wait for running tasks to come back to an old count or definition, with pauses while traffic is shifted.
+pub fn restoring(context: Context<'_>, pace: Pace, count: u64, pauses: u64) -> Limits {
     let settings = context.settings;
-    let step = START + pace.healthy.max(pace.stop);
+    let step = START + pace.healthy.max(pace.stop) + pauses;
     Limits {
         no_progress: settings.timeout.max(step),
         overall: settings
             .overall_timeout
-            .max(count.max(1) * (START + pace.healthy + pace.stop))
+            .max(count.max(1) * (START + pace.healthy + pace.stop) + pauses)
             .max(settings.timeout.max(step)),
         hold: 0,
         interval: context.settings.poll_interval,

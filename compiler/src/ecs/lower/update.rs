@@ -59,7 +59,11 @@ impl Update<'_> {
             leaves(name, value, &mut |path, value| {
                 let bound = path.replace('.', "_");
                 // AWS may leave out what has its default.
-                let is = format!("services[0].{path} == ${bound}");
+                // AWS writes percentages with a fraction, which is another number to JMESPath unless it is ordered.
+                let is = match path.ends_with("Percent") && path.matches('.').count() > 1 {
+                    true => format!("services[0].{path} >= ${bound} && services[0].{path} <= ${bound}"),
+                    false => format!("services[0].{path} == ${bound}"),
+                };
                 let empty = value == &json!(0) || value == &json!(false) || value == &json!([]);
                 let default = empty || Some(value) == default_of(name).as_ref();
                 parts.push(if default { format!("({is} || services[0].{path} == `null`)") } else { is });
@@ -221,9 +225,14 @@ fn explicit(configuration: &mut Value, other: &Value) {
     let none = [
         ("alarms", json!({"alarmNames": [], "enable": false, "rollback": false})),
         ("deploymentCircuitBreaker", json!({"enable": false, "rollback": false})),
+        ("strategy", json!("ROLLING")),
+        ("bakeTimeInMinutes", json!(0)),
     ];
     for (member, none) in none {
-        if other.get(member).is_some()
+        // These two AWS always answers.
+        let said = !matches!(member, "strategy" | "bakeTimeInMinutes") || other.get(member) != Some(&none);
+        if said
+            && other.get(member).is_some()
             && let Value::Object(configuration) = &mut *configuration
         {
             configuration.entry(member).or_insert(none);

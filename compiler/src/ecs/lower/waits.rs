@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::calls::{describe_service, ecs};
 use super::timing::Limits;
+use crate::ecs::json::text;
 use crate::lower::draft::call;
 
 /// A service as a wait sees it.
@@ -16,10 +17,12 @@ pub struct Subject<'a> {
     pub cluster: &'a str,
     /// Name of the service.
     pub service: &'a str,
-    /// ARNs of its target groups.
-    pub target_groups: Vec<&'a str>,
+    /// ARNs of its target groups; of two between which its traffic is shifted, both.
+    pub target_groups: Vec<(&'a str, Option<&'a str>)>,
     /// Names of its classic load balancers.
     pub classic: Vec<&'a str>,
+    /// Whether AWS watches more than tasks that fail, and says so in the status of a deployment.
+    pub watched: bool,
 }
 
 /// The deployment that an answer of CreateService or UpdateService names as PRIMARY.
@@ -54,7 +57,11 @@ pub fn deployed(subject: &Subject<'_>, source: &str, count: u64, limits: Limits)
     } else {
         fail.push(Fail {
             when: "length([0].services[0].deployments[?id==$deployment && rolloutState=='FAILED']) > `0`".to_owned(),
-            reason: "AWS gave the deployment up: too many of its tasks failed (deployment circuit breaker)".to_owned(),
+            reason: match subject.watched {
+                true => "AWS gave the deployment up: too many of its tasks failed, or an alarm went off",
+                false => "AWS gave the deployment up: too many of its tasks failed (deployment circuit breaker)",
+            }
+            .to_owned(),
         });
         format!("{} == `1`", ours(" && rolloutState=='COMPLETED' && runningCount==desiredCount"))
     };
@@ -102,12 +109,19 @@ fn healthy(subject: &Subject<'_>, count: u64, mut until: String) -> (Vec<Call>, 
     if count == 0 {
         return (reads, until);
     }
-    for arn in &subject.target_groups {
-        let index = reads.len();
-        reads.push(call("elbv2", "DescribeTargetHealth", json!({"TargetGroupArn": arn})));
-        until.push_str(&format!(
-            " && length([{index}].TargetHealthDescriptions[?TargetHealth.State=='healthy']) >= [0].services[0].desiredCount"
-        ));
+    for (arn, other) in &subject.target_groups {
+        let mut counts = Vec::new();
+        for arn in std::iter::once(arn).chain(other) {
+            let index = reads.len();
+            reads.push(call("elbv2", "DescribeTargetHealth", json!({"TargetGroupArn": arn})));
+            counts.push(format!("length([{index}].TargetHealthDescriptions[?TargetHealth.State=='healthy'])"));
+        }
+        // Which of the two has the tasks, ECS chooses.
+        let count = match counts.as_slice() {
+            [one] => one.clone(),
+            both => format!("max([{}])", both.join(", ")),
+        };
+        until.push_str(&format!(" && {count} >= [0].services[0].desiredCount"));
     }
     for name in &subject.classic {
         let index = reads.len();
@@ -262,7 +276,15 @@ fn evidence(subject: &Subject<'_>) -> Vec<Evidence> {
             bind: BTreeMap::new(),
         },
     ];
-    for arn in &subject.target_groups {
+    if subject.watched {
+        all.push(Evidence {
+            title: "deployment".to_owned(),
+            reads: vec![ecs("ListServiceDeployments", json!({"cluster": cluster, "service": service}))],
+            lines: "[0].serviceDeployments[:1].statusReason".to_owned(),
+            bind: BTreeMap::new(),
+        });
+    }
+    for arn in subject.target_groups.iter().flat_map(|(arn, other)| std::iter::once(arn).chain(other)) {
         all.push(Evidence {
             title: "target health".to_owned(),
             reads: vec![call("elbv2", "DescribeTargetHealth", json!({"TargetGroupArn": arn}))],
@@ -284,10 +306,13 @@ fn evidence(subject: &Subject<'_>) -> Vec<Evidence> {
 
 /// The target groups and classic load balancers of a service's `loadBalancers`.
 pub fn subject<'a>(cluster: &'a str, service: &'a str, balancers: &'a [Value]) -> Subject<'a> {
-    let named =
-        |member: &str| balancers.iter().filter_map(|b| b.get(member).and_then(Value::as_str)).collect::<Vec<_>>();
-    let mut subject =
-        Subject { cluster, service, target_groups: named("targetGroupArn"), classic: named("loadBalancerName") };
+    let groups = balancers.iter().filter_map(|balancer| {
+        let other = balancer.pointer("/advancedConfiguration/alternateTargetGroupArn").and_then(Value::as_str);
+        Some((text(balancer, "targetGroupArn")?, other))
+    });
+    let classic = balancers.iter().filter_map(|balancer| text(balancer, "loadBalancerName")).collect();
+    let watched = balancers.iter().any(|balancer| balancer.get("advancedConfiguration").is_some());
+    let mut subject = Subject { cluster, service, target_groups: groups.collect(), classic, watched };
     subject.target_groups.sort_unstable();
     subject.target_groups.dedup();
     subject.classic.sort_unstable();

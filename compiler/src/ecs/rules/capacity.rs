@@ -240,7 +240,9 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
             (wanted.saturating_sub(running), deploys && wanted > 0 && running <= (wanted * minimum).div_ceil(100))
         }
     };
-    let needed = more.max(u64::from(beside));
+    // Where traffic is shifted, all new tasks start beside the old ones.
+    let twice = beside && crate::ecs::shift::shifts(&desired.service);
+    let needed = if twice { wanted } else { more.max(u64::from(beside)) };
     if needed == 0 {
         return None;
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::diagnostics::Report;
 use crate::ecs::json::{items, text};
+use crate::ecs::{made, routing};
 
 use super::Subject;
 
@@ -34,7 +35,24 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
                 .help("remove `strategy`: daemons are replaced instance by instance"),
         );
     }
-    for (index, entry) in items(subject.service(), "loadBalancers").iter().enumerate() {
+    let entries = items(subject.service(), "loadBalancers");
+    let connected = subject.service().get("serviceConnectConfiguration").is_some_and(|c| c["enabled"] == true);
+    // Blue/green without any traffic just starts all new tasks before the old ones stop.
+    if entries.is_empty() && !connected && strategy != "BLUE_GREEN" {
+        report.push(
+            subject
+                .error(
+                    "B430",
+                    format!(
+                        "{strategy} shifts traffic, and `{}` gets none that AWS could shift",
+                        subject.desired.component
+                    ),
+                    place(subject, "strategy"),
+                )
+                .help("put it behind a gateway of the type `load_balancer`, or remove `strategy`"),
+        );
+    }
+    for (index, entry) in entries.iter().enumerate() {
         balancer(subject, strategy, index, entry, report);
     }
 }
@@ -127,7 +145,7 @@ fn balancer(subject: &Subject<'_>, strategy: &str, index: usize, entry: &Value, 
         refuse(
             format!("{strategy} shifts traffic between two target groups, and nothing says how"),
             here,
-            "write `advancedConfiguration` in the gateway's `raw`, with `alternateTargetGroupArn`, `productionListenerRule` and `roleArn`",
+            "write `switch` for this gateway in `lb` of the environment: `{name: …, switch: {to: OTHER_GROUP, rule: RULE, role: ROLE}}`",
         );
         return;
     };
@@ -165,7 +183,7 @@ fn balancer(subject: &Subject<'_>, strategy: &str, index: usize, entry: &Value, 
     for member in ["productionListenerRule", "testListenerRule"] {
         let Some(arn) = text(advanced, member) else { continue };
         // Of an application load balancer it is a rule, of a network load balancer a listener.
-        let good = arn.contains(":listener-rule/app/") || arn.contains(":listener/net/");
+        let good = arn.contains(":listener-rule/app/") || arn.contains(":listener/net/") || made::is_made(arn);
         if !good {
             refuse(
                 format!(
@@ -176,7 +194,29 @@ fn balancer(subject: &Subject<'_>, strategy: &str, index: usize, entry: &Value, 
             );
         }
     }
+    leads(subject, group, advanced, &within("productionListenerRule"), report);
     groups(subject, group, advanced, &within("alternateTargetGroupArn"), report);
+}
+
+/// The rule for users' traffic is there, and leads to one of the two groups.
+fn leads(subject: &Subject<'_>, group: &str, advanced: &Value, place: &crate::diagnostics::Place, report: &mut Report) {
+    let Some(arn) = text(advanced, "productionListenerRule").filter(|arn| !made::is_made(arn)) else { return };
+    let Some(facts) = subject.context.facts else { return };
+    // One that a raw block names was not looked at.
+    if !routing::listener_of(arn).is_some_and(|listener| facts.looked_at(&listener)) {
+        return;
+    }
+    let alternate = text(advanced, "alternateTargetGroupArn").unwrap_or_default();
+    let diagnostic = match facts.led_to(arn) {
+        None => subject
+            .error("B430", format!("there is no rule `{arn}`"), place.clone())
+            .help("correct the ARN, or create the rule first; then observe again"),
+        Some(groups) if !groups.iter().any(|to| [group, alternate].contains(to)) => subject
+            .error("B430", format!("the rule `{arn}` leads to neither of the two target groups"), place.clone())
+            .help("let it forward to the target group that the gateway names, or name another rule"),
+        Some(_) => return,
+    };
+    report.push(diagnostic);
 }
 
 /// What was observed of the two groups fits together.

@@ -271,6 +271,15 @@ impl<'p> Facts<'p> {
         let percent = |name: &str, default: u64| {
             after.get("deploymentConfiguration").and_then(|c| c[name].as_u64()).unwrap_or(default)
         };
+        let strategy = after.get("deploymentConfiguration").unwrap_or(&Value::Null);
+        if before.is_some() && old > 0 && ["BLUE_GREEN", "LINEAR", "CANARY"].contains(&text(strategy, "strategy")) {
+            let shift = shifting(strategy, after);
+            // All new tasks start beside the old ones; when they have the traffic, all old ones stop.
+            return (
+                schedule + start + shift + 1 + stop,
+                format!("{schedule} s until ECS acts, {words}, {shift} s to shift traffic, {stop} s to stop old tasks"),
+            );
+        }
         let (lower, upper) =
             ((new * percent("minimumHealthyPercent", 100)).div_ceil(100), new * percent("maximumPercent", 200) / 100);
         let (starts, stops) = waves(old, new, lower, upper);
@@ -366,6 +375,29 @@ fn deploys(before: Option<&Map<String, Value>>, call: &Call) -> bool {
     let Some(before) = before else { return true };
     let changed = |(name, value): (&String, &Value)| !QUIET.contains(&name.as_str()) && before.get(name) != Some(value);
     call.input["forceNewDeployment"] == true || call.input.as_object().into_iter().flatten().any(changed)
+}
+
+/// Seconds from the first shift of traffic until old tasks may stop: the pauses of a deployment configuration.
+fn shifting(configuration: &Value, settings: &Map<String, Value>) -> u64 {
+    let number = |at: &str, default: f64| configuration.pointer(at).and_then(Value::as_f64).unwrap_or(default);
+    let (pauses, minutes) = match text(configuration, "strategy") {
+        "LINEAR" => {
+            let steps = (100.0 / number("/linearConfiguration/stepPercent", 10.0)).ceil();
+            (steps - 1.0, number("/linearConfiguration/stepBakeTimeInMinutes", 6.0))
+        }
+        "CANARY" if number("/canaryConfiguration/canaryPercent", 5.0) < 100.0 => {
+            (1.0, number("/canaryConfiguration/canaryBakeTimeInMinutes", 10.0))
+        }
+        _ => (0.0, 0.0),
+    };
+    let balancers = settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
+    let mut rules = balancers.filter_map(|b| b.pointer("/advancedConfiguration/productionListenerRule")?.as_str());
+    // A network load balancer takes ten minutes for each shift.
+    let network = if rules.any(|rule| rule.contains(":listener/net/")) { 10.0 } else { 0.0 };
+    let total = pauses * (minutes + network) + number("/bakeTimeInMinutes", 0.0) + network;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "minutes of some days at most")]
+    let seconds = (total * 60.0) as u64;
+    seconds
 }
 
 /// How many times in a row tasks are started, and stopped, until all are new.

@@ -6,7 +6,7 @@ use super::super::errors::{missing, rejected};
 use super::super::request::{Answer, Paging, at_most, items, required, short, text};
 use super::super::time::Time;
 use super::super::world::{
-    Revision, Rollback, Service, ServiceDeployment, ServiceDeploymentStatus as Status, ServiceStatus, World,
+    Revision, Rollback, Service, ServiceDeployment, ServiceDeploymentStatus as Status, ServiceStatus, ShiftStage, World,
 };
 use super::describe::{deployment_arn, revision_arn, revision_counts};
 use super::{cluster_name, rollout, scheduler, service_key, service_not_found, with_service};
@@ -109,6 +109,12 @@ fn show_deployment(world: &World, service: &Service, deployment: &ServiceDeploym
     let sources: Value = deployment.sources.iter().map(|id| revision_counts(world, service, id)).collect();
     let stage = match deployment.status {
         Status::Pending => "RECONCILE_SERVICE",
+        Status::InProgress if deployment.shift.is_some() => match deployment.shift.as_ref().map(|shift| shift.stage) {
+            Some(ShiftStage::ProductionTrafficShift) => "PRODUCTION_TRAFFIC_SHIFT",
+            Some(ShiftStage::BakeTime) => "BAKE_TIME",
+            Some(ShiftStage::CleanUp) => "CLEAN_UP",
+            Some(ShiftStage::ScaleUp) | None => "SCALE_UP",
+        },
         status if rollout::is_in_flight(status) => "SCALE_UP",
         _ => "CLEAN_UP",
     };
@@ -124,7 +130,7 @@ fn show_deployment(world: &World, service: &Service, deployment: &ServiceDeploym
         "lifecycleStage": stage,
         "deploymentConfiguration": configuration,
         "deploymentCircuitBreaker": breaker,
-        "alarms": {"status": "DISABLED"},
+        "alarms": alarms(service, deployment),
     });
     if let Some(reason) = &deployment.status_reason {
         shown["statusReason"] = reason.as_str().into();
@@ -143,6 +149,19 @@ fn show_deployment(world: &World, service: &Service, deployment: &ServiceDeploym
             ("stoppedAt", deployment.stopped_at),
         ],
     )
+}
+
+fn alarms(service: &Service, deployment: &ServiceDeployment) -> Value {
+    let settings = service.wanted.get("deploymentConfiguration").and_then(|c| c.get("alarms"));
+    let Some(settings) = settings.filter(|settings| settings["enable"] == true) else {
+        return json!({"status": "DISABLED"});
+    };
+    let status = match deployment.status {
+        _ if !deployment.alarms.is_empty() => "TRIGGERED",
+        status if rollout::is_in_flight(status) => "MONITORING",
+        _ => "MONITORING_COMPLETE",
+    };
+    json!({"status": status, "alarmNames": settings["alarmNames"], "triggeredAlarmNames": deployment.alarms})
 }
 
 pub(super) fn revisions(world: &World, input: &Value) -> Answer {
@@ -175,6 +194,9 @@ fn show_revision(world: &World, service: &Service, revision: &Revision) -> Value
     let fargate = scheduler::on_fargate(&shown);
     if fargate {
         shown.insert("platformFamily".to_owned(), "Linux".into());
+    }
+    if let Some(resolved) = revision.resolved() {
+        shown.insert("resolvedConfiguration".to_owned(), resolved);
     }
     let key = service.key();
     for (name, value) in [

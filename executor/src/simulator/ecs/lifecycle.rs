@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::request::short;
-use super::super::world::{Behaviour, Container, ImageUse, TargetState, Task, TaskStatus, TaskTimes, World};
+use super::super::world::{Behaviour, Container, ImageUse, Revision, TargetState, Task, TaskStatus, TaskTimes, World};
 use super::super::{logs, targets};
 use super::placement::Ports;
 use super::scheduler;
@@ -193,7 +193,7 @@ fn run(world: &mut World, id: &str) {
         .as_ref()
         .and_then(|key| world.services.get(key))
         .and_then(|service| service.revision(revision.as_deref()?))
-        .and_then(|revision| revision.settings.get("loadBalancers")?.as_array().cloned())
+        .map(Revision::balancers)
         .unwrap_or_default();
     let places = targets::register_task(world, id, &load_balancers);
     if let Some(key) = &service {

@@ -12,6 +12,7 @@ mod scheduler;
 mod service_input;
 mod services;
 mod shape;
+mod shift;
 mod tags;
 mod task_definitions;
 mod task_reads;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 pub(super) use lifecycle::{pass_time, refresh_health};
 pub(super) use scheduler::reconcile;
+pub(super) use shift::put_in_alternate;
 pub(super) use task_definitions::forget_deleted;
 
 use super::errors::{missing, rejected, unknown_operation};

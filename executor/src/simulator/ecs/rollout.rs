@@ -13,6 +13,7 @@ use super::super::world::{
     ServiceDeploymentStatus as Status, TaskStatus, World,
 };
 use super::scheduler::{is_settled, say, wanted_count};
+use super::shift;
 
 /// The settings that a service revision fixes.
 pub(super) const REVISION_SETTINGS: [&str; 12] = [
@@ -43,7 +44,8 @@ pub(super) fn begin(world: &mut World, service: &mut Service) {
         .filter_map(|name| Some(((*name).to_owned(), service.wanted.get(*name)?.clone())))
         .collect();
     let images = resolve(world, &settings);
-    let revision = Revision { id: world.long_id("serviceRevision"), settings, images, created_at: now };
+    let (alternate, shift) = shift::plan(service);
+    let revision = Revision { id: world.long_id("serviceRevision"), settings, images, alternate, created_at: now };
     let target = revision.id.clone();
     service.revisions.insert(0, revision);
     let id = world.long_id("serviceDeployment");
@@ -58,6 +60,8 @@ pub(super) fn begin(world: &mut World, service: &mut Service) {
             rollback: None,
             breaker_triggered: false,
             failures: 0,
+            alarms: Vec::new(),
+            shift,
             due: Some(due),
             created_at: now,
             started_at: None,
@@ -67,6 +71,7 @@ pub(super) fn begin(world: &mut World, service: &mut Service) {
         },
     );
     add_primary(world, service, &target, &id, |id| format!("ECS deployment {id} in progress."));
+    shift::lead(world, service);
     service.due = Some(service.due.map_or(due, |earlier| earlier.min(due)));
 }
 
@@ -116,6 +121,7 @@ pub(super) fn supersede(world: &World, service: &mut Service) {
     let due = world.now.plus(world.timings.schedule_seconds);
     for deployment in service.service_deployments.iter_mut().filter(|d| is_in_flight(d.status)) {
         deployment.status = Status::StopRequested;
+        deployment.shift = None;
         deployment.due = Some(due);
         deployment.updated_at = world.now;
     }
@@ -228,28 +234,92 @@ pub(super) fn give_up(world: &World, service: &mut Service, id: &str, status: St
         deployment.finished_at = Some(now);
         deployment.updated_at = now;
         deployment.due = None;
+        deployment.shift = None;
         if status == Status::Stopped {
             deployment.stopped_at = Some(now);
         }
     }
-    let tripped = service.service_deployments.iter().any(|d| d.id == id && d.breaker_triggered);
+    let cause = cause(service, id);
     if let Some(primary) = service.deployments.first_mut().filter(|d| d.service_deployment == id) {
-        fail(primary, now, tripped);
+        fail(primary, now, cause);
     }
 }
 
-fn fail(deployment: &mut Deployment, now: Time, tripped: bool) {
+/// What ended a service deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Breaker,
+    Alarm,
+    Asked,
+}
+
+fn cause(service: &Service, id: &str) -> Cause {
+    match service.service_deployments.iter().find(|d| d.id == id) {
+        Some(deployment) if deployment.breaker_triggered => Cause::Breaker,
+        Some(deployment) if !deployment.alarms.is_empty() => Cause::Alarm,
+        _ => Cause::Asked,
+    }
+}
+
+fn fail(deployment: &mut Deployment, now: Time, cause: Cause) {
     deployment.rollout_state = RolloutState::Failed;
-    deployment.rollout_state_reason = match tripped {
-        true => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
-        false => format!("ECS deployment {} was stopped.", deployment.id),
+    deployment.rollout_state_reason = match cause {
+        Cause::Breaker => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+        Cause::Alarm => "ECS deployment failed: alarm detected.".to_owned(),
+        Cause::Asked => format!("ECS deployment {} was stopped.", deployment.id),
     };
     deployment.updated_at = now;
+}
+
+/// Looks at the alarms that a deployment in progress watches: those of its images that are due go off and end it.
+/// Gives back when to look again.
+pub(super) fn watch_alarms(world: &mut World, service: &mut Service) -> Option<Time> {
+    let primary = service.deployments.first().filter(|d| d.rollout_state == RolloutState::InProgress)?.clone();
+    let deployment = service.service_deployments.iter().find(|d| d.id == primary.service_deployment)?;
+    let settings = service.wanted.get("deploymentConfiguration")?.get("alarms")?;
+    if deployment.status != Status::InProgress || settings.get("enable") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let watched = settings.get("alarmNames").and_then(Value::as_array)?;
+    let shifting = deployment.shift.as_ref().map(|shift| shift.since);
+    let own = |t: &super::super::world::Task| t.started_by.as_deref() == Some(primary.id.as_str()) && !t.stopping;
+    let key = service.key();
+    let tasks: Vec<_> = world.tasks.of_service(&key).map(|(_, task)| task).filter(|task| own(task)).collect();
+    // In a rolling deployment a task has traffic as soon as it is healthy.
+    let since = shifting.unwrap_or_else(|| tasks.iter().filter_map(|task| task.healthy_since).min())?;
+    let mut due: Vec<(Time, String)> = Vec::new();
+    for container in tasks.iter().flat_map(|task| &task.containers) {
+        let alarms = world.alarms_of(&container.image, container.image_digest.as_deref()).into_iter();
+        due.extend(alarms.map(|(name, after)| (since.plus(after), name)));
+    }
+    due.retain(|(_, name)| watched.iter().any(|one| one == name));
+    let mut off: Vec<String> = due.iter().filter(|(at, _)| *at <= world.now).map(|(_, name)| name.clone()).collect();
+    if off.is_empty() {
+        return due.into_iter().map(|(at, _)| at).min();
+    }
+    off.sort();
+    off.dedup();
+    let rollback = settings.get("rollback") == Some(&Value::Bool(true));
+    let names = off.join(", ");
+    let id = primary.service_deployment.clone();
+    if let Some(deployment) = service.service_deployments.iter_mut().find(|d| d.id == id) {
+        deployment.alarms = off;
+    }
+    say(world, service, &format!("(deployment {}) deployment failed: alarm detected.", primary.id));
+    if rollback {
+        let reason = format!("Service deployment rolled back because of alarm(s) in ALARM state: {names}.");
+        go_back(world, service, &id, &reason);
+    } else {
+        let reason = format!("Service deployment failed because of alarm(s) in ALARM state: {names}.");
+        give_up(world, service, &id, Status::Stopped, &reason);
+    }
+    None
 }
 
 /// Goes back to the revision that completed last, with its exact image digests.
 fn go_back(world: &mut World, service: &mut Service, id: &str, reason: &str) {
     let now = world.now;
+    let shifting = service.service_deployments.iter().any(|d| d.id == id && d.shift.is_some());
     let candidate = service.last_good_revision.clone();
     let candidate = candidate.and_then(|revision| service.revision(&revision).cloned());
     let Some(candidate) = candidate else {
@@ -261,10 +331,14 @@ fn go_back(world: &mut World, service: &mut Service, id: &str, reason: &str) {
         deployment.status_reason = Some(reason.to_owned());
         deployment.started_at.get_or_insert(now);
         deployment.updated_at = now;
+        deployment.shift = None;
         // Even a way back on which nothing is left to do is seen in progress.
         deployment.due = Some(now.plus(world.timings.schedule_seconds));
         deployment.rollback =
             Some(Rollback { reason: reason.to_owned(), started_at: now, revision: Some(candidate.id.clone()) });
+    }
+    if let Some(failed) = service.deployments.first().filter(|_| shifting).map(|primary| primary.revision.clone()) {
+        shift::withdraw(world, service, &failed);
     }
     for name in REVISION_SETTINGS {
         match candidate.settings.get(name) {
@@ -272,12 +346,12 @@ fn go_back(world: &mut World, service: &mut Service, id: &str, reason: &str) {
             None => service.wanted.remove(name),
         };
     }
-    let tripped = service.service_deployments.iter().any(|d| d.id == id && d.breaker_triggered);
+    let why = cause(service, id);
     if let Some(primary) = service.deployments.first_mut() {
-        fail(primary, now, tripped);
+        fail(primary, now, why);
     }
     // The tasks of the revision that are still there belong to its deployment: it simply leads again.
-    let cause = if tripped { "ECS deployment circuit breaker" } else { "ECS deployment" };
+    let cause = if why == Cause::Breaker { "ECS deployment circuit breaker" } else { "ECS deployment" };
     let words = |id: &str| format!("{cause}: rolling back to deploymentId {id}.");
     match service.deployments.iter().position(|d| d.revision == candidate.id) {
         Some(position) => {
@@ -298,6 +372,7 @@ fn go_back(world: &mut World, service: &mut Service, id: &str, reason: &str) {
         }
         None => add_primary(world, service, &candidate.id, id, words),
     }
+    shift::lead(world, service);
     let target = service.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
     say(world, service, &format!("rolling back to deployment {target}."));
     world.dirty.insert(service.key());
@@ -307,6 +382,9 @@ fn go_back(world: &mut World, service: &mut Service, id: &str, reason: &str) {
 pub(super) fn arrive(world: &mut World, service: &mut Service) {
     if !is_settled(world, service) {
         service.steady = false;
+        return;
+    }
+    if shift::is_going_on(service) {
         return;
     }
     let now = world.now;
@@ -322,6 +400,7 @@ pub(super) fn arrive(world: &mut World, service: &mut Service) {
             };
             deployment.finished_at = Some(now);
             deployment.updated_at = now;
+            deployment.shift = None;
             let id = primary.id.clone();
             primary.rollout_state = RolloutState::Completed;
             primary.rollout_state_reason = format!("ECS deployment {id} completed.");

@@ -13,21 +13,22 @@ use super::super::world::{
 };
 use super::lifecycle::{self, NewTask};
 use super::placement::{self, Wanted};
-use super::{rollout, with_service};
+use super::{rollout, shift, with_service};
 
 const BY_SCHEDULER: &str = "ServiceSchedulerInitiated";
 /// How many events of a service AWS keeps.
 const EVENTS: usize = 100;
 
 /// A task of a service that is not told to stop.
-struct View {
-    id: String,
-    deployment: String,
-    running: bool,
-    healthy: bool,
+#[derive(Clone)]
+pub(super) struct View {
+    pub(super) id: String,
+    pub(super) deployment: String,
+    pub(super) running: bool,
+    pub(super) healthy: bool,
     /// Its instance is being drained.
-    away: bool,
-    zone: String,
+    pub(super) away: bool,
+    pub(super) zone: String,
 }
 
 /// Notes an event of a service; `words` follow its name.
@@ -59,7 +60,11 @@ pub(in super::super) fn reconcile(world: &mut World, key: &str) {
 fn active(world: &mut World, service: &mut Service) {
     rollout::turn_over(world, service);
     let mut next = kill_failing(world, service);
-    next.extend(roll(world, service));
+    next.extend(match shift::is_going_on(service) {
+        true => shift::advance(world, service),
+        false => roll(world, service),
+    });
+    next.extend(rollout::watch_alarms(world, service));
     forget_empty(world, service);
     rollout::arrive(world, service);
     next.extend(service.service_deployments.iter().filter_map(|d| d.due));
@@ -79,7 +84,7 @@ fn draining(world: &mut World, service: &mut Service) {
     }
 }
 
-fn views(world: &World, service: &Service) -> Vec<View> {
+pub(super) fn views(world: &World, service: &Service) -> Vec<View> {
     let drained = |instance: &String| {
         world.container_instances.get(instance).is_none_or(|i| i.status == InstanceStatus::Draining)
     };
@@ -199,7 +204,7 @@ fn roll(world: &mut World, service: &mut Service) -> Option<Time> {
 }
 
 /// The tasks to take away first: not running, not healthy, then from the zone that has most of them.
-fn crowded(tasks: &[View], count: u64) -> Vec<&View> {
+pub(super) fn crowded(tasks: &[View], count: u64) -> Vec<&View> {
     let mut rest: Vec<&View> = tasks.iter().collect();
     let mut chosen = Vec::new();
     while (chosen.len() as u64) < count && !rest.is_empty() {
@@ -212,7 +217,13 @@ fn crowded(tasks: &[View], count: u64) -> Vec<&View> {
 }
 
 /// Starts up to that many tasks of a revision; gives back how many found a place.
-fn start_tasks(world: &mut World, service: &mut Service, deployment: &str, revision: &str, count: u64) -> u64 {
+pub(super) fn start_tasks(
+    world: &mut World,
+    service: &mut Service,
+    deployment: &str,
+    revision: &str,
+    count: u64,
+) -> u64 {
     if count == 0 {
         return 0;
     }
@@ -308,7 +319,7 @@ pub(super) fn zone_of(world: &World, settings: &serde_json::Map<String, Value>, 
     }
 }
 
-fn stop_all(world: &mut World, service: &mut Service, tasks: Vec<String>) {
+pub(super) fn stop_all(world: &mut World, service: &mut Service, tasks: Vec<String>) {
     let reason = match service.deployments.first() {
         Some(primary) => format!("Scaling activity initiated by (deployment {})", primary.id),
         None => "Scaling activity initiated by service deletion".to_owned(),

@@ -9,6 +9,7 @@ use super::super::request::{items, number, short, text};
 use super::super::world::{Service, World};
 use super::placement::Expression;
 use super::scheduler::on_fargate;
+use super::shift;
 use crate::cloud::CloudError;
 
 /// Members of the input that are not settings of the service.
@@ -137,9 +138,8 @@ pub(super) fn check(world: &World, wanted: &Map<String, Value>) -> Result<(), Cl
         return Err(unmodelled("deployment controllers other than ECS"));
     }
     let configuration = &wanted["deploymentConfiguration"];
-    if configuration["strategy"] != "ROLLING" {
-        return Err(unmodelled("deployment strategies other than ROLLING"));
-    }
+    let strategy = text(configuration, "strategy").unwrap_or("ROLLING");
+    strategy_fits(&wanted, strategy)?;
     let (minimum, maximum) = (number(configuration, "minimumHealthyPercent"), number(configuration, "maximumPercent"));
     if text(&wanted, "schedulingStrategy") == Some("DAEMON") && maximum != Some(100) {
         return Err(invalid("The daemon scheduling strategy does not support values above 100 for maximumPercent"));
@@ -183,7 +183,76 @@ pub(super) fn check(world: &World, wanted: &Map<String, Value>) -> Result<(), Cl
     if balancers.len() > 5 {
         return Err(invalid("load balancers can have at most 5 items."));
     }
-    balancers.iter().try_for_each(|balancer| check_balancer(world, balancer, &shape, own))
+    balancers.iter().try_for_each(|balancer| {
+        check_balancer(world, balancer, &shape, own)?;
+        check_pair(world, balancer, strategy)
+    })
+}
+
+/// A strategy goes with what belongs to it, and with services whose tasks can be there twice.
+fn strategy_fits(wanted: &Value, strategy: &str) -> Result<(), CloudError> {
+    let configuration = &wanted["deploymentConfiguration"];
+    for (of, block) in [("LINEAR", "linearConfiguration"), ("CANARY", "canaryConfiguration")] {
+        if strategy != of && configuration.get(block).is_some() {
+            return Err(invalid(format!("{block} is only valid for the {of} deployment strategy.")));
+        }
+    }
+    if !shift::shifts(strategy) {
+        return Ok(());
+    }
+    if text(wanted, "schedulingStrategy") == Some("DAEMON") {
+        return Err(invalid(format!("The {strategy} deployment strategy does not support daemons.")));
+    }
+    if configuration.get("lifecycleHooks").is_some_and(|hooks| hooks.as_array().is_some_and(|list| !list.is_empty())) {
+        return Err(unmodelled("lifecycle hooks"));
+    }
+    if wanted.get("serviceConnectConfiguration").is_some_and(|connect| connect["enabled"] == true) {
+        return Err(unmodelled("shifting the traffic of Service Connect"));
+    }
+    Ok(())
+}
+
+/// Two target groups of one kind, and a rule that leads to one of them.
+fn check_pair(world: &World, balancer: &Value, strategy: &str) -> Result<(), CloudError> {
+    let Some(advanced) = balancer.get("advancedConfiguration") else {
+        if shift::shifts(strategy) {
+            return Err(invalid(format!("advancedConfiguration is required for the {strategy} deployment strategy.")));
+        }
+        return Ok(());
+    };
+    if !shift::shifts(strategy) {
+        return Err(invalid("advancedConfiguration is not valid for the ROLLING deployment strategy."));
+    }
+    let member = |name: &str| {
+        text(advanced, name).ok_or_else(|| invalid(format!("advancedConfiguration needs {name} for {strategy}.")))
+    };
+    let (alternate, rule) = (member("alternateTargetGroupArn")?, member("productionListenerRule")?);
+    member("roleArn")?;
+    let first = text(balancer, "targetGroupArn").unwrap_or_default();
+    let (one, other) = (world.target_group(first), world.target_group(alternate));
+    let (Some(one), Some(other)) = (one, other) else {
+        return Err(invalid(format!("The specified target group does not exist: {alternate}")));
+    };
+    if one.arn == other.arn || one.target_type != other.target_type || one.protocol != other.protocol {
+        return Err(invalid("The two target groups must be different ones of the same type and protocol."));
+    }
+    let test = text(advanced, "testListenerRule");
+    for (arn, leads) in std::iter::once((rule, true)).chain(test.map(|arn| (arn, false))) {
+        let mut listeners = world.load_balancers.values().flat_map(|b| &b.listeners).cloned();
+        let Some(actions) = listeners.find_map(|mut l| l.actions_mut(arn).cloned()) else {
+            return Err(invalid(format!("The listener rule {arn} does not exist.")));
+        };
+        let to = |group: &str| {
+            actions.iter().any(|action| {
+                action["TargetGroupArn"] == group
+                    || items(&action["ForwardConfig"], "TargetGroups").iter().any(|g| g["TargetGroupArn"] == group)
+            })
+        };
+        if leads && !to(first) && !to(alternate) {
+            return Err(invalid(format!("The listener rule {arn} does not forward to the target group {first}.")));
+        }
+    }
+    Ok(())
 }
 
 fn check_balancer(

@@ -126,6 +126,13 @@ fn updated(world: &World, service: &Service, input: &Value) -> Result<Map<String
             "deploymentConfiguration" => {
                 let mut merged = wanted.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
                 merged.extend(value.as_object().cloned().unwrap_or_default());
+                // What belongs to another strategy goes with it.
+                let strategy = merged.get("strategy").cloned().unwrap_or_default();
+                for (of, block) in [("LINEAR", "linearConfiguration"), ("CANARY", "canaryConfiguration")] {
+                    if strategy != of && value.get(block).is_none() {
+                        merged.remove(block);
+                    }
+                }
                 wanted.insert(name.clone(), Value::Object(merged));
             }
             "capacityProviderStrategy" => {

@@ -102,10 +102,10 @@ fn show_rule(rule: &Rule) -> Value {
     })
 }
 
-/// The default rule, whose ARN follows from its listener's.
+/// The default rule.
 fn show_default_rule(listener: &Listener) -> Value {
     json!({
-        "RuleArn": format!("{}/0000000000000000", listener.arn.replacen(":listener/", ":listener-rule/", 1)),
+        "RuleArn": listener.default_rule_arn(),
         "Priority": "default", "Conditions": [], "Actions": listener.default_actions, "IsDefault": true,
         "Transforms": [],
     })

@@ -27,6 +27,12 @@ pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
             listener(world, arn, output, observed, since);
         }
     }
+    for (_, output) in observed.outputs("elbv2", "DescribeListeners") {
+        for described in items(output, "Listeners") {
+            let default = json!({"Rules": [{"IsDefault": true, "Actions": described["DefaultActions"]}]});
+            listener(world, &text(described, "ListenerArn"), &default, observed, since);
+        }
+    }
     for (_, output) in observed.outputs("elb", "DescribeLoadBalancers") {
         for balancer in items(output, "LoadBalancerDescriptions") {
             world.classic_load_balancers.insert(text(balancer, "LoadBalancerName"), classic(balancer, observed, since));
@@ -93,6 +99,7 @@ fn attach(world: &mut World, balancer: &str, group: &str, vpc: &str, since: Time
             port: 80,
             protocol: if kind == "network" { "TCP" } else { "HTTP" }.to_owned(),
             default_actions: vec![forward],
+            default_rule: None,
             certificates: Vec::new(),
             rules: Vec::new(),
             tags: BTreeMap::new(),
@@ -116,8 +123,11 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
     let Some((owner, _)) = arn.rsplit_once('/') else { return };
     let balancer = owner.replacen(":listener/", ":loadbalancer/", 1);
     let Some(name) = owner.rsplit('/').nth(1).map(str::to_owned) else { return };
-    let groups: Vec<String> =
-        items(described, "Rules").flat_map(|rule| items(rule, "Actions")).map(|a| text(a, "TargetGroupArn")).collect();
+    let led = |action: &Value| -> Vec<String> {
+        let weighted = items(&action["ForwardConfig"], "TargetGroups").map(|g| text(g, "TargetGroupArn"));
+        std::iter::once(text(action, "TargetGroupArn")).chain(weighted).collect()
+    };
+    let groups: Vec<String> = items(described, "Rules").flat_map(|rule| items(rule, "Actions")).flat_map(led).collect();
     let vpc =
         world.target_groups.values().find(|g| groups.contains(&g.arn)).map_or(String::new(), |g| g.vpc_id.clone());
     if !world.load_balancers.contains_key(&name) {
@@ -134,6 +144,7 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
         port: 80,
         protocol: "HTTP".to_owned(),
         default_actions: Vec::new(),
+        default_rule: None,
         certificates: Vec::new(),
         rules: Vec::new(),
         tags: BTreeMap::new(),
@@ -142,6 +153,8 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
         let actions: Vec<Value> = items(rule, "Actions").cloned().collect();
         if rule["IsDefault"] == true {
             made.default_actions = actions;
+            made.default_rule =
+                Some(text(rule, "RuleArn")).filter(|rule| !rule.is_empty() && *rule != made.default_rule_arn());
             continue;
         }
         made.rules.push(Rule {

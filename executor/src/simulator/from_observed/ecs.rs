@@ -259,6 +259,22 @@ pub(super) fn creations(observed: &Observed) -> Vec<(Value, Call)> {
     calls
 }
 
+/// Whether the tasks of an observed service are in the alternate target groups of its load balancers.
+pub(super) fn in_alternate(observed: &Observed, service: &Value) -> bool {
+    let current = items(service, "currentServiceRevisions").next().map_or(&Value::Null, |r| &r["arn"]);
+    let revisions =
+        observed.outputs("ecs", "DescribeServiceRevisions").flat_map(|(_, output)| items(output, "serviceRevisions"));
+    let resolved: Vec<&Value> = revisions
+        .filter(|r| r["serviceRevisionArn"] == *current)
+        .flat_map(|r| items(&r["resolvedConfiguration"], "loadBalancers"))
+        .map(|balancer| &balancer["targetGroupArn"])
+        .collect();
+    items(service, "loadBalancers").any(|balancer| {
+        let alternate = &balancer["advancedConfiguration"]["alternateTargetGroupArn"];
+        alternate.is_string() && resolved.contains(&alternate)
+    })
+}
+
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,

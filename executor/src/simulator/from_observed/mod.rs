@@ -84,6 +84,10 @@ impl World {
         for (service, call) in ecs::creations(observed) {
             crate::simulator::ecs::call(&mut world, &call.operation, &call.input)
                 .map_err(|reason| FromObservedError::Service { service: text(&service, "serviceName"), reason })?;
+            if ecs::in_alternate(observed, &service) {
+                let key = format!("{}/{}", text(&call.input, "cluster"), text(&service, "serviceName"));
+                crate::simulator::ecs::put_in_alternate(&mut world, &key);
+            }
         }
         around::scaling(&mut world, observed, since);
         world.advance(now);

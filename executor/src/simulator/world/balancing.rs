@@ -149,6 +149,9 @@ pub struct Listener {
     /// Actions of the default rule, in elbv2's shape.
     #[serde(default)]
     pub default_actions: Vec<Value>,
+    /// ARN of the default rule, where it does not follow from the listener's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_rule: Option<String>,
     /// Its certificates, in elbv2's shape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Value>,
@@ -177,6 +180,23 @@ pub struct Rule {
     /// Tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+}
+
+impl Listener {
+    /// ARN of the rule for what no other rule fits.
+    #[must_use]
+    pub fn default_rule_arn(&self) -> String {
+        let made = || format!("{}/0000000000000000", self.arn.replacen(":listener/", ":listener-rule/", 1));
+        self.default_rule.clone().unwrap_or_else(made)
+    }
+
+    /// The actions behind the ARN of one of its rules, or behind its own, which means the default ones.
+    pub fn actions_mut(&mut self, arn: &str) -> Option<&mut Vec<Value>> {
+        if self.arn == arn || self.default_rule_arn() == arn {
+            return Some(&mut self.default_actions);
+        }
+        self.rules.iter_mut().find(|rule| rule.arn == arn).map(|rule| &mut rule.actions)
+    }
 }
 
 impl LoadBalancer {

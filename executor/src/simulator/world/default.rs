@@ -209,6 +209,7 @@ impl World {
             attributes: BTreeMap::new(),
             tags: BTreeMap::new(),
             listeners: vec![Listener {
+                default_rule: None,
                 arn: self.elb_arn(&format!("listener/{listener}")),
                 port: 80,
                 protocol: "HTTP".to_owned(),

@@ -303,6 +303,12 @@ pub struct ServiceDeployment {
     /// Failures that the circuit breaker counted.
     #[serde(default)]
     pub failures: u64,
+    /// Alarms that ended it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+    /// How traffic is shifted to its revision, while that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Shift>,
     /// When a requested change of its status takes place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Time>,
@@ -319,6 +325,48 @@ pub struct ServiceDeployment {
     pub stopped_at: Option<Time>,
     /// When it changed last.
     pub updated_at: Time,
+}
+
+/// How traffic is shifted from one revision of a service to the next one, each in target groups of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shift {
+    /// What is going on.
+    pub stage: ShiftStage,
+    /// Thousandths of the users' traffic that the new revision gets.
+    pub share: u64,
+    /// What comes next.
+    pub ahead: Vec<ShiftStep>,
+    /// When the step that was taken last is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Since when the new revision has had any of the users' traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+/// Where a deployment that shifts traffic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ShiftStage {
+    /// The tasks of the new revision start beside those of the old one.
+    ScaleUp,
+    /// Users' traffic moves.
+    ProductionTrafficShift,
+    /// All of it has moved, and the old revision is still there.
+    BakeTime,
+    /// The tasks of the old revision stop.
+    CleanUp,
+}
+
+/// A share of the users' traffic, and how long it stays there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ShiftStep {
+    /// Thousandths that the new revision gets.
+    pub share: u64,
+    /// Seconds.
+    pub seconds: u64,
 }
 
 /// How a service deployment goes back.
@@ -344,6 +392,9 @@ pub struct Revision {
     pub settings: Map<String, Value>,
     /// Images with their digests, by container.
     pub images: BTreeMap<String, ImageUse>,
+    /// Whether its tasks are in the alternate target groups of its load balancers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alternate: bool,
     /// When it was made.
     pub created_at: Time,
 }

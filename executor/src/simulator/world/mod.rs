@@ -25,7 +25,7 @@ pub use balancing::{
 pub use ecs::{
     Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family, ImageUse,
     InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
-    ServiceStatus, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus, TaskTimes,
+    ServiceStatus, Shift, ShiftStage, ShiftStep, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus, TaskTimes,
 };
 pub use groups::{Activity, Attachment, AutoScalingGroup, Family as AttachmentFamily, GroupTag, Lifecycle, Member};
 pub use machines::{

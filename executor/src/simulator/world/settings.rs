@@ -95,6 +95,10 @@ pub struct Image {
     /// found in CloudWatch Logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<String>,
+    /// CloudWatch alarms that go off when tasks of this image have had traffic for so many seconds, in the deployments
+    /// that watch them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alarms: BTreeMap<String, u64>,
 }
 
 /// What the containers of an image do.

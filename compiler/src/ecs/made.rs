@@ -1,0 +1,71 @@
+//! Things that the plan itself makes, and whose ARNs only its run knows.
+//!
+//! Until everything is lowered a name stands for such an ARN: it cannot be taken for one, and the rules that judge ARNs
+//! leave it alone. Then every name gives way to the late value that it stands for.
+
+use belay_schemas::late::output;
+use belay_schemas::plan::{Action, Call, Node};
+use serde_json::Value;
+
+/// How such a name begins. No ARN does.
+const PREFIX: &str = "made-by-belay:";
+
+/// Stands for the ARN of a listener's rule.
+pub fn rule(name: &str) -> String {
+    format!("{PREFIX}rule:{name}")
+}
+
+/// Whether a text stands for an ARN.
+pub fn is_made(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+/// The name of the rule that a text stands for.
+pub fn rule_of(text: &str) -> Option<&str> {
+    text.strip_prefix(PREFIX)?.strip_prefix("rule:")
+}
+
+/// Puts late values in the place of names.
+pub fn settle(nodes: &mut [Node]) {
+    for node in nodes {
+        match &mut node.action {
+            Action::Call { call, .. } | Action::Read { read: call, .. } => input(call),
+            Action::Wait { wait } => {
+                wait.reads.iter_mut().for_each(input);
+                wait.bind.values_mut().for_each(value);
+                wait.evidence.iter_mut().flat_map(|evidence| &mut evidence.reads).for_each(input);
+            }
+            _ => {}
+        }
+        for guard in &mut node.guards {
+            input(&mut guard.read);
+            guard.holds.values_mut().for_each(value);
+            guard.bind.values_mut().for_each(value);
+        }
+        if let Some(probe) = &mut node.probe {
+            input(&mut probe.read);
+            probe.bind.values_mut().for_each(value);
+        }
+        for when in node.undo.iter_mut().filter_map(|case| case.when.as_mut()) {
+            input(&mut when.read);
+            when.bind.values_mut().for_each(value);
+        }
+    }
+}
+
+fn input(call: &mut Call) {
+    value(&mut call.input);
+}
+
+fn value(within: &mut Value) {
+    match within {
+        Value::String(text) => {
+            if let Some(name) = rule_of(text) {
+                *within = output(&format!("rule.{name}.create"), "Rules[0].RuleArn");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(value),
+        Value::Object(map) => map.values_mut().for_each(value),
+        _ => {}
+    }
+}
