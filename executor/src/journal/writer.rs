@@ -131,6 +131,12 @@ impl Journal {
         Self { sink, next: last + 1, sum }
     }
 
+    /// Number and checksum of the last record.
+    #[must_use]
+    pub fn last(&self) -> (u64, String) {
+        (self.next - 1, self.sum.clone())
+    }
+
     /// Appends one record and returns its number.
     ///
     /// # Errors

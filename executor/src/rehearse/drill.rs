@@ -3,18 +3,19 @@
 //! Invariants: everything stays in memory; the code that runs is the code that runs on AWS, with the journal's lines
 //! going to memory; two runs of the same script are the same run.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use belay_schemas::journal::RunPhase;
 use belay_schemas::plan::Plan;
 use belay_schemas::rehearsal::FaultAt;
 use serde_json::Value;
 
 use super::capacity::Components;
 use super::foreign::Foreign;
-use super::stage::{Lowest, Mode, Stage, Tap, Watcher};
+use super::stage::{FAULTS, Kept, Lowest, Mode, Stage, Tap, Watcher};
 use crate::cloud::Clock;
 use crate::journal::{MemorySink, parse};
-use crate::run::{self, Options, Outcome, Ready, RunError, RunStatus, Setup, Signals};
+use crate::run::{self, Moment, Options, Outcome, Ready, RunError, RunStatus, Setup, Signals};
 use crate::simulator::World;
 
 /// Sessions of one run at most: more would be going round in circles.
@@ -61,6 +62,28 @@ pub(super) struct Drilled {
     pub trace: Vec<(u64, String)>,
 }
 
+/// A run at a moment at which nothing is in progress: where runs that differ only later begin.
+pub(super) struct Mark {
+    moment: Moment,
+    kept: Kept,
+    journal: String,
+    session: usize,
+    taken_back: bool,
+    began: u64,
+    /// How its faults were staged.
+    pub frozen: [bool; FAULTS],
+}
+
+impl Mark {
+    /// What begins there.
+    pub fn phase(&self) -> RunPhase {
+        self.moment.phase
+    }
+}
+
+/// Moments of one run, in their order.
+pub(super) type Marks = Mutex<Vec<Mark>>;
+
 impl Scene {
     pub fn new(plan: &Plan, world: &World, concurrency: u32) -> Result<Self, RunError> {
         Ok(Self {
@@ -78,22 +101,38 @@ impl Scene {
 
     /// Runs a case to its end.
     pub async fn run(&self, case: &Case, mode: Mode) -> Drilled {
-        let stage = Stage::new(self.plan(), &self.ids, &self.components, self.world.clone(), &case.faults, mode);
+        self.run_from(case, mode, None, None).await
+    }
+
+    /// Runs a case to its end, from a moment of a run of the same faults but for the last one if there is one, and keeps
+    /// its own moments where they are wanted.
+    pub async fn run_from(&self, case: &Case, mode: Mode, from: Option<&Mark>, marks: Option<&Marks>) -> Drilled {
+        let (plan, script) = (self.plan(), &case.faults);
+        let stage = match from {
+            Some(mark) => Stage::again(plan, &self.ids, &self.components, &mark.kept, script, mode),
+            None => Stage::new(plan, &self.ids, &self.components, self.world.clone(), script, mode),
+        };
         let stage = Arc::new(stage);
-        let journal = MemorySink::default();
+        let journal = from.map(|mark| MemorySink::holding(mark.journal.as_str())).unwrap_or_default();
         let mut initial = None;
         if let Some(foreign) = &case.foreign {
             stage.note(|| format!("somebody else {foreign}"));
             foreign.happens(&stage.cloud).await;
             initial = Some(super::at_rest(self.plan(), &stage.cloud.world()));
         }
-        let began = stage.now();
+        let began = from.map_or_else(|| stage.now(), |mark| mark.began);
         let mut stuck = None;
-        let mut next = Next::Begin;
-        let mut taken_back = !case.taken_back;
+        let mut next = from.map_or(Next::Begin, |mark| Next::GoOn(&mark.moment));
+        let mut taken_back = from.map_or(!case.taken_back, |mark| mark.taken_back);
         let mut last = Err(RunError::Internal("the run never began".to_owned()));
-        for _ in 0..SESSIONS {
-            let status = self.session(&stage, &journal, next).await;
+        for session in from.map_or(0, |mark| mark.session)..SESSIONS {
+            let keep = |moment: &dyn Fn() -> Moment| {
+                let Some(marks) = marks.filter(|_| stuck.is_none()) else { return };
+                let (moment, kept, journal) = (moment(), stage.keep(), journal.text());
+                let mark = Mark { moment, kept, journal, session, taken_back, began, frozen: mode.frozen };
+                marks.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
+            };
+            let status = self.session(&stage, &journal, next, &keep).await;
             let killed = stage.next_session();
             next = Next::Resume(Vec::new());
             if killed {
@@ -146,12 +185,18 @@ impl Scene {
         status.waiting_for.iter().filter(is_gate).cloned().collect()
     }
 
-    async fn session(&self, stage: &Arc<Stage>, journal: &MemorySink, next: Next) -> Result<RunStatus, RunError> {
+    async fn session(
+        &self,
+        stage: &Arc<Stage>,
+        journal: &MemorySink,
+        next: Next<'_>,
+        keep: &(dyn Fn(&dyn Fn() -> Moment) + Send + Sync),
+    ) -> Result<RunStatus, RunError> {
         let mut options = Options::new(".");
         options.run_id = Some(RUN.to_owned());
         options.concurrency = self.concurrency;
         let sink = Box::new(Tap { stage: Arc::clone(stage), journal: journal.clone() });
-        let watcher = Watcher(stage);
+        let watcher = Watcher { stage, keep: Some(keep) };
         let (cloud, clock) = (Arc::clone(stage), Arc::clone(stage));
         let setup = Setup { cloud, clock, listener: &watcher, signals: Signals::none() };
         let (mode, approve) = match next {
@@ -160,6 +205,13 @@ impl Scene {
                     biased;
                     () = stage.death() => Err(RunError::Internal("killed".to_owned())),
                     status = run::begin_ready(&self.ready, &options, sink, setup) => status,
+                };
+            }
+            Next::GoOn(moment) => {
+                return tokio::select! {
+                    biased;
+                    () = stage.death() => Err(RunError::Internal("killed".to_owned())),
+                    status = run::go_on(moment, sink, setup) => status,
                 };
             }
             Next::Resume(approve) => (run::Mode::Resume, approve),
@@ -175,8 +227,9 @@ impl Scene {
 }
 
 /// What the next executor is there for.
-enum Next {
+enum Next<'a> {
     Begin,
+    GoOn(&'a Moment),
     Resume(Vec<String>),
     Rollback,
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::plan::{Node, Plan};
+use belay_schemas::plan::{Node, Phase, Plan};
 use belay_schemas::rehearsal::End;
 use serde_json::Value;
 
@@ -35,6 +35,23 @@ pub(super) struct States {
     pub initial: Value,
     pub target: Option<Value>,
     pub floors: Vec<u64>,
+    pub pins: Pins,
+    /// How often the plan makes what its calls make anew each time.
+    pub makes: Makes,
+}
+
+/// Calls that make something anew, by operation and what they are about.
+pub(super) type Makes = BTreeMap<(String, String), u64>;
+
+/// What a plan makes.
+pub(super) fn makes(plan: &Plan) -> Makes {
+    let mut planned = Makes::new();
+    for node in plan.nodes.iter().filter(|node| node.each.is_none()) {
+        if let Some(call) = node.action.mutation().filter(|call| MAKES.contains(&call.operation.as_str())) {
+            *planned.entry((call.operation.clone(), concerns(&call.input))).or_default() += 1;
+        }
+    }
+    planned
 }
 
 /// What a run is found to be.
@@ -46,9 +63,12 @@ pub(super) struct Judgement {
 /// What a world looks like once it has come to rest.
 #[must_use]
 pub fn at_rest(plan: &Plan, world: &World) -> Value {
-    let mut world = world.clone();
+    settled(&Pins::of(plan), world.clone())
+}
+
+pub(super) fn settled(pins: &Pins, mut world: World) -> Value {
     world.advance(Time::from_seconds(world.now.seconds() + REST));
-    pinned(plan, &essence(&world))
+    pins.put_in(essence(&world))
 }
 
 impl States {
@@ -62,7 +82,7 @@ impl States {
                 End::Neither
             }
             Ok(status) => {
-                let end = self.end(plan, status, run, &mut wrong);
+                let end = self.end(status, run, &mut wrong);
                 obligations(plan, status, &mut wrong);
                 end
             }
@@ -86,11 +106,11 @@ impl States {
                 wrong.push(format!("{name} falls to {least} healthy, its floor is {floor}"));
             }
         }
-        wrong.extend(doubled(scene, run));
+        wrong.extend(doubled(&self.makes, run));
         Judgement { end, wrong }
     }
 
-    fn end(&self, plan: &Plan, status: &RunStatus, run: &Drilled, wrong: &mut Vec<String>) -> End {
+    fn end(&self, status: &RunStatus, run: &Drilled, wrong: &mut Vec<String>) -> End {
         let (end, expected) = match status.outcome {
             Some(Outcome::Done | Outcome::NothingToDo | Outcome::RolledBack { .. }) if run.initial.is_some() => {
                 wrong.push("what somebody else deployed since was not noticed before the first change".to_owned());
@@ -108,7 +128,7 @@ impl States {
         };
         let Some(expected) = expected else { return end };
         let mut places = Vec::new();
-        differences("", &at_rest(plan, &run.world), expected, &mut places);
+        differences("", &settled(&self.pins, run.world.clone()), expected, &mut places);
         if places.is_empty() {
             return end;
         }
@@ -148,15 +168,9 @@ fn obligations(plan: &Plan, status: &RunStatus, wrong: &mut Vec<String>) {
 }
 
 /// Calls that make something new with each repetition, and were repeated.
-fn doubled(scene: &Scene, run: &Drilled) -> Vec<String> {
+fn doubled(planned: &Makes, run: &Drilled) -> Vec<String> {
     let makes = |operation: &str| MAKES.contains(&operation);
-    let mut planned: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for node in scene.plan().nodes.iter().filter(|node: &&Node| node.each.is_none()) {
-        if let Some(call) = node.action.mutation().filter(|call| makes(&call.operation)) {
-            *planned.entry((call.operation.clone(), concerns(&call.input))).or_default() += 1;
-        }
-    }
-    let mut made: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut made = Makes::new();
     for call in run.world.log.iter().filter(|call| makes(&call.operation) && call.outcome == CallOutcome::Ok) {
         *made.entry((call.operation.clone(), call.concerns.clone())).or_default() += 1;
     }
@@ -167,39 +181,62 @@ fn doubled(scene: &Scene, run: &Drilled) -> Vec<String> {
     too_many.collect()
 }
 
-/// An essence in which the images of revisions that only ways back use are named as those that they stand for: going
-/// back to a twin that names the bytes that ran is going back.
-fn pinned(plan: &Plan, essence: &Value) -> Value {
-    let mut text = essence.to_string();
-    let mut any = false;
-    for call in plan.nodes.iter().filter(|node| is_twin(plan, node)).filter_map(|node| node.action.mutation()) {
-        for container in call.input["containerDefinitions"].as_array().into_iter().flatten() {
-            let (name, image) = (container["name"].as_str().unwrap_or_default(), &container["image"]);
-            let key = format!(":image:{name}");
-            for tag in call.input["tags"].as_array().into_iter().flatten() {
-                if tag["key"].as_str().is_some_and(|k| k.ends_with(&key)) {
-                    any = true;
-                    // In the text of a text, quotes are escaped.
-                    let bare = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                    for quote in ["\"", "\\\""] {
-                        let quoted = |value: &Value| format!("{quote}{}{quote}", bare(value));
-                        text = text.replace(&quoted(&tag["value"]), &quoted(image));
+/// The images of revisions that only ways back use, and those that they stand for: going back to a twin that names the
+/// bytes that ran is going back.
+#[derive(Debug, Default)]
+pub(super) struct Pins(Vec<(String, String)>);
+
+impl Pins {
+    /// Those of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let mut pins = Vec::new();
+        for call in plan.nodes.iter().filter(|node| is_twin(plan, node)).filter_map(|node| node.action.mutation()) {
+            for container in call.input["containerDefinitions"].as_array().into_iter().flatten() {
+                let (name, image) = (container["name"].as_str().unwrap_or_default(), container["image"].as_str());
+                let key = format!(":image:{name}");
+                for tag in call.input["tags"].as_array().into_iter().flatten() {
+                    if tag["key"].as_str().is_some_and(|k| k.ends_with(&key)) {
+                        let bare = |text: Option<&str>| text.unwrap_or_default().to_owned();
+                        pins.push((bare(tag["value"].as_str()), bare(image)));
                     }
                 }
             }
         }
+        Self(pins)
     }
-    if !any {
-        return essence.clone();
+
+    /// An essence in which each of these images is the one that it stands for.
+    fn put_in(&self, mut essence: Value) -> Value {
+        if self.0.is_empty() {
+            return essence;
+        }
+        self.name(&mut essence);
+        for contents in essence["taskDefinitions"].as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
+            if let Some(list) = contents.as_array_mut() {
+                list.sort_by_cached_key(Value::to_string);
+                list.dedup();
+            }
+        }
+        essence
     }
-    let mut pinned: Value = serde_json::from_str(&text).unwrap_or_default();
-    for contents in pinned["taskDefinitions"].as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
-        if let Some(list) = contents.as_array_mut() {
-            list.sort_by_key(Value::to_string);
-            list.dedup();
+
+    fn name(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for (stands_for, image) in &self.0 {
+                    if text == stands_for {
+                        text.clone_from(image);
+                    } else if text.len() > stands_for.len() && text.contains(stands_for.as_str()) {
+                        // JSON in a string.
+                        *text = text.replace(&format!("\"{stands_for}\""), &format!("\"{image}\""));
+                    }
+                }
+            }
+            Value::Array(list) => list.iter_mut().for_each(|value| self.name(value)),
+            Value::Object(map) => map.values_mut().for_each(|value| self.name(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    pinned
 }
 
 /// Whether a node registers a revision that no step forward uses.
@@ -214,7 +251,6 @@ fn is_twin(plan: &Plan, node: &Node) -> bool {
         }
         found
     };
-    use belay_schemas::plan::Phase;
     registers && !plan.nodes.iter().any(|other| other.phase == Phase::Deploy && uses(other))
 }
 

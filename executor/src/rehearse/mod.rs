@@ -33,7 +33,7 @@ pub use text::text;
 use crate::run::{Outcome, RunError};
 use crate::simulator::World;
 use drill::{Case, Scene};
-use judge::States;
+use judge::{Pins, States};
 use report::Gathered;
 use runner::Found;
 use stage::{FAULTS, Mode};
@@ -92,13 +92,15 @@ pub fn rehearse(
     let scene = Scene::new(plan, world, options.concurrency)?;
     let start = scene.components.levels(world);
     let floors = scene.components.floors(&start);
-    let mut states = States { initial: at_rest(plan, world), target: None, floors };
+    let pins = Pins::of(plan);
+    let initial = judge::settled(&pins, world.clone());
+    let mut states = States { initial, target: None, floors, pins, makes: judge::makes(plan) };
     let runtime = runner::runtime()?;
     let first = runtime.block_on(scene.run(&Case::default(), Mode::default()));
     let mut reason = None;
     match &first.status {
         Ok(status) => match status.outcome {
-            Some(Outcome::Done) => states.target = Some(at_rest(plan, &first.world)),
+            Some(Outcome::Done) => states.target = Some(judge::settled(&states.pins, first.world.clone())),
             Some(Outcome::Stale | Outcome::Environment) => return Err(RehearseError::Stale(judge::reasons(status))),
             _ => reason = Some(judge::reasons(status)),
         },

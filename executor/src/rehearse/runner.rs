@@ -1,15 +1,19 @@
-//! Many runs at once: as many threads as there are processors, each with a runtime of its own.
+//! Many runs at once: as many threads as there are processors, each with a runtime of its own. What many of them have in
+//! common, up to the moment at which their last fault can happen, is run once.
 //!
-//! Invariant: what is found does not depend on how many threads there are; it comes back in the order of the cases.
+//! Invariants: what is found does not depend on how many threads there are, nor on what is shared; it comes back in the
+//! order of the cases.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use belay_schemas::journal::RunPhase;
+use belay_schemas::plan::Phase;
 use belay_schemas::rehearsal::End;
 
 use super::RehearseError;
-use super::drill::{Case, Drilled, Scene};
+use super::drill::{Case, Drilled, Mark, Marks, Scene};
 use super::judge::States;
 use super::stage::{FAULTS, Lowest, Mode};
 
@@ -30,11 +34,50 @@ pub(super) struct Found {
     pub held: Vec<bool>,
 }
 
-/// Runs a case, and once more with the past where tasks could not be struck.
-async fn drill(scene: &Scene, case: &Case) -> (Drilled, [bool; FAULTS]) {
+/// Runs that share their beginning from which on it pays to run it once for all of them.
+const SHARED: usize = 3;
+
+/// What a case has in common with others: the run without its last fault, up to the phase in which that fault's step is.
+fn beginning(scene: &Scene, case: &Case) -> Option<(Case, RunPhase)> {
+    let (last, before) = case.faults.split_last()?;
+    let node = scene.plan().node(&last.node)?;
+    let phase = match node.phase {
+        Phase::Preflight => return None,
+        Phase::Deploy => RunPhase::Deploy,
+        Phase::Finalize => RunPhase::Finalize,
+        Phase::Undo => RunPhase::Undo,
+    };
+    // What only reads may be kept from reading its start guards, too, and those come before all phases.
+    let late = node.action.mutation().is_some() || node.guards.is_empty();
+    let alone = case.foreign.is_none();
+    (late && alone).then(|| (Case { faults: before.to_vec(), ..case.clone() }, phase))
+}
+
+/// Runs a case, from a moment of the run without its last fault if there is one.
+async fn drill_from(scene: &Scene, case: &Case, from: Option<&Mark>) -> (Drilled, [bool; FAULTS]) {
+    let (Some(mark), Some(last)) = (from, case.faults.len().checked_sub(1)) else {
+        return drill(scene, case, None).await;
+    };
+    let mut frozen = mark.frozen;
+    loop {
+        let run = scene.run_from(case, Mode { traced: false, frozen }, Some(mark), None).await;
+        match run.fired.iter().zip(frozen).position(|((_, shown), frozen)| !shown && !frozen) {
+            Some(at) if at == last => frozen[at] = true,
+            // An earlier one is to be staged otherwise, so that the beginning is another one.
+            Some(_) => return drill(scene, case, None).await,
+            None => return (run, frozen),
+        }
+    }
+}
+
+/// Runs a case, and once more with the past where tasks could not be struck; keeps its moments where they are wanted.
+async fn drill(scene: &Scene, case: &Case, marks: Option<&Marks>) -> (Drilled, [bool; FAULTS]) {
     let mut frozen = [false; FAULTS];
     loop {
-        let run = scene.run(case, Mode { traced: false, frozen }).await;
+        if let Some(marks) = marks {
+            marks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        let run = scene.run_from(case, Mode { traced: false, frozen }, None, marks).await;
         // The first fault that had nothing to strike; what comes after it may be another story then.
         let spared = run.fired.iter().zip(frozen).position(|((_, shown), frozen)| !shown && !frozen);
         match spared {
@@ -68,19 +111,68 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, RehearseError> {
     tokio::runtime::Builder::new_current_thread().build().map_err(RehearseError::Runtime)
 }
 
+/// Cases that share their beginning.
+#[derive(Default)]
+struct Group {
+    /// Positions of those that have not been taken yet.
+    left: usize,
+    marks: Option<Arc<Vec<Mark>>>,
+}
+
+/// The beginnings that cases share: run when the first of them is to be run, dropped after the last one.
+struct Beginnings {
+    groups: Mutex<BTreeMap<Case, Arc<Mutex<Group>>>>,
+}
+
+impl Beginnings {
+    fn of(scene: &Scene, cases: &[Case]) -> Self {
+        let mut sizes: BTreeMap<Case, usize> = BTreeMap::new();
+        for (before, _) in cases.iter().filter_map(|case| beginning(scene, case)) {
+            *sizes.entry(before).or_default() += 1;
+        }
+        let group = |left| Arc::new(Mutex::new(Group { left, marks: None }));
+        let shared = sizes.into_iter().filter(|(_, size)| *size >= SHARED);
+        Self { groups: Mutex::new(shared.map(|(before, size)| (before, group(size))).collect()) }
+    }
+
+    /// The moments of a beginning.
+    fn marks(&self, scene: &Scene, before: &Case, runtime: &tokio::runtime::Runtime) -> Option<Arc<Vec<Mark>>> {
+        let group = self.groups.lock().unwrap_or_else(PoisonError::into_inner).get(before).cloned()?;
+        let mut group = group.lock().unwrap_or_else(PoisonError::into_inner);
+        let marks = group.marks.take().unwrap_or_else(|| {
+            let marks = Marks::default();
+            runtime.block_on(drill(scene, before, Some(&marks)));
+            Arc::new(marks.into_inner().unwrap_or_else(PoisonError::into_inner))
+        });
+        group.left = group.left.saturating_sub(1);
+        if group.left > 0 {
+            group.marks = Some(Arc::clone(&marks));
+        }
+        Some(marks)
+    }
+}
+
 /// Runs all cases.
 pub(super) fn run_all(scene: &Scene, states: &States, cases: Vec<Case>) -> Result<Vec<Found>, RehearseError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(cases.len().max(1));
     let next = AtomicUsize::new(0);
+    let beginnings = Beginnings::of(scene, &cases);
+    // Those that begin alike come one after another, so that few beginnings are kept at a time.
+    let mut order: Vec<(Option<(Case, RunPhase)>, usize)> =
+        cases.iter().enumerate().map(|(at, case)| (beginning(scene, case), at)).collect();
+    order.sort_by(|(a, _), (b, _)| a.as_ref().map(|(before, _)| before).cmp(&b.as_ref().map(|(before, _)| before)));
     let all: Mutex<Vec<(usize, Found)>> = Mutex::default();
     let work = || -> Result<(), RehearseError> {
         let runtime = runtime()?;
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(case) = cases.get(at) else { return Ok(()) };
-            let (run, frozen) = runtime.block_on(drill(scene, case));
+            let Some((begins, at)) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok(()) };
+            let case = &cases[*at];
+            let begins = begins.as_ref();
+            let marks = begins.and_then(|(before, _)| beginnings.marks(scene, before, &runtime));
+            let mark = begins.and_then(|(_, phase)| marks.as_ref()?.iter().find(|mark| mark.phase() == *phase));
+            let (run, frozen) = runtime.block_on(drill_from(scene, case, mark));
             let found = Found::of(scene, states, case.clone(), run, frozen);
-            all.lock().unwrap_or_else(PoisonError::into_inner).push((at, found));
+            all.lock().unwrap_or_else(PoisonError::into_inner).push((*at, found));
         }
     };
     std::thread::scope(|scope| {

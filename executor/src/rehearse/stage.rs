@@ -15,14 +15,14 @@ use super::capacity::{Components, Levels};
 use super::trouble::Trouble;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 use crate::journal::{JournalError, MemorySink, Sink};
-use crate::run::{Listener, RunEvent, What};
+use crate::run::{Listener, Moment, RunEvent, What};
 use crate::simulator::{SimulatedCloud, World};
 
 /// How often what passes by itself comes in a row.
 const PASSING: u32 = 2;
 
 /// A fault that waits for its node, or has begun.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Cue {
     at: FaultAt,
     /// Only mutations of the node count, not what it reads besides.
@@ -71,6 +71,16 @@ struct Inner {
     records: u64,
 }
 
+/// A stage at a moment at which nothing is in progress.
+pub(super) struct Kept {
+    world: World,
+    cues: Vec<Cue>,
+    lowest: Lowest,
+    visited: Vec<bool>,
+    held: Vec<bool>,
+    records: u64,
+}
+
 /// The stage.
 pub(super) struct Stage {
     pub cloud: SimulatedCloud,
@@ -92,7 +102,7 @@ impl Stage {
         mode: Mode,
     ) -> Self {
         let lowest = Lowest { levels: components.levels(&world), excused: vec![false; components.names.len()] };
-        let cues = script.iter().zip(mode.frozen).map(|(at, frozen)| Cue::new(plan, at, frozen)).collect();
+        let cues = cues(plan, script, mode).collect();
         let inner = Inner {
             cues,
             killed: false,
@@ -108,6 +118,47 @@ impl Stage {
             ids: Arc::clone(ids),
             inner: Mutex::new(inner),
             death: Notify::new(),
+        }
+    }
+
+    /// A stage as one was kept, for a script that begins with that one's.
+    pub fn again(
+        plan: &Plan,
+        ids: &Arc<Vec<String>>,
+        components: &Arc<Components>,
+        kept: &Kept,
+        script: &[FaultAt],
+        mode: Mode,
+    ) -> Self {
+        let Kept { world, cues: before, lowest, visited, held, records } = kept;
+        let inner = Inner {
+            cues: before.iter().cloned().chain(cues(plan, script, mode).skip(before.len())).collect(),
+            killed: false,
+            lowest: lowest.clone(),
+            visited: visited.clone(),
+            held: held.clone(),
+            trace: None,
+            records: *records,
+        };
+        Self {
+            cloud: SimulatedCloud::new(world.clone()),
+            components: Arc::clone(components),
+            ids: Arc::clone(ids),
+            inner: Mutex::new(inner),
+            death: Notify::new(),
+        }
+    }
+
+    /// What of it has to be kept so that a run can be gone on with.
+    pub fn keep(&self) -> Kept {
+        let inner = self.lock();
+        Kept {
+            world: self.cloud.world(),
+            cues: inner.cues.clone(),
+            lowest: inner.lowest.clone(),
+            visited: inner.visited.clone(),
+            held: inner.held.clone(),
+            records: inner.records,
         }
     }
 
@@ -290,6 +341,10 @@ impl Stage {
     }
 }
 
+fn cues<'a>(plan: &'a Plan, script: &'a [FaultAt], mode: Mode) -> impl Iterator<Item = Cue> + 'a {
+    script.iter().zip(mode.frozen).map(|(at, frozen)| Cue::new(plan, at, frozen))
+}
+
 /// What becomes of a call.
 enum Play {
     On,
@@ -403,11 +458,21 @@ impl Clock for Stage {
 }
 
 /// The stage as the run's listener.
-pub(super) struct Watcher<'a>(pub &'a Stage);
+pub(super) struct Watcher<'a> {
+    pub stage: &'a Stage,
+    /// Moments are kept for others to go on from.
+    pub keep: Option<&'a (dyn Fn(&dyn Fn() -> Moment) + Send + Sync)>,
+}
 
 impl Listener for Watcher<'_> {
     fn event(&self, event: &RunEvent) {
-        self.0.told(event);
+        self.stage.told(event);
+    }
+
+    fn entered(&self, moment: &dyn Fn() -> Moment) {
+        if let Some(keep) = self.keep {
+            keep(moment);
+        }
     }
 }
 

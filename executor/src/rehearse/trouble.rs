@@ -11,7 +11,7 @@ use crate::simulator::world::{Affliction, Behaviour, Service, TaskStatus};
 use crate::simulator::{SimulatedCloud, World, short_name};
 
 /// What befalls the goal of one wait.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Trouble {
     wait: bool,
     /// Tasks are left alone.

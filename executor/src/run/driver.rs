@@ -15,6 +15,7 @@ use super::batch::{self, Asked};
 use super::error::RunError;
 use super::graph::Graph;
 use super::listener::{Listener, RunEvent};
+use super::moment::Moment;
 use super::port::{Calls, Message, Nap, Stop, Task, answers_for};
 use super::scheduler::{Busy, Command, next};
 use super::session::Setup;
@@ -52,6 +53,7 @@ pub(super) struct Driver<'a> {
     listener: &'a dyn Listener,
     signals: Signals,
     slots: usize,
+    header: Arc<Header>,
     run: Arc<str>,
     /// Stop once everything that stands before the first mutation was looked at.
     pub only_check: bool,
@@ -85,6 +87,7 @@ impl<'a> Driver<'a> {
             listener,
             signals,
             slots: header.concurrency.max(1) as usize,
+            header: Arc::new(header.clone()),
             run: header.run.as_str().into(),
             only_check: false,
             busy: Busy::default(),
@@ -99,6 +102,11 @@ impl<'a> Driver<'a> {
             owner,
             inbox,
         }
+    }
+
+    /// Goes on with the request rate of a driver before.
+    pub fn take_over(&mut self, throttle: Throttle) {
+        self.throttle = throttle;
     }
 
     /// Applies, journals and tells an event.
@@ -158,11 +166,18 @@ impl<'a> Driver<'a> {
             if commands.is_empty() {
                 break;
             }
+            let entered = match commands.as_slice() {
+                [Command::Enter(phase)] => Some(*phase),
+                _ => None,
+            };
             for command in commands {
                 if self.only_check && matches!(command, Command::Enter(_) | Command::End(_)) {
                     return Ok(true);
                 }
                 self.carry_out(command)?;
+            }
+            if let Some(phase) = entered.filter(|_| self.nothing_in_progress()) {
+                self.listener.entered(&|| self.moment(phase));
             }
         }
         if self.workers.is_empty() {
@@ -172,6 +187,20 @@ impl<'a> Driver<'a> {
             return Err(RunError::Internal("nothing is in progress and nothing can begin".to_owned()));
         }
         Ok(false)
+    }
+
+    fn nothing_in_progress(&self) -> bool {
+        self.workers.is_empty() && self.timers.is_empty() && self.inbox.is_empty() && self.asking == 0
+    }
+
+    fn moment(&self, phase: RunPhase) -> Moment {
+        Moment {
+            phase,
+            header: Arc::clone(&self.header),
+            state: self.state.clone(),
+            throttle: self.throttle.clone(),
+            last: self.journal.last(),
+        }
     }
 
     fn carry_out(&mut self, command: Command) -> Result<(), RunError> {

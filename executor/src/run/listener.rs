@@ -11,12 +11,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::graph::Graph;
+use super::moment::Moment;
 use super::state::State;
 
 /// Somebody who watches a run.
 pub trait Listener: Send + Sync {
     /// Something happened. Must return soon: the run waits.
     fn event(&self, event: &RunEvent);
+
+    /// A phase has begun, and nothing is in progress; `keep` keeps the moment, to go on from it again.
+    fn entered(&self, _keep: &dyn Fn() -> Moment) {}
 }
 
 /// Nobody.

@@ -15,6 +15,7 @@ pub mod graph;
 mod guard;
 mod late;
 mod listener;
+mod moment;
 mod outcome;
 mod port;
 mod read;
@@ -33,6 +34,7 @@ mod worker;
 
 pub use error::RunError;
 pub use listener::{Listener, RunEvent, Silent, What};
+pub use moment::{Moment, go_on};
 pub use outcome::Outcome;
 pub use session::{
     Identity, Mode, Options, Ready, Setup, apply, begin, begin_ready, belongs, identity, resume, resume_on, rollback,

@@ -16,7 +16,7 @@ const PENALTY: u64 = 30_000;
 /// Complaints that come so soon after another one, in milliseconds, are about calls that were sent with it.
 const SAME: u64 = 1_000;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Bucket {
     rate: Rate,
     /// Whether calls are held back: always, or since AWS complained.
@@ -44,7 +44,7 @@ impl Bucket {
 }
 
 /// All buckets of one run or observation.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Throttle {
     eager: bool,
     buckets: HashMap<(String, &'static str), Bucket>,

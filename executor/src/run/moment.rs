@@ -1,0 +1,39 @@
+//! A run at a moment at which nothing is in progress but waits that sleep, so that it can be gone on with more than once: rehearsals share the
+//! beginning of runs that differ only later.
+//!
+//! Invariant: a run that is gone on with is the run that it would have been; what is not in here is not part of a run.
+
+use std::sync::Arc;
+
+use belay_schemas::journal::Header;
+
+use super::driver::{Driver, Sleeper};
+use super::error::RunError;
+use super::session::Setup;
+use super::state::State;
+use super::status::RunStatus;
+use super::throttle::Throttle;
+use crate::journal::{Journal, Sink};
+
+/// A run at a moment.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    pub(super) header: Arc<Header>,
+    pub(super) state: State,
+    pub(super) throttle: Throttle,
+    pub(super) sleepers: Vec<Sleeper>,
+    /// Number and checksum of the journal's last record.
+    pub(super) last: (u64, String),
+}
+
+/// Goes on from a moment; further records go to a sink of the caller's. The cloud and the clock have to be as they were.
+///
+/// # Errors
+/// A journal that cannot be written.
+pub async fn go_on(moment: &Moment, sink: Box<dyn Sink>, setup: Setup<'_>) -> Result<RunStatus, RunError> {
+    let (last, sum) = moment.last.clone();
+    let journal = Journal::go_on(sink, last, sum);
+    let mut driver = Driver::new(moment.state.clone(), journal, &moment.header, setup);
+    driver.take_over(moment.throttle.clone(), &moment.sleepers);
+    Ok(RunStatus::of(&moment.header, &driver.drive().await?))
+}
