@@ -3,16 +3,16 @@
 //! Invariants: everything stays in memory; the code that runs is the code that runs on AWS, with the journal's lines
 //! going to memory; two runs of the same script are the same run.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use belay_schemas::journal::RunPhase;
 use belay_schemas::plan::Plan;
 use belay_schemas::rehearsal::FaultAt;
 use serde_json::Value;
 
 use super::capacity::Components;
 use super::foreign::Foreign;
-use super::stage::{FAULTS, Kept, Lowest, Mode, Stage, Tap, Watcher};
+use super::stage::{FAULTS, Keep, Kept, Lowest, Mode, Stage, Tap, Watcher};
 use crate::cloud::Clock;
 use crate::journal::{MemorySink, parse};
 use crate::run::{self, Moment, Options, Outcome, Ready, RunError, RunStatus, Setup, Signals};
@@ -62,7 +62,7 @@ pub(super) struct Drilled {
     pub trace: Vec<(u64, String)>,
 }
 
-/// A run at a moment at which nothing is in progress: where runs that differ only later begin.
+/// A run at a moment at which nothing is in progress but waits that sleep: where runs that differ only later begin.
 pub(super) struct Mark {
     moment: Moment,
     kept: Kept,
@@ -75,14 +75,42 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// What begins there.
-    pub fn phase(&self) -> RunPhase {
-        self.moment.phase
+    /// Whether a step, by position, was begun before.
+    pub fn visited(&self, ix: usize) -> bool {
+        self.kept.visited(ix)
     }
 }
 
-/// Moments of one run, in their order.
-pub(super) type Marks = Mutex<Vec<Mark>>;
+/// Moments of one run. It is run twice: once to count them, once to keep those after which something is begun.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Of each moment that came by, how many steps were begun before it.
+    begun: Vec<usize>,
+    /// Those that are kept, by number.
+    chosen: BTreeSet<usize>,
+    /// What was kept.
+    pub list: Vec<Mark>,
+}
+
+impl Marks {
+    /// Moments at most.
+    const MOST: usize = 48;
+
+    /// Marks that keep what another run of the same case came by.
+    pub fn after(counted: &Self) -> Self {
+        let begun = &counted.begun;
+        let useful = |at: &usize| begun.get(at + 1).is_none_or(|next| *next > begun[*at]);
+        let useful: Vec<usize> = (0..begun.len()).filter(useful).collect();
+        let step = useful.len().div_ceil(Self::MOST).max(1);
+        Self { chosen: useful.into_iter().step_by(step).collect(), ..Self::default() }
+    }
+
+    /// Counts a moment; whether it is to be kept.
+    fn comes(&mut self, begun: usize) -> bool {
+        self.begun.push(begun);
+        self.chosen.contains(&(self.begun.len() - 1))
+    }
+}
 
 impl Scene {
     pub fn new(plan: &Plan, world: &World, concurrency: u32) -> Result<Self, RunError> {
@@ -106,7 +134,13 @@ impl Scene {
 
     /// Runs a case to its end, from a moment of a run of the same faults but for the last one if there is one, and keeps
     /// its own moments where they are wanted.
-    pub async fn run_from(&self, case: &Case, mode: Mode, from: Option<&Mark>, marks: Option<&Marks>) -> Drilled {
+    pub async fn run_from(
+        &self,
+        case: &Case,
+        mode: Mode,
+        from: Option<&Mark>,
+        marks: Option<&Mutex<Marks>>,
+    ) -> Drilled {
         let (plan, script) = (self.plan(), &case.faults);
         let stage = match from {
             Some(mark) => Stage::again(plan, &self.ids, &self.components, &mark.kept, script, mode),
@@ -128,11 +162,14 @@ impl Scene {
         for session in from.map_or(0, |mark| mark.session)..SESSIONS {
             let keep = |moment: &dyn Fn() -> Moment| {
                 let Some(marks) = marks.filter(|_| stuck.is_none()) else { return };
-                let (moment, kept, journal) = (moment(), stage.keep(), journal.text());
-                let mark = Mark { moment, kept, journal, session, taken_back, began, frozen: mode.frozen };
-                marks.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
+                let mut marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+                if marks.comes(stage.begun()) {
+                    let (moment, kept, journal) = (moment(), stage.keep(), journal.text());
+                    marks.list.push(Mark { moment, kept, journal, session, taken_back, began, frozen: mode.frozen });
+                }
             };
-            let status = self.session(&stage, &journal, next, &keep).await;
+            let keep: Option<&Keep<'_>> = if marks.is_some() { Some(&keep) } else { None };
+            let status = self.session(&stage, &journal, next, keep).await;
             let killed = stage.next_session();
             next = Next::Resume(Vec::new());
             if killed {
@@ -190,13 +227,13 @@ impl Scene {
         stage: &Arc<Stage>,
         journal: &MemorySink,
         next: Next<'_>,
-        keep: &(dyn Fn(&dyn Fn() -> Moment) + Send + Sync),
+        keep: Option<&Keep<'_>>,
     ) -> Result<RunStatus, RunError> {
         let mut options = Options::new(".");
         options.run_id = Some(RUN.to_owned());
         options.concurrency = self.concurrency;
         let sink = Box::new(Tap { stage: Arc::clone(stage), journal: journal.clone() });
-        let watcher = Watcher { stage, keep: Some(keep) };
+        let watcher = Watcher { stage, keep };
         let (cloud, clock) = (Arc::clone(stage), Arc::clone(stage));
         let setup = Setup { cloud, clock, listener: &watcher, signals: Signals::none() };
         let (mode, approve) = match next {

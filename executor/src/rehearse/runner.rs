@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use belay_schemas::journal::RunPhase;
-use belay_schemas::plan::Phase;
 use belay_schemas::rehearsal::End;
 
 use super::RehearseError;
@@ -37,20 +35,16 @@ pub(super) struct Found {
 /// Runs that share their beginning from which on it pays to run it once for all of them.
 const SHARED: usize = 3;
 
-/// What a case has in common with others: the run without its last fault, up to the phase in which that fault's step is.
-fn beginning(scene: &Scene, case: &Case) -> Option<(Case, RunPhase)> {
+/// What a case has in common with others: the run without its last fault, up to the moment at which that fault's step is
+/// begun. The step is told by its position.
+fn beginning(scene: &Scene, case: &Case) -> Option<(Case, usize)> {
     let (last, before) = case.faults.split_last()?;
-    let node = scene.plan().node(&last.node)?;
-    let phase = match node.phase {
-        Phase::Preflight => return None,
-        Phase::Deploy => RunPhase::Deploy,
-        Phase::Finalize => RunPhase::Finalize,
-        Phase::Undo => RunPhase::Undo,
-    };
-    // What only reads may be kept from reading its start guards, too, and those come before all phases.
+    let ix = scene.ids.binary_search(&last.node).ok()?;
+    let node = &scene.plan().nodes[ix];
+    // What only reads may be kept from reading its start guards, too, and those come before it is begun.
     let late = node.action.mutation().is_some() || node.guards.is_empty();
     let alone = case.foreign.is_none();
-    (late && alone).then(|| (Case { faults: before.to_vec(), ..case.clone() }, phase))
+    (late && alone).then(|| (Case { faults: before.to_vec(), ..case.clone() }, ix))
 }
 
 /// Runs a case, from a moment of the run without its last fault if there is one.
@@ -71,11 +65,11 @@ async fn drill_from(scene: &Scene, case: &Case, from: Option<&Mark>) -> (Drilled
 }
 
 /// Runs a case, and once more with the past where tasks could not be struck; keeps its moments where they are wanted.
-async fn drill(scene: &Scene, case: &Case, marks: Option<&Marks>) -> (Drilled, [bool; FAULTS]) {
+async fn drill(scene: &Scene, case: &Case, marks: Option<&Mutex<Marks>>) -> (Drilled, [bool; FAULTS]) {
     let mut frozen = [false; FAULTS];
     loop {
         if let Some(marks) = marks {
-            marks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            *marks.lock().unwrap_or_else(PoisonError::into_inner) = Marks::default();
         }
         let run = scene.run_from(case, Mode { traced: false, frozen }, None, marks).await;
         // The first fault that had nothing to strike; what comes after it may be another story then.
@@ -140,9 +134,13 @@ impl Beginnings {
         let group = self.groups.lock().unwrap_or_else(PoisonError::into_inner).get(before).cloned()?;
         let mut group = group.lock().unwrap_or_else(PoisonError::into_inner);
         let marks = group.marks.take().unwrap_or_else(|| {
-            let marks = Marks::default();
-            runtime.block_on(drill(scene, before, Some(&marks)));
-            Arc::new(marks.into_inner().unwrap_or_else(PoisonError::into_inner))
+            let counted = Mutex::default();
+            let (_, frozen) = runtime.block_on(drill(scene, before, Some(&counted)));
+            let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let kept = Mutex::new(Marks::after(&counted));
+            let mode = Mode { traced: false, frozen };
+            runtime.block_on(scene.run_from(before, mode, None, Some(&kept)));
+            Arc::new(kept.into_inner().unwrap_or_else(PoisonError::into_inner).list)
         });
         group.left = group.left.saturating_sub(1);
         if group.left > 0 {
@@ -158,7 +156,7 @@ pub(super) fn run_all(scene: &Scene, states: &States, cases: Vec<Case>) -> Resul
     let next = AtomicUsize::new(0);
     let beginnings = Beginnings::of(scene, &cases);
     // Those that begin alike come one after another, so that few beginnings are kept at a time.
-    let mut order: Vec<(Option<(Case, RunPhase)>, usize)> =
+    let mut order: Vec<(Option<(Case, usize)>, usize)> =
         cases.iter().enumerate().map(|(at, case)| (beginning(scene, case), at)).collect();
     order.sort_by(|(a, _), (b, _)| a.as_ref().map(|(before, _)| before).cmp(&b.as_ref().map(|(before, _)| before)));
     let all: Mutex<Vec<(usize, Found)>> = Mutex::default();
@@ -169,7 +167,7 @@ pub(super) fn run_all(scene: &Scene, states: &States, cases: Vec<Case>) -> Resul
             let case = &cases[*at];
             let begins = begins.as_ref();
             let marks = begins.and_then(|(before, _)| beginnings.marks(scene, before, &runtime));
-            let mark = begins.and_then(|(_, phase)| marks.as_ref()?.iter().find(|mark| mark.phase() == *phase));
+            let mark = begins.and_then(|(_, ix)| marks.as_ref()?.iter().rev().find(|mark| !mark.visited(*ix)));
             let (run, frozen) = runtime.block_on(drill_from(scene, case, mark));
             let found = Found::of(scene, states, case.clone(), run, frozen);
             all.lock().unwrap_or_else(PoisonError::into_inner).push((*at, found));

@@ -69,6 +69,8 @@ struct Inner {
     /// What was told, if somebody wants to know.
     trace: Option<Vec<(u64, String)>>,
     records: u64,
+    /// What the world looked like when capacity was looked at last.
+    sampled: Option<u64>,
 }
 
 /// A stage at a moment at which nothing is in progress.
@@ -79,6 +81,14 @@ pub(super) struct Kept {
     visited: Vec<bool>,
     held: Vec<bool>,
     records: u64,
+    look: u64,
+}
+
+impl Kept {
+    /// Whether a step, by position, was begun before.
+    pub fn visited(&self, ix: usize) -> bool {
+        self.visited[ix]
+    }
 }
 
 /// The stage.
@@ -111,6 +121,7 @@ impl Stage {
             held: vec![false; ids.len()],
             trace: mode.traced.then(Vec::new),
             records: 0,
+            sampled: None,
         };
         Self {
             cloud: SimulatedCloud::new(world),
@@ -130,7 +141,7 @@ impl Stage {
         script: &[FaultAt],
         mode: Mode,
     ) -> Self {
-        let Kept { world, cues: before, lowest, visited, held, records } = kept;
+        let Kept { world, cues: before, lowest, visited, held, records, look } = kept;
         let inner = Inner {
             cues: before.iter().cloned().chain(cues(plan, script, mode).skip(before.len())).collect(),
             killed: false,
@@ -139,9 +150,10 @@ impl Stage {
             held: held.clone(),
             trace: None,
             records: *records,
+            sampled: None,
         };
         Self {
-            cloud: SimulatedCloud::new(world.clone()),
+            cloud: SimulatedCloud::again(world.clone(), *look),
             components: Arc::clone(components),
             ids: Arc::clone(ids),
             inner: Mutex::new(inner),
@@ -159,6 +171,7 @@ impl Stage {
             visited: inner.visited.clone(),
             held: inner.held.clone(),
             records: inner.records,
+            look: self.cloud.look_number(),
         }
     }
 
@@ -202,6 +215,11 @@ impl Stage {
         self.lock().visited.clone()
     }
 
+    /// How many nodes were begun.
+    pub fn begun(&self) -> usize {
+        self.lock().visited.iter().filter(|visited| **visited).count()
+    }
+
     /// Waits whose goal held and had to last.
     pub fn held(&self) -> Vec<bool> {
         self.lock().held.clone()
@@ -231,6 +249,10 @@ impl Stage {
     }
 
     fn sample(&self) {
+        let look = self.cloud.look_number();
+        if self.lock().sampled.replace(look) == Some(look) {
+            return;
+        }
         let levels = self.cloud.look(|world| self.components.levels(world));
         let mut inner = self.lock();
         let Lowest { levels: least, excused } = &mut inner.lowest;
@@ -457,11 +479,14 @@ impl Clock for Stage {
     }
 }
 
+/// Keeps a moment.
+pub(super) type Keep<'a> = dyn Fn(&dyn Fn() -> Moment) + Send + Sync + 'a;
+
 /// The stage as the run's listener.
 pub(super) struct Watcher<'a> {
     pub stage: &'a Stage,
     /// Moments are kept for others to go on from.
-    pub keep: Option<&'a (dyn Fn(&dyn Fn() -> Moment) + Send + Sync)>,
+    pub keep: Option<&'a Keep<'a>>,
 }
 
 impl Listener for Watcher<'_> {
@@ -469,7 +494,11 @@ impl Listener for Watcher<'_> {
         self.stage.told(event);
     }
 
-    fn entered(&self, moment: &dyn Fn() -> Moment) {
+    fn keeps(&self) -> bool {
+        self.keep.is_some()
+    }
+
+    fn rests(&self, moment: &dyn Fn() -> Moment) {
         if let Some(keep) = self.keep {
             keep(moment);
         }

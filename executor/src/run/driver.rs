@@ -22,6 +22,7 @@ use super::session::Setup;
 use super::signals::Signals;
 use super::state::{Halt, Stage, State};
 use super::throttle::Throttle;
+use super::wait::Standing;
 use super::worker::{self, Ended};
 use crate::cloud::{Clock, Cloud, IN_FLIGHT};
 use crate::journal::Journal;
@@ -41,7 +42,18 @@ struct Checking {
 
 struct Timer {
     nap: Nap,
+    node: usize,
+    /// From where its sleeper could be gone on.
+    standing: Option<Box<Standing>>,
     reply: oneshot::Sender<Result<(), Halt>>,
+}
+
+/// A wait that sleeps, by when it is woken.
+#[derive(Debug, Clone)]
+pub(super) struct Sleeper {
+    at: (u64, u64),
+    node: usize,
+    standing: Standing,
 }
 
 /// What a run works on and with.
@@ -63,6 +75,7 @@ pub(super) struct Driver<'a> {
     workers: JoinSet<Ended>,
     timers: BTreeMap<(u64, u64), Timer>,
     timer_number: u64,
+    keeps: bool,
     /// Reads that are to be made together.
     asked: Vec<Asked>,
     /// Workers that wait for joint reads.
@@ -95,6 +108,7 @@ impl<'a> Driver<'a> {
             workers: JoinSet::new(),
             timers: BTreeMap::new(),
             timer_number: 0,
+            keeps: listener.keeps(),
             asked: Vec::new(),
             asking: 0,
             calls: Arc::default(),
@@ -104,9 +118,15 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Goes on with the request rate of a driver before.
-    pub fn take_over(&mut self, throttle: Throttle) {
+    /// Goes on with the request rate of a driver before, and with those who slept.
+    pub fn take_over(&mut self, throttle: Throttle, sleepers: &[Sleeper]) {
         self.throttle = throttle;
+        for Sleeper { at, node, standing } in sleepers {
+            let (reply, woken) = oneshot::channel();
+            self.timer_number = self.timer_number.max(at.1);
+            self.timers.insert(*at, Timer { nap: Nap::Light, node: *node, standing: None, reply });
+            self.workers.spawn(worker::go_on(self.task(*node), standing.clone(), woken));
+        }
     }
 
     /// Applies, journals and tells an event.
@@ -140,6 +160,9 @@ impl<'a> Driver<'a> {
             let due = self.timers.keys().next().map(|(at, _)| *at);
             let asleep = self.timers.len() + self.asking == self.workers.len();
             let may_wait = due.is_some() && (asleep || !self.clock.is_virtual());
+            if self.keeps && asleep {
+                self.offer();
+            }
             let clock = Arc::clone(&self.clock);
             tokio::select! {
                 biased;
@@ -166,18 +189,15 @@ impl<'a> Driver<'a> {
             if commands.is_empty() {
                 break;
             }
-            let entered = match commands.as_slice() {
-                [Command::Enter(phase)] => Some(*phase),
-                _ => None,
-            };
+            let entered = matches!(commands.as_slice(), [Command::Enter(_)]);
             for command in commands {
                 if self.only_check && matches!(command, Command::Enter(_) | Command::End(_)) {
                     return Ok(true);
                 }
                 self.carry_out(command)?;
             }
-            if let Some(phase) = entered.filter(|_| self.nothing_in_progress()) {
-                self.listener.entered(&|| self.moment(phase));
+            if self.keeps && entered && self.workers.is_empty() {
+                self.offer();
             }
         }
         if self.workers.is_empty() {
@@ -189,13 +209,21 @@ impl<'a> Driver<'a> {
         Ok(false)
     }
 
-    fn nothing_in_progress(&self) -> bool {
-        self.workers.is_empty() && self.timers.is_empty() && self.inbox.is_empty() && self.asking == 0
+    /// Offers this moment to whoever keeps them, if nothing is in progress but waits that sleep.
+    fn offer(&self) {
+        let idle = self.inbox.is_empty() && self.asking == 0 && self.asked.is_empty();
+        if idle && self.timers.values().all(|timer| timer.standing.is_some()) {
+            self.listener.rests(&|| self.moment());
+        }
     }
 
-    fn moment(&self, phase: RunPhase) -> Moment {
+    fn moment(&self) -> Moment {
+        let sleeper = |(at, timer): (&(u64, u64), &Timer)| {
+            let standing = timer.standing.as_deref()?.clone();
+            Some(Sleeper { at: *at, node: timer.node, standing })
+        };
         Moment {
-            phase,
+            sleepers: self.timers.iter().filter_map(sleeper).collect(),
             header: Arc::clone(&self.header),
             state: self.state.clone(),
             throttle: self.throttle.clone(),
@@ -256,6 +284,7 @@ impl<'a> Driver<'a> {
             graph: Arc::clone(&self.graph),
             run: Arc::clone(&self.run),
             ix,
+            keeps: self.keeps,
             calls: Arc::clone(&self.calls),
             answers: Arc::new(answers_for(&self.state, ix)),
         }
@@ -276,13 +305,13 @@ impl<'a> Driver<'a> {
                 // A worker that is gone needs no answer.
                 let _ = reply.send(answer);
             }
-            Message::Sleep { until, nap, reply } => match self.state.halting() {
+            Message::Sleep { until, nap, node, standing, reply } => match self.state.halting() {
                 Some(halt) if halt == Halt::Stopped || nap == Nap::Light => {
                     let _ = reply.send(Err(halt));
                 }
                 _ => {
                     self.timer_number += 1;
-                    self.timers.insert((until, self.timer_number), Timer { nap, reply });
+                    self.timers.insert((until, self.timer_number), Timer { nap, node, standing, reply });
                 }
             },
             Message::Permit { service, operation, reply } => {

@@ -19,8 +19,13 @@ pub trait Listener: Send + Sync {
     /// Something happened. Must return soon: the run waits.
     fn event(&self, event: &RunEvent);
 
-    /// A phase has begun, and nothing is in progress; `keep` keeps the moment, to go on from it again.
-    fn entered(&self, _keep: &dyn Fn() -> Moment) {}
+    /// Whether it wants to hear of moments at which nothing is in progress.
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// Nothing is in progress but waits that sleep; `keep` keeps the moment, to go on from it again.
+    fn rests(&self, _keep: &dyn Fn() -> Moment) {}
 }
 
 /// Nobody.

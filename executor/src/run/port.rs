@@ -18,6 +18,7 @@ use super::graph::Graph;
 use super::late::{Answers, ResolveError, Scope};
 use super::listener::What;
 use super::state::Halt;
+use super::wait::Standing;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind, IN_FLIGHT};
 
 /// Whether a sleep ends early when the run turns back.
@@ -31,11 +32,30 @@ pub(super) enum Nap {
 
 /// What a worker asks of the owner.
 pub(super) enum Message {
-    Emit { event: Event, reply: oneshot::Sender<Result<(), Halt>> },
-    Sleep { until: u64, nap: Nap, reply: oneshot::Sender<Result<(), Halt>> },
-    Permit { service: String, operation: String, reply: oneshot::Sender<u64> },
-    Throttled { service: String, operation: String },
-    Note { node: usize, what: What },
+    Emit {
+        event: Event,
+        reply: oneshot::Sender<Result<(), Halt>>,
+    },
+    Sleep {
+        until: u64,
+        nap: Nap,
+        node: usize,
+        standing: Option<Box<Standing>>,
+        reply: oneshot::Sender<Result<(), Halt>>,
+    },
+    Permit {
+        service: String,
+        operation: String,
+        reply: oneshot::Sender<u64>,
+    },
+    Throttled {
+        service: String,
+        operation: String,
+    },
+    Note {
+        node: usize,
+        what: What,
+    },
     Read(Asked),
 }
 
@@ -79,6 +99,8 @@ pub(super) struct Task {
     pub graph: Arc<Graph>,
     pub run: Arc<str>,
     pub ix: usize,
+    /// Somebody keeps moments of this run.
+    pub keeps: bool,
     /// Calls of this run.
     pub calls: Arc<Calls>,
     /// Answers of the nodes that this one refers to.
@@ -112,8 +134,14 @@ impl Task {
 
     /// Sleeps until a time on the run's clock.
     pub async fn sleep(&self, until: u64, nap: Nap) -> Result<(), Halt> {
+        self.rest(until, nap, None).await
+    }
+
+    /// Sleeps, and says from where it could be gone on.
+    pub async fn rest(&self, until: u64, nap: Nap, standing: Option<Box<Standing>>) -> Result<(), Halt> {
         let (reply, answer) = oneshot::channel();
-        self.owner.send(Message::Sleep { until, nap, reply }).map_err(|_| Halt::Stopped)?;
+        let message = Message::Sleep { until, nap, node: self.ix, standing, reply };
+        self.owner.send(message).map_err(|_| Halt::Stopped)?;
         answer.await.unwrap_or(Err(Halt::Stopped))
     }
 

@@ -154,7 +154,17 @@ impl State {
 
     /// Whether everything that a compensation waits for is out of its way.
     pub(super) fn undo_clear(&self, comp: usize) -> bool {
-        self.in_the_way(comp).is_none()
+        let own = &self.graph.owners[comp];
+        // Asked at every turn: most that is not clear is kept by what comes right before it.
+        let mut before = self.graph.undo_before[comp].iter();
+        !before.any(|&from| self.stands(from, own)) && self.in_the_way(comp).is_none()
+    }
+
+    /// Whether a compensation is still to be done for a node that is none of these: between the ways back of one node
+    /// there is no order, they exclude each other.
+    fn stands(&self, from: usize, own: &[usize]) -> bool {
+        let mut others = self.graph.owners[from].iter().filter(|owner| !own.contains(owner));
+        self.nodes[from].progress != Progress::Done && others.any(|&owner| self.may_need(owner, from))
     }
 
     /// A compensation that must be done before this one and is not. One that is not needed stands in nobody's way, but
@@ -167,9 +177,7 @@ impl State {
             if self.nodes[from].progress == Progress::Done {
                 continue;
             }
-            // Between the ways back of one node there is no order: they exclude each other.
-            let mut others = self.graph.owners[from].iter().filter(|owner| !own.contains(owner));
-            if others.any(|&owner| self.may_need(owner, from)) {
+            if self.stands(from, own) {
                 return Some(from);
             }
             open.extend(self.graph.undo_before[from].iter().filter(|&&earlier| seen.insert(earlier)));

@@ -10,11 +10,13 @@ use belay_schemas::condition::{self, ConditionError, Document};
 use belay_schemas::journal::{Checkpoint, Event, Failure, FailureKind, Finding};
 use belay_schemas::plan::{Call, Evidence, Wait};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::late::{Resolved, Scope};
 use super::listener::What;
 use super::port::{Nap, Stop, Task};
 use super::read::{name, read};
+use super::state::Halt;
 use crate::cloud::ErrorKind;
 
 /// At least so often, in milliseconds, the clocks of a wait are journalled.
@@ -25,6 +27,36 @@ const AWAKE: u64 = 30_000;
 /// Lines of one piece of evidence at most.
 const LINES: usize = 20;
 
+/// Where a wait stands between two looks.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    clocks: Checkpoint,
+    /// When it looked last, wrote its clocks down last, and is to look next.
+    at: u64,
+    written: u64,
+    planned: u64,
+    holding: bool,
+    unreachable_for: u64,
+    suspected: Option<usize>,
+    last: Option<(Option<u64>, Value, Verdict)>,
+}
+
+impl Standing {
+    fn new(known: Option<&Checkpoint>, now: u64) -> Self {
+        let clocks = Checkpoint { held: 0, ..known.cloned().unwrap_or_default() };
+        Self {
+            clocks,
+            at: now,
+            written: now,
+            planned: now,
+            holding: false,
+            unreachable_for: 0,
+            suspected: None,
+            last: None,
+        }
+    }
+}
+
 /// Waits; the answer is the list of the last poll's answers.
 pub(super) async fn run(
     task: &Task,
@@ -32,17 +64,36 @@ pub(super) async fn run(
     wait: &Wait,
     known: Option<&Checkpoint>,
 ) -> Result<Value, Stop> {
+    let whole = scope.each.is_none();
+    look(task, scope, wait, Standing::new(known, task.now()), whole).await
+}
+
+/// Goes on with a wait that slept; `woken` tells when it is to look again.
+pub(super) async fn go_on(
+    task: &Task,
+    scope: &Scope<'_>,
+    wait: &Wait,
+    standing: Standing,
+    woken: oneshot::Receiver<Result<(), Halt>>,
+) -> Result<Value, Stop> {
+    woken.await.unwrap_or(Err(Halt::Stopped))?;
+    look(task, scope, wait, standing, true).await
+}
+
+async fn look(task: &Task, scope: &Scope<'_>, wait: &Wait, standing: Standing, whole: bool) -> Result<Value, Stop> {
     let bind = scope.bind(&wait.bind)?;
-    let mut clocks = known.cloned().unwrap_or_default();
-    clocks.held = 0;
-    let (mut at, mut written) = (task.now(), task.now());
-    let mut planned = at;
-    let mut holding = false;
+    let Standing {
+        mut clocks,
+        mut at,
+        mut written,
+        mut planned,
+        mut holding,
+        mut unreachable_for,
+        mut suspected,
+        mut last,
+    } = standing;
     // What kept the last poll from telling anything.
     let mut trouble: Option<String>;
-    let mut unreachable_for = 0;
-    let mut suspected = None;
-    let mut last: Option<(Option<u64>, Value, Verdict)> = None;
     loop {
         let mark = task.cloud.same_while(&task.node().id);
         let seen = match last.take() {
@@ -127,11 +178,16 @@ pub(super) async fn run(
             next = next.min(at + wait.hold.saturating_mul(1000).saturating_sub(clocks.held).max(1));
         }
         planned = next;
-        task.sleep(next, Nap::Light).await?;
+        let standing = (whole && task.keeps).then(|| {
+            let (clocks, last) = (clocks.clone(), last.clone());
+            Box::new(Standing { clocks, at, written, planned, holding, unreachable_for, suspected, last })
+        });
+        task.rest(next, Nap::Light, standing).await?;
     }
 }
 
 /// What a wait's expressions say of what a look found: the same for the same.
+#[derive(Debug, Clone)]
 struct Verdict {
     /// The failure condition that holds.
     failing: Option<usize>,

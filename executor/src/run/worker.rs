@@ -16,7 +16,7 @@ use super::late::Scope;
 use super::port::{Nap, Stop, Task};
 use super::read::{self, ask, holds};
 use super::state::{Effect, Halt, NodeState};
-use super::wait;
+use super::wait::{self, Standing};
 
 /// What a worker came back with.
 #[derive(Debug)]
@@ -34,7 +34,21 @@ pub(super) enum Ended {
 /// Carries out a node.
 pub(super) async fn node(task: Task, known: NodeState) -> Ended {
     let id = task.node().id.clone();
-    Ended::Node(match carry_out(&task, &known).await {
+    closed(id, carry_out(&task, &known).await)
+}
+
+/// Goes on with a node that waits and slept.
+pub(super) async fn go_on(task: Task, standing: Standing, woken: oneshot::Receiver<Result<(), Halt>>) -> Ended {
+    let id = task.node().id.clone();
+    let waited = match &task.node().action {
+        Action::Wait { wait } => wait::go_on(&task, &task.scope(), wait, standing, woken).await,
+        _ => Err(Stop::fail(FailureKind::Value, "it is no wait that could be gone on with")),
+    };
+    closed(id, waited)
+}
+
+fn closed(id: String, result: Result<Value, Stop>) -> Ended {
+    Ended::Node(match result {
         Ok(answer) => Some(Event::Done { node: id, answer }),
         Err(Stop::Failed(failure)) => Some(Event::Failed { node: id, failure }),
         Err(Stop::Halt(Halt::Turned)) => Some(Event::Abandoned { node: id }),

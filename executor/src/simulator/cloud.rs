@@ -45,6 +45,16 @@ impl SimulatedCloud {
         Self { state: Mutex::new(State { world, dirty: false, look: 0 }), file: None, pace: 0.0 }
     }
 
+    /// A world in memory that goes on from another one's, with its [`generation`](Self::look_number).
+    pub(crate) fn again(world: World, look: u64) -> Self {
+        Self { state: Mutex::new(State { world, dirty: false, look }), file: None, pace: 0.0 }
+    }
+
+    /// The number of what the world looks like.
+    pub(crate) fn look_number(&self) -> u64 {
+        self.lock().look
+    }
+
     /// The world in a file, which is kept up to date; a file that does not exist starts as the default account.
     /// `pace` is wall seconds per virtual second; 0: never wait.
     ///
