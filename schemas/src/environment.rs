@@ -3,11 +3,14 @@
 //! Invariants: as in [`crate::model`]. Credentials are recognised only to be refused with a way out.
 
 mod asg;
+mod container_instances;
 
 pub use asg::{
     AllocationStrategy, AsgBalancer, AsgComponent, AsgConfig, DelegatedDestroy, HealthCheck, HealthCheckType,
     ImageCheck, LaunchConfig, MixedInstances, Scaling, ScalingMetric, Statistic, Subnets, UserData,
 };
+
+pub use container_instances::{AuthType, ContainerInstances, ImageCleanup, LogLevel, Proxy, RegistryAuth};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

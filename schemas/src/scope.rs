@@ -145,6 +145,9 @@ pub struct AsgScope {
     /// EC2 key pairs, by name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub key_pairs: BTreeSet<String>,
+    /// ECS clusters that instances of groups join, by short name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub clusters: BTreeSet<String>,
     /// S3 objects that hold user data: `bucket/key`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub objects: BTreeSet<String>,

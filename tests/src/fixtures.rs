@@ -90,9 +90,22 @@ pub const ASG: [Fixture; 11] = [
     Fixture { name: "both-plugins", ..PLAIN },
 ];
 
-/// Every scenario, by name.
+/// Scenarios of container instances, whose agents no emulator shows.
+pub const HOSTS: [Fixture; 2] = [
+    Fixture { name: "ami-update", world: own_cluster, ..PLAIN },
+    Fixture { name: "container-instances", world: own_cluster, ..PLAIN },
+];
+
+/// Every scenario.
 pub fn every() -> impl Iterator<Item = Fixture> {
-    ASG.into_iter().chain(ALL)
+    ASG.into_iter().chain(ALL).chain(HOSTS)
+}
+
+/// A cluster without instances.
+fn own_cluster(world: &mut World) {
+    if let Some(cluster) = world.clusters.get("default").cloned() {
+        world.clusters.insert("shop".to_owned(), cluster);
+    }
 }
 
 /// The new version of the web component never answers its health check.

@@ -15,11 +15,13 @@ use crate::meaning::secrets;
 use belay_schemas::image::Image;
 
 use super::Context;
+use super::agent;
 use super::network;
 use super::settings::{Batch, ImageRule, Placed, no_mixed_launch_configurations, place};
 use super::user_data::{self, InsertError, MOST};
 
 mod balancing;
+mod hosts;
 mod template;
 
 pub use balancing::{Balancer, balancers, resolve};
@@ -54,6 +56,10 @@ pub struct Desired {
     pub policies: Vec<Map<String, Value>>,
     /// The S3 object that the user data came from, and its ETag.
     pub object: Option<(String, String)>,
+    /// The ECS cluster that the instances join.
+    pub cluster: Option<String>,
+    /// Seconds that tasks have to leave an instance.
+    pub drain_timeout: u64,
     /// Where members were written, by their name in the API.
     pub places: BTreeMap<&'static str, Place>,
 }
@@ -96,6 +102,8 @@ pub fn build(
         scaling: None,
         policies: Vec::new(),
         object: None,
+        cluster: None,
+        drain_timeout: agent::DRAIN_TIMEOUT,
         places: BTreeMap::new(),
     };
     desired.places.insert("image", Place::model(["components", name, "image"]));
@@ -108,6 +116,7 @@ pub fn build(
     group(context, &mut desired, vpc, report);
     mixed(context, &mut desired, report);
     scaling(context, &mut desired, report);
+    hosts::join(context, &mut desired, report);
     desired
 }
 
@@ -129,7 +138,7 @@ fn replicas(name: &str, component: &Component, report: &mut Report) -> u64 {
 
 fn image(context: Context<'_>, desired: &mut Desired, report: &mut Report) {
     let at = desired.place("image");
-    if !context.settings.docker {
+    if !context.settings.docker(&desired.component) {
         return;
     }
     if let Some(fault) = Image::fault(&desired.image) {
@@ -177,7 +186,8 @@ fn launch(context: Context<'_>, desired: &mut Desired, component: &Component, vp
         desired.places.insert(member, at);
         data.insert(member.to_owned(), value);
     };
-    if let Some(Placed { value, place }) = settings.launch(&name, "ami", |l| l.ami.clone()) {
+    let ami = hosts::machine_image(context, component, &name, report);
+    if let Some(Placed { value, place }) = ami {
         if context.facts.is_some_and(|f| !f.has_ami(&value)) {
             report.push(
                 Diagnostic::error("B610", format!("there is no machine image `{value}` in this region"))
@@ -267,6 +277,9 @@ fn user_data(
     let settings = context.settings;
     let name = desired.component.clone();
     let written = settings.launch(&name, "user_data", |l| l.user_data.clone());
+    if let Some(wanted) = settings.container_instances(&name) {
+        return hosts::user_data(desired, component, &wanted, written.as_ref().map(|w| &w.place), data, report);
+    }
     let at = written.as_ref().map_or_else(|| place(&["launch_config"]).key(), |w| w.place.clone());
     desired.places.insert("UserData", at.clone());
     let text = match written.map(|w| w.value) {

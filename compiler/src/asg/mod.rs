@@ -6,6 +6,7 @@
 //! Every component has two slots, A and B, each a group with a launch template (or launch configuration) of the same
 //! name. One of them runs; whatever changes but the number of instances is made in the other one, which then takes over.
 
+pub mod agent;
 pub mod desired;
 pub mod diff;
 pub mod facts;

@@ -18,12 +18,16 @@ pub fn add(context: Context<'_>, components: &BTreeSet<&str>, scope: &mut Scope)
         home_vpc: config.home_vpc.unwrap_or_default(),
         ..AsgScope::default()
     };
-    for component in components {
-        asg.groups.extend(Side::BOTH.map(|side| context.slot_name(component, side)));
-        if let Some(component) = context.loaded.model.components.get(*component)
-            && settings.docker
-        {
-            scope.images.insert(component.image.clone());
+    for name in components {
+        asg.groups.extend(Side::BOTH.map(|side| context.slot_name(name, side)));
+        if let Some(component) = context.loaded.model.components.get(*name) {
+            if settings.docker(name) {
+                scope.images.insert(component.image.clone());
+            }
+            if let Some(joined) = settings.container_instances(name) {
+                asg.clusters.insert(joined.value.cluster);
+                asg.amis.extend(component.image.starts_with("ami-").then(|| component.image.clone()));
+            }
         }
     }
     let own = config.components.values().filter_map(|c| c.launch_config.as_ref());

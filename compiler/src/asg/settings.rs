@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::environment::{
-    AsgBalancer, AsgComponent, AsgConfig, Environment, HealthCheck, ImageCheck, LaunchConfig, MixedInstances, Scaling,
-    Subnets,
+    AsgBalancer, AsgComponent, AsgConfig, ContainerInstances, Environment, HealthCheck, ImageCheck, LaunchConfig,
+    MixedInstances, Scaling, Subnets,
 };
 use regex::Regex;
 use serde_json::Value;
@@ -150,7 +150,7 @@ fn is_pre_created(config: &AsgConfig) -> bool {
     let AsgConfig { naming_template, vpc, home_vpc, subnets, launch_config, image_id_subst, image_id_path, .. } =
         config;
     let AsgConfig { image_check_type, tags, components, launch_configurations, mixed_instances, .. } = config;
-    let AsgConfig { health_check, instance_protection, scaling, .. } = config;
+    let AsgConfig { health_check, instance_protection, scaling, container_instances, .. } = config;
     naming_template.is_none()
         && vpc.is_none()
         && home_vpc.is_none()
@@ -166,6 +166,7 @@ fn is_pre_created(config: &AsgConfig) -> bool {
         && health_check.is_none()
         && instance_protection.is_none()
         && scaling.is_none()
+        && container_instances.is_none()
 }
 
 fn naming(config: &AsgConfig, report: &mut Report) -> Naming {
@@ -370,6 +371,17 @@ impl Settings {
     /// Scaling by Auto Scaling itself.
     pub fn scaling(&self, name: &str) -> Option<Placed<Scaling>> {
         self.pick(name, &["scaling"], |c| c.scaling.clone(), |c| c.scaling.clone())
+    }
+
+    /// What makes the instances container instances.
+    pub fn container_instances(&self, name: &str) -> Option<Placed<ContainerInstances>> {
+        let path = ["container_instances"];
+        self.pick(name, &path, |c| c.container_instances.clone(), |c| c.container_instances.clone())
+    }
+
+    /// Whether a component's image is a Docker image: that of container instances is what machines are made of.
+    pub fn docker(&self, name: &str) -> bool {
+        self.docker && self.container_instances(name).is_none()
     }
 
     /// The batch as it was written.

@@ -172,6 +172,7 @@ codes![
     ("B631", "component placed by the environment is not in the model"),
     ("B632", "settings of a component that is not there"),
     ("B633", "regions of the plugins differ"),
+    ("B634", "container instances cannot be set up"),
     ("B900", "bug in the compiler"),
 ];
 

@@ -21,6 +21,23 @@ fn setting(code: &'static str, what: &'static str, wrong: &str, right: &str) -> 
     row(code, what).env(asg_env(wrong), asg_env(right))
 }
 
+/// The environment of container instances: their user data are not written.
+fn joining(lines: &str) -> String {
+    let written = "      user_data: |\n        #!/bin/sh\n        docker run {{image_id}}\n";
+    let plain = asg_env(lines);
+    assert!(plain.contains(written), "{plain}");
+    plain.replace(written, "      profile: app\n").replace("    image_id_subst: \"{{image_id}}\"\n", "")
+}
+
+/// Wrong settings of the ECS agent, perhaps beside user data that are written.
+fn agent(what: &'static str, wrong: &str, written: bool) -> Case {
+    let wrong = match written {
+        true => asg_env(wrong).replace("      sg: [app]\n", "      sg: [app]\n      profile: app\n"),
+        false => joining(wrong),
+    };
+    row("B634", what).env(wrong, joining("container_instances: {cluster: default}"))
+}
+
 /// The environment with a part of it replaced.
 fn instead(from: &str, to: &str) -> String {
     let environment = asg_env("");
@@ -211,6 +228,30 @@ pub fn table() -> Vec<Case> {
         )
         .also("B305")
         .also("B505"),
+        agent("two ways to write user data", "container_instances: {cluster: default}", true),
+        agent("no such cluster", "container_instances: {cluster: defualt}", false),
+        agent("attribute of ECS itself", "container_instances: {cluster: default, attributes: {ecs.os-type: linux}}", false),
+        agent("attribute with a quote", "container_instances: {cluster: default, attributes: {stack: 'it''s'}}", false),
+        agent("no host", "container_instances: {cluster: default, proxy: {http: 'proxy:3128', except: ['a b']}}", false),
+        agent("no task definition", "container_instances: {cluster: default, start_tasks: ['warm up']}", false),
+        agent("clean-up of what is kept", "container_instances: {cluster: default, image_cleanup: {enabled: false, interval: 30}}", false),
+        agent("no credentials", "container_instances: {cluster: default, registry_auth: {type: docker}}", false),
+        agent("no name of a secret", "container_instances: {cluster: default, registry_auth: {secret: \"it's\"}}", false),
+        row("B634", "no profile").env(
+            joining("container_instances: {cluster: default}").replace("      profile: app\n", ""),
+            joining("container_instances: {cluster: default}"),
+        ),
+        row("B634", "too many instances")
+            .with_env(joining("container_instances: {cluster: default}"))
+            .model(vm("replicas: 101"), vm("replicas: 100")),
+        row("B634", "two machine images")
+            .with_env(joining("container_instances: {cluster: default}"))
+            .model(vm("").replace("shop/web:1.0", "ami-12345679"), vm("").replace("shop/web:1.0", "ami-12345678"))
+            .also("B610"),
+        row("B311", "registry credentials in the environment").env(
+            joining("container_instances: {cluster: default, registry_auth: {data: '{\"r\": {\"auth\": \"dTpw\"}}'}}"),
+            joining("container_instances: {cluster: default, registry_auth: {secret: ops/registry}}"),
+        ),
         row("B345", "subnets without an observation").unobserved(),
         row("B501", "group of another project").worlds(
             running(&asg_env("")).with(|w| {

@@ -32,6 +32,7 @@ pub(super) struct Found {
 }
 
 pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, wanted: &AsgScope) -> Result<Found, ObserveError> {
+    clusters(reader, wanted).await?;
     let (used, home_vpc, (), ()) = try_join4(
         groups(reader, scope, wanted),
         networks(reader, wanted),
@@ -218,6 +219,13 @@ async fn filtered(
 ) -> Result<(), ObserveError> {
     let inputs = batches(names, VALUES).map(|part| json!({"Filters": [{"Name": filter, "Values": part}]}));
     try_join_all(inputs.map(|input| reader.read("ec2", operation, input))).await?;
+    Ok(())
+}
+
+/// The clusters that instances join.
+async fn clusters(reader: &Reader<'_>, wanted: &AsgScope) -> Result<(), ObserveError> {
+    let reads = wanted.clusters.iter().map(|name| reader.read("ecs", "DescribeClusters", json!({"clusters": [name]})));
+    try_join_all(reads).await?;
     Ok(())
 }
 

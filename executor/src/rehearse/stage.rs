@@ -210,7 +210,7 @@ impl Stage {
         })
     }
 
-    /// Nodes that were begun, by position.
+    /// Nodes that were begun and had anything to do, by position.
     pub fn visited(&self) -> Vec<bool> {
         self.lock().visited.clone()
     }
@@ -332,7 +332,12 @@ impl Stage {
         let at = event.node.as_ref().and_then(|node| self.ids.binary_search(node).ok());
         let mut inner = self.lock();
         if let Some(at) = at {
-            inner.visited[at] |= matches!(event.what, What::Started);
+            match event.what {
+                What::Started => inner.visited[at] = true,
+                // Nothing is there that it could do anything to.
+                What::Listed { items: 0, .. } => inner.visited[at] = false,
+                _ => {}
+            }
             inner.held[at] |= matches!(event.what, What::Polled { holding: true, .. });
         }
         if let Some(trace) = &mut inner.trace

@@ -12,7 +12,7 @@ impl World {
     pub fn next_event(&self) -> Option<Time> {
         let tasks = self.tasks.iter().filter_map(|(_, task)| task.times.next());
         let services = self.services.values().filter_map(|service| service.due);
-        let machines = ec2::next(self).into_iter().chain(autoscaling::next(self));
+        let machines = ec2::next(self).into_iter().chain(autoscaling::next(self)).chain(ecs::next(self));
         tasks.chain(services).chain(targets::next(self)).chain(machines).min()
     }
 
@@ -36,6 +36,7 @@ impl World {
             ecs::refresh_health(self, &task);
         }
         ec2::pass_time(self);
+        ecs::join_clusters(self);
         autoscaling::pass_time(self);
         ecs::pass_time(self);
         let now = self.now;

@@ -22,9 +22,7 @@ pub fn essence(world: &World) -> Value {
     };
     json!({
         "clusters": world.clusters,
-        "containerInstances": world.container_instances.values().map(|i| {
-            json!({"ec2InstanceId": i.ec2_instance_id, "status": i.status, "attributes": i.attributes, "tags": i.tags})
-        }).collect::<Value>(),
+        "containerInstances": container_instances(world),
         "taskDefinitions": task_definitions(world),
         "services": services(world),
         "tasks": own_tasks(world),
@@ -48,6 +46,21 @@ pub fn essence(world: &World) -> Value {
         "scalableTargets": scalable_targets(world),
         "schedules": schedules(world),
     })
+}
+
+/// Container instances by what they are; those of a group count as the group's, whichever they are.
+fn container_instances(world: &World) -> Vec<Value> {
+    let mut all: Vec<Value> = world
+        .container_instances
+        .values()
+        .map(|i| {
+            let owner = machines::owner(world, &i.ec2_instance_id).map(|group| format!("group:{group}"));
+            let whose = owner.unwrap_or_else(|| i.ec2_instance_id.clone());
+            json!({"ec2InstanceId": whose, "status": i.status, "attributes": i.attributes, "tags": i.tags})
+        })
+        .collect();
+    all.sort_by_cached_key(Value::to_string);
+    all
 }
 
 /// Schedules without times and tokens, with what their task definitions stand for.

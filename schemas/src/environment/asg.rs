@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
+use super::container_instances::ContainerInstances;
 use crate::model::Text;
 
 /// Settings of the ec2-asg plugin.
@@ -90,6 +91,9 @@ pub struct AsgConfig {
     /// Lets Auto Scaling choose the number of instances; the model's `replicas` is where it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
+    /// Makes the instances container instances of an ECS cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_instances: Option<ContainerInstances>,
     /// Prefix of the tags that mark what Belay owns. Default: `belay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_.-]{1,32}$"))]
@@ -124,6 +128,9 @@ pub struct AsgComponent {
     /// Instead of that for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
+    /// Instead of those for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_instances: Option<ContainerInstances>,
 }
 
 /// What instances are made of.

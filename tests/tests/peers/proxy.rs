@@ -60,6 +60,8 @@ enum There {
     LogGroup(&'static str),
     /// A revision, and an instance to run it.
     Host,
+    /// An instance that takes tasks.
+    Joined,
     /// A task of it.
     Task,
     /// A schedule of this name.
@@ -76,7 +78,7 @@ const AS: &str = "autoscaling";
 const AAS: &str = "application-autoscaling";
 
 /// All of them.
-const CASES: [Case; 35] = [
+const CASES: [Case; 36] = [
     case("ecs", "RegisterTaskDefinition", ("upgrade", "api.task-definition.register"), There::Nothing),
     case("ecs", "DeregisterTaskDefinition", ("upgrade", "api.task-definition.register.undo"), There::Revision),
     case("ecs", "CreateService", ("classic", "ftp.service.create"), There::Revision),
@@ -121,6 +123,7 @@ const CASES: [Case; 35] = [
         There::Scheduled("shop_web", "shop_web.morning"),
     ),
     case("ecs", "RunTask", ("tasks-failing", "migrate.task.run"), There::Host),
+    case("ecs", "UpdateContainerInstancesState", ("ami-update", "nodes.group.A.drain.1"), There::Joined),
     case("ecs", "StopTask", ("tasks-failing", "migrate.task.run.stop"), There::Task),
     case("scheduler", "CreateSchedule", ("tasks", "stock.schedule.create"), There::Revision),
     case("scheduler", "UpdateSchedule", ("tasks", "cleanup.schedule.disable"), There::Schedule("default_shop_cleanup")),
@@ -335,12 +338,16 @@ fn prepare(there: There, account: &Account) -> Known {
         let made = account.must("ec2", "RunInstances", &run);
         let document = json!({"instanceId": made["Instances"][0]["InstanceId"]}).to_string();
         let join = json!({"cluster": "default", "instanceIdentityDocument": document});
-        account.must("ecs", "RegisterContainerInstance", &join);
+        account.must("ecs", "RegisterContainerInstance", &join)["containerInstance"]["containerInstanceArn"].clone()
     };
     match there {
         There::Host => {
             host();
             known.revision = register("prepared");
+        }
+        There::Joined => {
+            known.instances = json!([host()]);
+            known.instead.push(("\"cluster\": \"shop\"".to_owned(), "\"cluster\": \"default\"".to_owned()));
         }
         There::Rules => {
             let arn =

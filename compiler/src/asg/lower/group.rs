@@ -13,6 +13,7 @@ use crate::lower::draft::{guard_after, guard_at_start, node, probe, when};
 
 use super::calls::{Count, NOTHING, Target, asg, describe_group};
 use super::chain::Chain;
+use super::drain;
 use super::template::Launch;
 use super::waits::Watch;
 
@@ -94,6 +95,9 @@ fn taken_back(context: Context<'_>, id: &str, desired: &Desired, begin: &Begin<'
     let run = tag_path(&context.tag("run"));
     let ours = || guard_after(id, describe_group(name), [(run.as_str(), run_id())]);
     let mut all = Vec::new();
+    if let Some(cluster) = begin.watch.cluster {
+        all.extend(drain::leave(component, name, cluster, &format!("{id}.undo"), ""));
+    }
     if !protected {
         let mut empty = undo(
             "undo.empty",
@@ -190,7 +194,12 @@ pub fn reuse(context: Context<'_>, desired: &Desired, left: &Value, begin: &Begi
         format!("wait until {name} has no instances"),
         begin.watch.drained(&Count::Fixed(0)),
     );
-    chain.first(forward, vec![(None, vec![undo, emptied])]);
+    let mut back = Vec::new();
+    if let Some(cluster) = begin.watch.cluster {
+        back.extend(drain::leave(component, name, cluster, &format!("{id}.undo"), ""));
+    }
+    back.extend([undo, emptied]);
+    chain.first(forward, vec![(None, back)]);
 }
 
 /// A launch template is named by its id or its name, not by both.

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chain;
+mod drain;
 mod group;
 mod preflight;
 mod remove;
@@ -28,6 +29,7 @@ use super::slots::{Slot, Spare};
 
 use calls::{Count, Target};
 use chain::Chain;
+use drain::Cluster;
 use remove::Leaving;
 use sizes::{Detach, Grows, Resized, Step, Take};
 use upgrade::Upgrade;
@@ -72,6 +74,7 @@ pub struct Lowerer<'a> {
     context: Context<'a>,
     part: Part,
     used: Vec<Balancer>,
+    joins: Vec<String>,
     hands_over: bool,
     raised: Vec<(String, u64)>,
 }
@@ -79,7 +82,14 @@ pub struct Lowerer<'a> {
 impl<'a> Lowerer<'a> {
     /// Nothing lowered yet.
     pub fn new(context: Context<'a>) -> Self {
-        Self { context, part: Part::default(), used: Vec::new(), hands_over: false, raised: Vec::new() }
+        Self {
+            context,
+            part: Part::default(),
+            used: Vec::new(),
+            joins: Vec::new(),
+            hands_over: false,
+            raised: Vec::new(),
+        }
     }
 
     fn limits(&mut self, component: &str, balancers: &[Balancer]) -> Limits {
@@ -114,7 +124,9 @@ impl<'a> Lowerer<'a> {
                 let detach = self.part_detaches(desired.component.as_str(), slot) || protects(desired);
                 self.hands_over |= detach && context.settings.hands_over(name).is_some();
                 let new = if desired.scaling.is_some() { slot.desired() } else { desired.replicas };
-                let task = Upgrade { desired, slot, spare, why, limits, detach };
+                let joined = self.joins(slot);
+                let cluster = joined.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
+                let task = Upgrade { desired, slot, spare, why, limits, detach, cluster };
                 let floor = small(slot.desired().min(new));
                 (Change::Update, floor, upgrade::upgrade(context, &task, &mut self.part.draft))
             }
@@ -131,6 +143,7 @@ impl<'a> Lowerer<'a> {
         };
         if self.part.draft.nodes.len() > before {
             self.used.extend(desired.balancers.iter().cloned());
+            self.joins.extend(desired.cluster.clone());
         }
         self.part.components.insert(name.to_owned(), ComponentSummary { change, floor });
         if let Some(lowered) = lowered {
@@ -138,11 +151,18 @@ impl<'a> Lowerer<'a> {
         }
     }
 
+    /// The cluster that the instances of a slot have joined.
+    fn joins(&self, slot: &Slot<'_>) -> Option<String> {
+        let data = slot.data(self.context.facts?)?;
+        let text = super::user_data::decode(data.get("UserData")?.as_str()?)?;
+        super::agent::cluster_of(&text).map(str::to_owned)
+    }
+
     /// Whether instances that leave stay until after the commit point: because they could not be made again exactly,
     /// because they are handed over, or because they are protected and would not leave by themselves.
     fn part_detaches(&self, component: &str, slot: &Slot<'_>) -> bool {
         let context = self.context;
-        if context.settings.hands_over(component).is_some() {
+        if context.settings.hands_over(component).is_some() || self.joins(slot).is_some() {
             return true;
         }
         if context.settings.pre_created {
@@ -175,8 +195,10 @@ impl<'a> Lowerer<'a> {
                 json!([to.min, to.max]),
             )],
         };
+        let joined = self.joins(slot);
+        let cluster = joined.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
         let mut chain = Chain::new(&mut self.part.draft);
-        let watch = Watch { group: slot.name, balancers: &desired.balancers, limits };
+        let watch = Watch { group: slot.name, balancers: &desired.balancers, cluster, limits };
         let resized = Resized { context, component, slot, watch };
         let (from_sizes, to_sizes) = (Target::fixed(from), Target::fixed(to));
         let summary = match (from.desired, to.desired) {
@@ -228,7 +250,7 @@ impl<'a> Lowerer<'a> {
             }
         }
         let lowered = chain.done();
-        let leaving = Leaving { context, component, slot, limits, why: Vec::new() };
+        let leaving = Leaving { context, component, slot, limits, cluster: None, why: Vec::new() };
         leaving.dispose_all(&detached, &mut self.part.draft);
         lowered
     }
@@ -241,7 +263,9 @@ impl<'a> Lowerer<'a> {
         let why = removal_reason(context.loaded, context.options.mode, component, slot.name);
         let detach = self.part_detaches(component, slot) && !slot.is_empty();
         self.hands_over |= detach && context.settings.hands_over(component).is_some();
-        let leaving = Leaving { context, component, slot, limits, why: vec![why] };
+        let joined = self.joins(slot);
+        let cluster = joined.as_deref().map(|name| Cluster { name, drain: super::agent::DRAIN_TIMEOUT });
+        let leaving = Leaving { context, component, slot, limits, cluster, why: vec![why] };
         let lowered = leaving.out_of_service(&balancers, detach, &mut self.part.draft);
         self.part.components.insert(component.to_owned(), ComponentSummary { change: Change::Remove, floor: 0 });
         if let Some(lowered) = lowered {
@@ -255,7 +279,11 @@ impl<'a> Lowerer<'a> {
         if !self.part.draft.nodes.is_empty() {
             self.used.sort();
             self.used.dedup();
-            preflight::add(self.context, &self.used, self.hands_over, subnets, vpc, &mut self.part);
+            self.joins.sort();
+            self.joins.dedup();
+            let needed =
+                preflight::Needed { balancers: &self.used, clusters: &self.joins, hands_over: self.hands_over };
+            preflight::add(self.context, &needed, subnets, vpc, &mut self.part);
         }
         self.part
     }

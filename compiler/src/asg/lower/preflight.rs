@@ -15,15 +15,18 @@ use super::calls::ec2;
 /// Seconds that the service which takes instances over has to answer.
 const PROBE: u64 = 5;
 
+/// What has to be there.
+pub struct Needed<'a> {
+    /// Load balancers.
+    pub balancers: &'a [Balancer],
+    /// ECS clusters that instances join.
+    pub clusters: &'a [String],
+    /// Whether instances are handed over.
+    pub hands_over: bool,
+}
+
 /// Adds the reads, before everything else of the part.
-pub fn add(
-    context: Context<'_>,
-    used: &[Balancer],
-    hands_over: bool,
-    subnets: &[String],
-    vpc: Option<&str>,
-    part: &mut Part,
-) {
+pub fn add(context: Context<'_>, needed: &Needed<'_>, subnets: &[String], vpc: Option<&str>, part: &mut Part) {
     let mut all: Vec<(String, String, Action)> = Vec::new();
     if let (false, Some(vpc)) = (subnets.is_empty(), vpc) {
         let ids: BTreeSet<&String> = subnets.iter().collect();
@@ -32,7 +35,7 @@ pub fn add(
         let what = if ids.len() == 1 { "the subnet is".to_owned() } else { format!("the {} subnets are", ids.len()) };
         all.push(("preflight.subnets".to_owned(), format!("{what} in VPC {vpc}"), action));
     }
-    for balancer in used {
+    for balancer in needed.balancers {
         let name = balancer.name();
         let (read, expect, what) = match balancer {
             Balancer::Classic { name } => (
@@ -49,7 +52,12 @@ pub fn add(
         let action = Action::Read { read, expect: Some(expect.to_owned()) };
         all.push((format!("preflight.join.{name}"), format!("{what} {name} is there"), action));
     }
-    if let (true, Some(delegated)) = (hands_over, &context.settings.delegated) {
+    for name in needed.clusters {
+        let read = call("ecs", "DescribeClusters", json!({"clusters": [name]}));
+        let action = Action::Read { read, expect: Some("clusters[0].status == 'ACTIVE'".to_owned()) };
+        all.push((format!("preflight.joined.{name}"), format!("cluster {name} is there to be joined"), action));
+    }
+    if let (true, Some(delegated)) = (needed.hands_over, &context.settings.delegated) {
         let http = Http { method: "GET".to_owned(), uri: delegated.uri.clone(), timeout: PROBE, body: Value::Null };
         let summary = format!("{} takes instances over", delegated.uri);
         all.push(("preflight.hand-over".to_owned(), summary, Action::Http { http }));

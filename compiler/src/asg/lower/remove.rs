@@ -15,6 +15,7 @@ use crate::lower::{COMMIT, Lowered};
 
 use super::calls::{Count, Target, asg, describe_configuration, describe_group, describe_template, ec2};
 use super::chain::Chain;
+use super::drain::Cluster;
 use super::group::deleted;
 use super::sizes::{Detach, MOST, Resized, Step, Take};
 use super::template;
@@ -40,6 +41,8 @@ pub struct Leaving<'a> {
     pub slot: &'a Slot<'a>,
     /// Limits of the waits.
     pub limits: Limits,
+    /// The ECS cluster that its instances have joined.
+    pub cluster: Option<Cluster<'a>>,
     /// Why.
     pub why: Vec<Why>,
 }
@@ -59,7 +62,7 @@ impl Leaving<'_> {
             return None;
         }
         let mut chain = Chain::new(draft);
-        let watch = Watch { group: self.slot.name, balancers, limits: self.limits };
+        let watch = Watch { group: self.slot.name, balancers, cluster: self.cluster, limits: self.limits };
         let resized = Resized { context: self.context, component: self.component, slot: self.slot, watch };
         let mut detached = Vec::new();
         if detach {
@@ -115,7 +118,7 @@ impl Leaving<'_> {
         draft.add(delete);
         draft.after(COMMIT, &id);
         let gone = format!("{}.group.{}.gone", self.component, self.slot.label);
-        let watch = Watch { group: name, balancers: &[], limits: self.limits };
+        let watch = Watch { group: name, balancers: &[], cluster: None, limits: self.limits };
         let summary = format!("wait until {name} is gone");
         draft.add(node(gone.clone(), component, Phase::Finalize, summary, watch.gone()));
         draft.after(&id, &gone);
@@ -271,7 +274,7 @@ pub fn tidy(context: Context<'_>, component: &str, spare: &Spare<'_>, limits: Li
     let label = spare.side.to_string();
     if let Some(group) = spare.group {
         let slot = Slot { label, name: &spare.name, group };
-        Leaving { context, component, slot: &slot, limits, why: Vec::new() }.finalize(&[], draft);
+        Leaving { context, component, slot: &slot, limits, cluster: None, why: Vec::new() }.finalize(&[], draft);
         return true;
     }
     if spare.template.is_some_and(|t| tag(items(t, "Tags"), &context.tag("component")) == Some(component)) {

@@ -18,6 +18,7 @@ use crate::lower::draft::{guard_after, guard_at_start, node, probe};
 
 use super::calls::{Count, NOTHING, Target, asg, describe_group};
 use super::chain::Chain;
+use super::drain::{self, Drained};
 use super::group::update;
 use super::waits::Watch;
 
@@ -148,6 +149,10 @@ impl Resized<'_> {
         }
         if let Some(kept) = &kept {
             back.extend(self.keep(&id, kept));
+        }
+        if let (true, Some(cluster)) = (comes, self.watch.cluster) {
+            let which = "[?LifecycleState=='InService' && !ProtectedFromScaleIn]";
+            back.extend(drain::leave(self.component, name, cluster, &format!("{id}.undo"), which));
         }
         let mut undo = node(
             format!("{id}.undo"),
@@ -348,6 +353,12 @@ impl Resized<'_> {
             Take::First(count) => output(&list, &format!("{in_service} | [:{count}]")),
             Take::Share(k, n) => json!({"$output": list, "path": in_service, "share": [k, n]}),
         };
+        if let Some(cluster) = self.watch.cluster {
+            let named = |what: &str| self.id(&format!("{what}{suffix}"));
+            let drained =
+                Drained { component: self.component, group: name, cluster, id: &named, instances: over.clone() };
+            drained.forward(chain);
+        }
         let id = self.id(&format!("detach{suffix}"));
         let instances = json!({"$output": "@each", "path": "@"});
         let call = asg(
@@ -500,6 +511,19 @@ pub fn joined(
         }
     };
     chain.step(make("healthy", summary, watch.healthy(count)));
+    if let Some(cluster) = watch.cluster {
+        let summary = format!(
+            "wait until {words} of {name} {} in cluster {} and {} tasks",
+            are(count),
+            cluster.name,
+            take(count)
+        );
+        chain.step(make("joined", summary, drain::joined(name, cluster, count, watch.limits.join)));
+    }
+}
+
+fn take(count: &Count) -> &'static str {
+    if *count == Count::Fixed(1) { "takes" } else { "take" }
 }
 
 fn are(count: &Count) -> &'static str {

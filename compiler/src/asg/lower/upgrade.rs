@@ -14,6 +14,7 @@ use crate::lower::draft::{Draft, guard_at_start, node, probe};
 
 use super::calls::{Count, NOTHING, Target, asg, describe_group};
 use super::chain::Chain;
+use super::drain::Cluster;
 use super::group::{self, Begin};
 use super::remove::{self, Leaving};
 use super::sizes::{Detach, Grows, Resized, Step, Take, joined};
@@ -67,6 +68,12 @@ fn fill(context: Context<'_>, desired: &Desired, left: &Value, begin: &Begin<'_>
     );
 }
 
+/// How the new slot is waited for.
+fn watch<'a>(desired: &'a Desired, spare: &'a Spare<'_>, limits: Limits) -> Watch<'a> {
+    let cluster = desired.cluster.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
+    Watch { group: &spare.name, balancers: &desired.balancers, cluster, limits }
+}
+
 /// A component of which nothing runs.
 pub fn deploy(
     context: Context<'_>,
@@ -78,7 +85,7 @@ pub fn deploy(
 ) -> Option<Lowered> {
     let mut chain = Chain::new(draft);
     let launch = launch(context, desired, spare, &mut chain);
-    let watch = Watch { group: &spare.name, balancers: &desired.balancers, limits };
+    let watch = watch(desired, spare, limits);
     let count = Count::Fixed(desired.replicas);
     let begin = Begin { spare, launch: &launch, sizes: sizes(desired, count.clone(), true), why, watch };
     begin_slot(context, desired, &begin, &mut chain);
@@ -108,11 +115,13 @@ pub struct Upgrade<'a> {
     pub limits: Limits,
     /// Whether the old instances stay until after the commit point.
     pub detach: bool,
+    /// The ECS cluster that the old instances have joined.
+    pub cluster: Option<Cluster<'a>>,
 }
 
 /// A component that runs and is replaced.
 pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -> Option<Lowered> {
-    let Upgrade { desired, slot, spare, why, limits, detach } = upgrade;
+    let Upgrade { desired, slot, spare, why, limits, detach, cluster } = upgrade;
     let component = desired.component.as_str();
     // Where Auto Scaling chooses, the number of instances is seen when the plan runs.
     let live = desired.scaling.is_some();
@@ -122,7 +131,7 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
     let size = desired.batch.size(new);
     let mut chain = Chain::new(draft);
     let launch = launch(context, desired, spare, &mut chain);
-    let old_watch = Watch { group: slot.name, balancers: &desired.balancers, limits: *limits };
+    let old_watch = Watch { group: slot.name, balancers: &desired.balancers, cluster: *cluster, limits: *limits };
     let resized = Resized { context, component, slot, watch: old_watch };
     if !context.settings.pre_created {
         resized.suspend(&remove::delete_id(component, &slot.label), live, &mut chain);
@@ -137,7 +146,7 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
         None if step == steps => Count::Fixed(0),
         None => Count::Fixed(old - (old * (step * size).min(new)) / new.max(1)),
     };
-    let watch = Watch { group: &spare.name, balancers: &desired.balancers, limits: *limits };
+    let watch = watch(desired, spare, *limits);
     let label = spare.side.to_string();
     let first =
         Begin { spare, launch: &launch, sizes: sizes(desired, new_count(1), steps == 1), why: why.clone(), watch };
@@ -211,7 +220,7 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
         }
         resized.drained(&suffix, &after_count, &mut chain);
     }
-    let leaving = Leaving { context, component, slot, limits: *limits, why: why.clone() };
+    let leaving = Leaving { context, component, slot, limits: *limits, cluster: *cluster, why: why.clone() };
     leaving.finalize(&detached, chain.draft);
     chain.done()
 }

@@ -15,6 +15,7 @@ use crate::ecs::json::number;
 use crate::lower::draft::call;
 
 use super::calls::{Count, asg, describe_group, ec2};
+use super::drain::Cluster;
 
 /// Seconds between polls.
 const INTERVAL: u64 = 5;
@@ -32,6 +33,8 @@ pub struct Watch<'a> {
     pub group: &'a str,
     /// Its load balancers.
     pub balancers: &'a [Balancer],
+    /// The ECS cluster that its instances join.
+    pub cluster: Option<Cluster<'a>>,
     /// Limits.
     pub limits: Limits,
 }

@@ -12,12 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::asg::agent;
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::lower::Work;
+use crate::placement::Placement;
 
 /// What one task takes of an instance.
 struct Need {
@@ -219,11 +221,20 @@ fn grows(context: Context<'_>, facts: &Facts<'_>) -> bool {
     facts.cluster(&context.settings.cluster).is_some_and(|c| !items(c, "capacityProviders").is_empty())
 }
 
+/// Whether instances of this project have still to join the cluster, so that nothing is known of the room in it.
+fn will_grow(context: Context<'_>, instances: &[&Value]) -> bool {
+    let placed = Placement::of(context.loaded).asg;
+    agent::joining(context.loaded, &placed, &context.settings.cluster) > instances.len() as u64
+}
+
 /// Judges the tasks that the work on one component starts; gives back what they take unless that alone is too much.
 fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut Report) -> Option<Demand> {
     let facts = context.facts?;
     let instances = facts.instances.as_ref()?;
     let wanted = desired.desired_count()?;
+    if will_grow(context, instances) {
+        return None;
+    }
     if desired.fargate || text(&desired.service, "launchType") == Some("EXTERNAL") {
         return None;
     }

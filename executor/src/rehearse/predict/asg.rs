@@ -2,7 +2,8 @@
 //! take to start, to answer and to end.
 //!
 //! What a wait is about shows in what it reads: instances themselves where they have to run, scaling activities where
-//! they have to be in service, the group alone where instances or the group itself have to be gone.
+//! they have to be in service, container instances where they have to have joined a cluster, the group alone where instances
+//! or the group itself have to be gone.
 //!
 //! Sources: the EC2 Auto Scaling user guide on the lifecycle of instances (launched, in service, then registered), on
 //! health checks of load balancers, and on deregistration (drained before they are terminated or let go of).
@@ -61,6 +62,12 @@ impl Facts<'_> {
                 0 => (act + start, words),
                 _ => (act + start + boot + healthy, format!("{words}, {boot} s to answer, {healthy} s until healthy")),
             }
+        } else if reads("ListContainerInstances") {
+            let boot = durations.instance_boot;
+            (
+                act + start + boot,
+                format!("{act} s until the group acts, {start} s to start, {boot} s until the agent has joined"),
+            )
         } else if change.operation == "DetachInstances" {
             (drain.max(1), format!("{drain} s to drain"))
         } else {

@@ -165,6 +165,9 @@ impl<'p> Facts<'p> {
         {
             return estimate;
         }
+        if wait.reads.first().is_some_and(|read| read.operation == "DescribeContainerInstances") {
+            return self.moved(ix, ended);
+        }
         let service = wait.reads.iter().find(|read| read.operation == "DescribeServices").and_then(service_of);
         if let (None, Some(estimate)) = (&service, self.of_group(ix, wait, ended)) {
             return estimate;
@@ -211,6 +214,22 @@ impl<'p> Facts<'p> {
         self.assume(&format!("a task that runs once takes {own} s and succeeds"));
         let because = format!("{start} s to start, {own} s until it has ended");
         Some(Estimate { seconds: start + own, since: ended[last], because })
+    }
+
+    /// How long it takes until the tasks on drained instances run elsewhere.
+    fn moved(&self, ix: usize, ended: &[Option<u64>]) -> Estimate {
+        self.assume(
+            "tasks leave drained instances at once, and none of them is behind a load balancer that drains for longer",
+        );
+        let drains = self.changes(ix, |call| call.operation == "UpdateContainerInstancesState");
+        let Durations { schedule, start, settle, stop, .. } = *self.durations;
+        Estimate {
+            seconds: schedule + start + settle + stop,
+            since: drains.last().and_then(|(from, _)| ended[*from]),
+            because: format!(
+                "{start} s to start elsewhere, {settle} s until that counts as healthy, {stop} s to stop here"
+            ),
+        }
     }
 
     /// The changes before a node that are about something, in their order.

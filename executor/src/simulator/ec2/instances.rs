@@ -6,7 +6,7 @@ use super::super::errors::missing;
 use super::super::request::{Answer, Paging, items, texts, to_upper_tags};
 use super::super::time::Time;
 use super::super::world::{ContainerInstance, Instance, InstanceState, StateReason, World};
-use super::super::{autoscaling, targets};
+use super::super::{autoscaling, ecs, targets};
 use super::lookup::passes;
 use crate::cloud::CloudError;
 
@@ -107,7 +107,8 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
     }
     // Most callers name a few of many: only those are put into words.
     let asked = |id: &str| ids.is_empty() || ids.contains(&id);
-    let hosts = world.container_instances.values().filter(|instance| asked(&instance.ec2_instance_id));
+    let alone = |id: &str| asked(id) && !world.instances.contains_key(id);
+    let hosts = world.container_instances.values().filter(|instance| alone(&instance.ec2_instance_id));
     let hosts = hosts.map(|instance| show_host(world, instance));
     let own = world.instances.iter().filter(|(id, _)| asked(id)).map(|(id, instance)| show(world, id, instance));
     let mut reservations = Vec::new();
@@ -160,6 +161,7 @@ pub(in super::super) fn terminate(world: &mut World, id: &str, code: &str, words
     instance.due = Some(at);
     targets::forget_instance(world, id);
     autoscaling::instance_gone(world, id);
+    ecs::gone(world, id);
 }
 
 /// When the state of any instance changes next.

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use belay_schemas::image::Image;
 use serde_json::{Map, Value};
 
+use super::super::ecs;
 use super::super::request::{text, texts};
 use super::super::world::{Behaviour, Instance, InstanceState, World};
 use super::types;
@@ -214,6 +215,7 @@ pub(in super::super) fn launch(world: &mut World, wanted: &Launch<'_>, subnet: &
         answers_at,
         behaviour,
         images,
+        joins: ecs::cluster_of(wanted.text("UserData")),
         due: Some(running_at),
     };
     world.instances.insert(id.clone(), instance);

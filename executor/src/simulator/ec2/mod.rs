@@ -10,8 +10,9 @@ mod types;
 use serde_json::{Value, json};
 
 pub(super) use instances::{forget_terminated, known_instance, next, pass_time, terminate};
-pub(super) use launch::{Launch, launch, pulled_images};
+pub(super) use launch::{Launch, launch, pulled_images, text_of};
 pub(super) use templates::find as find_template;
+pub(super) use types::size_of;
 
 use super::errors::unknown_operation;
 use super::request::{Answer, texts};

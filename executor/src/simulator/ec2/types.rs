@@ -76,6 +76,12 @@ pub(super) fn architecture(name: &str) -> Option<&'static str> {
     Some(if shown["ProcessorInfo"]["SupportedArchitectures"][0] == "arm64" { "arm64" } else { "x86_64" })
 }
 
+/// Virtual processors and MiB of memory of an instance type; nothing if there is no such type.
+pub(in super::super) fn size_of(name: &str) -> Option<(u64, u64)> {
+    let shown = describe_one(name)?;
+    Some((shown["VCpuInfo"]["DefaultVCpus"].as_u64()?, shown["MemoryInfo"]["SizeInMiB"].as_u64()?))
+}
+
 fn all() -> impl Iterator<Item = Value> {
     FAMILIES
         .iter()

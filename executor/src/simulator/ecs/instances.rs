@@ -6,20 +6,28 @@ use super::super::errors::invalid;
 use super::super::request::{Answer, Paging, at_most, items, lists, required, short, text, to_ecs_tags};
 use super::super::world::{ContainerInstance, InstanceStatus, TaskStatus, World};
 use super::cluster_name;
-use super::placement::Used;
+use super::placement::{Expression, Used};
 
 pub(super) fn list(world: &World, input: &Value) -> Answer {
     let cluster = cluster_name(world, input)?;
-    if text(input, "filter").is_some() {
-        return Err(super::super::errors::unmodelled("filters of ListContainerInstances"));
-    }
+    let filter = match text(input, "filter") {
+        None => None,
+        Some(filter) => match Expression::parse(filter) {
+            Some(filter) => Some(filter),
+            None => return Err(super::super::errors::unmodelled("this filter of ListContainerInstances")),
+        },
+    };
     let status = match text(input, "status") {
         None => None,
         Some("ACTIVE") => Some(InstanceStatus::Active),
         Some("DRAINING") => Some(InstanceStatus::Draining),
         Some(_) => return Ok(json!({"containerInstanceArns": []}).into()),
     };
-    let wanted = |i: &ContainerInstance| i.cluster == cluster && status.is_none_or(|status| status == i.status);
+    let wanted = |i: &ContainerInstance| {
+        i.cluster == cluster
+            && status.is_none_or(|status| status == i.status)
+            && filter.as_ref().is_none_or(|filter| filter.holds(i))
+    };
     let arns = world.container_instances.iter().filter(|(_, i)| wanted(i));
     let arns = arns.map(|(id, i)| arn(world, i, id).into()).collect();
     Ok(Paging::ecs(100, 100).answer("containerInstanceArns", arns, input)?.into())

@@ -311,7 +311,7 @@ fn signal(world: &mut World, id: &str) {
 }
 
 /// A task has ended; with a reason if it did so by itself.
-fn finish(world: &mut World, id: &str, by_itself: Option<(String, &str)>) {
+pub(super) fn finish(world: &mut World, id: &str, by_itself: Option<(String, &str)>) {
     let now = world.now;
     targets::drain_task(world, id);
     let Some(task) = world.tasks.get_mut(id) else { return };

@@ -1,5 +1,6 @@
 //! ECS: what its operations do, and how its service scheduler and its tasks go on by themselves.
 
+mod agents;
 mod clusters;
 mod deployments;
 mod describe;
@@ -19,6 +20,7 @@ mod task_reads;
 
 use serde_json::Value;
 
+pub(super) use agents::{cluster_of, gone, join, join_clusters, next};
 pub(super) use lifecycle::{pass_time, refresh_health};
 pub(super) use scheduler::reconcile;
 pub(super) use shift::put_in_alternate;

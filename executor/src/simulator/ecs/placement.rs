@@ -297,7 +297,7 @@ impl Expression {
         text.split(" and ").flat_map(|part| part.split("&&")).map(Comparison::parse).collect::<Option<_>>().map(Self)
     }
 
-    fn holds(&self, instance: &ContainerInstance) -> bool {
+    pub(super) fn holds(&self, instance: &ContainerInstance) -> bool {
         self.0.iter().all(|comparison| {
             let value = attribute(instance, &comparison.field);
             let matches = match &comparison.values {

@@ -7,12 +7,12 @@ use belay_schemas::observed::Observed;
 use serde_json::{Map, Value, json};
 
 use super::{items, number, text, texts};
-use crate::simulator::ec2;
 use crate::simulator::time::Time;
 use crate::simulator::world::{
     Attachment, AttachmentFamily as Family, AutoScalingGroup, Behaviour, GroupTag, Instance, InstanceState,
     LaunchTemplate, Lifecycle, Member, StoredObject, Target, TargetState, TemplateVersion, World,
 };
+use crate::simulator::{ec2, ecs};
 
 /// Members of a described group that the world keeps elsewhere.
 const NOT_SETTINGS: [&str; 18] = [
@@ -273,10 +273,13 @@ fn member(world: &mut World, group: &mut AutoScalingGroup, name: &str, seen: &Va
         answers_at: since,
         behaviour: Behaviour::Healthy,
         images: BTreeMap::new(),
+        joins: ecs::cluster_of(content["UserData"].as_str()),
         due: None,
     };
     let id = text(seen, "InstanceId");
     world.instances.insert(id.clone(), instance);
+    // Those that nobody looked at have joined long since.
+    ecs::join(world, &id);
     let member = Member {
         lifecycle,
         healthy: seen["HealthStatus"] == "Healthy",

@@ -81,6 +81,13 @@ pub(super) fn reserved_ports() -> Vec<u64> {
     vec![22, 2375, 2376, 51678, 51679]
 }
 
+impl ContainerInstance {
+    /// Ports that no task gets.
+    pub(crate) fn reserved() -> Vec<u64> {
+        reserved_ports()
+    }
+}
+
 fn two() -> u64 {
     2
 }

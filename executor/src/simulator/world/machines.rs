@@ -120,6 +120,9 @@ pub struct Instance {
     /// The digests that the images which its user data or its tags name had when it was launched.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
+    /// The ECS cluster that its agent has still to join.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joins: Option<String>,
     /// When its state changes next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Time>,
