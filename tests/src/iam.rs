@@ -163,6 +163,14 @@ impl Account {
                     .map(|n| ask("ecs", operation, &self.arn("ecs", &format!("cluster/{}", short(n)))))
                     .collect()
             }
+            "ListContainerInstances" => {
+                vec![ask("ecs", operation, &self.arn("ecs", &format!("cluster/{cluster}")))]
+            }
+            "DescribeContainerInstances" | "UpdateContainerInstancesState" => {
+                let arn = |name: &String| self.arn("ecs", &format!("container-instance/{cluster}/{}", short(name)));
+                let names = strings(&input["containerInstances"]);
+                names.iter().map(|name| ask("ecs", operation, &arn(name))).collect()
+            }
             "DescribeServices" => of_services(strings(&input["services"])),
             "CreateService" => of_services(vec![input["serviceName"].as_str().unwrap_or_default().to_owned()]),
             "UpdateService" | "DeleteService" | "ListServiceDeployments" => {
