@@ -78,7 +78,7 @@ const AS: &str = "autoscaling";
 const AAS: &str = "application-autoscaling";
 
 /// All of them.
-const CASES: [Case; 36] = [
+const CASES: [Case; 37] = [
     case("ecs", "RegisterTaskDefinition", ("upgrade", "api.task-definition.register"), There::Nothing),
     case("ecs", "DeregisterTaskDefinition", ("upgrade", "api.task-definition.register.undo"), There::Revision),
     case("ecs", "CreateService", ("classic", "ftp.service.create"), There::Revision),
@@ -124,6 +124,7 @@ const CASES: [Case; 36] = [
     ),
     case("ecs", "RunTask", ("tasks-failing", "migrate.task.run"), There::Host),
     case("ecs", "UpdateContainerInstancesState", ("ami-update", "nodes.group.A.drain.1"), There::Joined),
+    case("ec2", "TerminateInstances", ("ami-update", "nodes.instances.A.terminate.1"), There::Detached("shop.nodes_A")),
     case("ecs", "StopTask", ("tasks-failing", "migrate.task.run.stop"), There::Task),
     case("scheduler", "CreateSchedule", ("tasks", "stock.schedule.create"), There::Revision),
     case("scheduler", "UpdateSchedule", ("tasks", "cleanup.schedule.disable"), There::Schedule("default_shop_cleanup")),
