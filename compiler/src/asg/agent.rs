@@ -292,6 +292,7 @@ pub fn cluster_of(user_data: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests hand to a shell what is written for one; the library does not")]
 mod tests {
     use super::*;
     use std::io::Write as _;
