@@ -61,19 +61,27 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
     let mut lowerer = Lowerer::new(context);
     let mut capacity = rules::Capacity::new(context);
+    let mut on_instances = false;
     if options.mode == Mode::Deploy {
         let placed = |name: &str| placement.ecs.contains(name) && included(name);
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
+            let mark = report.mark();
             let desired = desired::build(context, name, component, report);
+            on_instances |= !desired.fargate;
             rules::check(context, &desired, report);
             crate::ecs::lower::log_groups::check(&desired.log_groups, report);
             refuse_reserved(&desired, report);
+            let accepted = desired.accepted.clone();
             if let Some(work) = work_on(context, &desired, report) {
                 capacity.add(&desired, &work, report);
                 if !report.has_errors() {
                     lowerer.component(desired, &work, report);
                 }
             }
+            accept(context, name, mark, &accepted, report);
+        }
+        if on_instances {
+            rules::check_agents(context, report);
         }
     }
     let orphans = orphans(context, &placement, &included, report);
@@ -142,6 +150,27 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         );
     }
     violations.is_empty().then_some(plan)
+}
+
+/// Takes back the warnings about a component that its authors know of, and tells which of these there are not.
+fn accept(context: Context<'_>, name: &str, mark: usize, accepted: &BTreeMap<String, Place>, report: &mut Report) {
+    if accepted.is_empty() {
+        return;
+    }
+    let taken = report.accept(mark, |code| accepted.contains_key(code));
+    for (code, place) in accepted.iter().filter(|(code, _)| !taken.contains(code.as_str())) {
+        let known = crate::diagnostics::codes::title(code);
+        // What only an observation shows may well be there.
+        if known.is_some() && (context.facts.is_none() || report.has_errors()) {
+            continue;
+        }
+        let message = match known {
+            Some(title) => format!("`accept` lists {code} ({title}), and there is no such warning about `{name}`"),
+            None => format!("`accept` lists `{code}`, which is no code of a warning"),
+        };
+        let diagnostic = Diagnostic::warning("B305", message).at(place.clone().key());
+        report.push(diagnostic.help("remove it: `accept` takes codes of warnings about this one component"));
+    }
 }
 
 /// The scope of these inputs; absent when the report holds an error.

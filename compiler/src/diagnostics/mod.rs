@@ -17,6 +17,7 @@ pub use json::{JsonDiagnostic, JsonRelated, JsonReport, json};
 pub(crate) use files::{File, Files};
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::source::Documents;
@@ -225,6 +226,26 @@ impl Report {
     /// Errors so far, duplicates counted.
     pub(crate) fn counts_raw(&self) -> usize {
         self.errors
+    }
+
+    /// A point in time, for [`Self::accept`].
+    pub fn mark(&self) -> usize {
+        self.diagnostics.len()
+    }
+
+    /// Takes back the warnings since then whose codes `known` says are all right; gives back which codes those were.
+    pub fn accept(&mut self, since: usize, known: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
+        let mut taken = BTreeSet::new();
+        let mut at = 0;
+        self.diagnostics.retain(|diagnostic| {
+            let stays = at < since || diagnostic.severity == Severity::Error || !known(diagnostic.code);
+            at += 1;
+            if !stays {
+                taken.insert(diagnostic.code);
+            }
+            stays
+        });
+        taken
     }
 
     /// Makes warnings of all errors with a code: they say what could not be looked at, not what is wrong.

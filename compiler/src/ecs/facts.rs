@@ -242,6 +242,11 @@ impl<'a> Facts<'a> {
         self.log_groups.get(name).copied()
     }
 
+    /// Whether a log group was looked for.
+    pub fn looked_for_group(&self, name: &str) -> bool {
+        self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| ecs.log_groups.contains(name))
+    }
+
     /// Whether the rules of a listener were told, or of a network load balancer the listener itself.
     pub fn looked_at(&self, listener: &str) -> bool {
         self.rules.contains_key(listener) || self.leading.contains_key(listener)

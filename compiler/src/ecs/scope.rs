@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use belay_schemas::FORMAT;
 use belay_schemas::plan::Mode;
 use belay_schemas::scope::{EcsScope, NetworkScope, Scope};
+use serde_json::{Map, Value};
 
 use crate::placement::Placement;
 
@@ -95,11 +96,26 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
         let sidecars = component.containers.values().map(|c| c.logs.as_ref().or(everywhere));
         let logs = std::iter::once(settled.settings.logs.as_ref()).chain(sidecars).flatten();
         scope.log_groups.extend(logs.filter_map(super::desired::log_group).map(str::to_owned));
+        let raws = settled.raws.iter().flat_map(|(raw, _)| raw.task_definition.iter().chain(&raw.container));
+        let raws = raws.flat_map(Map::values).chain(component.containers.values().filter_map(|c| c.raw.as_ref()));
+        raws.for_each(|raw| named_groups(raw, &mut scope.log_groups));
         if settled.settings.schedule.is_some() {
             scope.schedules.insert(context.family(name));
         }
         if settled.settings.scaling.is_some() {
             scope.scaled.insert(context.service_name(name));
         }
+    }
+}
+
+/// Log groups that a raw block names, wherever in it.
+fn named_groups(raw: &Value, found: &mut BTreeSet<String>) {
+    match raw {
+        Value::Object(members) => {
+            found.extend(super::json::text(raw, "awslogs-group").map(str::to_owned));
+            members.values().for_each(|value| named_groups(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| named_groups(value, found)),
+        _ => {}
     }
 }

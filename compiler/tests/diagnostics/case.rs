@@ -83,6 +83,13 @@ impl Case {
         self
     }
 
+    /// Best practices count.
+    pub fn advised(mut self) -> Self {
+        self.wrong.advice = true;
+        self.right.advice = true;
+        self
+    }
+
     /// It is a warning: a plan comes out all the same.
     pub fn warning(mut self) -> Self {
         self.warned = true;

@@ -16,6 +16,7 @@ mod network;
 mod observed;
 mod pages;
 mod placed;
+mod practice;
 mod service;
 mod task;
 mod tasks;
@@ -70,6 +71,7 @@ fn tables() -> Vec<Case> {
         observed::table(),
         asg::table(),
         placed::table(),
+        practice::table(),
         tasks::table(),
         traffic::table(),
     ];

@@ -51,6 +51,8 @@ pub struct World {
     pub rules: BTreeMap<String, Vec<Value>>,
     /// Schedules, as GetSchedule shows them.
     pub schedules: Vec<Value>,
+    /// Log groups, by name.
+    pub log_groups: BTreeSet<String>,
     /// Digests of images that differ from [`digest`]; `Err` is what the registry says.
     pub images: BTreeMap<String, Result<String, String>>,
     /// Images that the observation does not mention.
@@ -77,6 +79,7 @@ impl World {
             security_groups: Vec::new(),
             rules: BTreeMap::new(),
             schedules: Vec::new(),
+            log_groups: BTreeSet::new(),
             images: BTreeMap::new(),
             unseen: BTreeSet::new(),
             fleet: Fleet::new(),
@@ -409,6 +412,10 @@ impl World {
             let tags: Vec<Value> =
                 rules.iter().map(|r| json!({"ResourceArn": r["RuleArn"], "Tags": r["Tags"]})).collect();
             read("elbv2", "DescribeTags", json!({"ResourceArns": []}), json!({"TagDescriptions": tags}));
+        }
+        for group in &self.log_groups {
+            let output = json!({"logGroups": [{"logGroupName": group}]});
+            read("logs", "DescribeLogGroups", json!({"logGroupNamePrefix": group}), output);
         }
         for schedule in &self.schedules {
             read("scheduler", "GetSchedule", json!({"Name": schedule["Name"]}), schedule.clone());

@@ -98,10 +98,18 @@ pub struct EcsComponent {
     /// Where tasks take their tags from. Default: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propagate_tags: Option<PropagateTags>,
+    /// Warnings about this component that are all right: the code of each, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = accepted())]
+    pub accept: BTreeMap<String, String>,
     /// Anything else that the API takes; wins over every other key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<EcsRaw>,
 }
+}
+
+fn accepted() -> Value {
+    serde_json::json!({"B451": "Internal tool: a minute without it does no harm."})
 }
 
 /// What tasks run on.

@@ -74,6 +74,8 @@ pub struct Desired {
     pub scaling: Option<Scaling>,
     /// Whether it is a service, or what else.
     pub kind: Kind,
+    /// Codes of warnings that its authors know of, with the place of each.
+    pub accepted: BTreeMap<String, Place>,
 }
 
 /// A CloudWatch log group that Belay keeps.
@@ -116,7 +118,9 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         _ => None,
     };
     let fargate = service::is_fargate(&service, &task.task);
+    let accept = settled.place("accept");
     Desired {
+        accepted: settled.settings.accept.keys().map(|code| (code.clone(), accept.child(code))).collect(),
         component: name.to_owned(),
         service_name: context.service_name(name),
         family: context.family(name),

@@ -160,6 +160,6 @@ fn over(into: &mut EcsComponent, from: &EcsComponent, taken: &mut BTreeSet<&'sta
             os, ephemeral_storage, network_mode, network, daemon, placement, scaling, deployment, grace_period, exec,
             propagate_tags, once, schedule, cpu, mem, mem_reserve, health_check, stop_timeout, start_timeout, logs, registry_credentials
         ],
-        lists: [command, ulimits, secrets, env_files, volumes_from, depends_on]
+        lists: [accept, command, ulimits, secrets, env_files, volumes_from, depends_on]
     );
 }

@@ -66,6 +66,7 @@ fn logging(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Re
                 .help("write them under `logConfiguration.options`"),
         );
     }
+    group(subject, name, options, report);
     if text(options, "awslogs-datetime-format").is_some() && text(options, "awslogs-multiline-pattern").is_some() {
         report.push(
             subject
@@ -77,6 +78,29 @@ fn logging(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Re
                 .help("keep one of the two"),
         );
     }
+}
+
+/// Belay makes the groups of `logs`; one that a raw block names has to be there, or to be made by the driver.
+fn group(subject: &Subject<'_>, name: &str, options: &Value, report: &mut Report) {
+    let Some(group) = text(options, "awslogs-group") else { return };
+    let made = subject.desired.log_groups.iter().any(|g| g.name == group);
+    let (Some(facts), false) = (subject.context.facts, made) else { return };
+    if text(options, "awslogs-create-group") == Some("true")
+        || facts.log_group(group).is_some()
+        || !facts.looked_for_group(group)
+    {
+        return;
+    }
+    report.push(
+        subject
+            .error(
+                "B416",
+                format!("there is no log group `{group}`, and no task of `{name}` could start without it"),
+                subject.in_container(name, ["logConfiguration", "options", "awslogs-group"]),
+            )
+            .help("write `logs: {group: …}` instead: Belay then makes it before the first task")
+            .help("or make it first and observe again; or add the option `awslogs-create-group: \"true\"`"),
+    );
 }
 
 fn health(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Report) {

@@ -4,12 +4,14 @@
 //! Codes are `B4NN`; where Amazon's documentation states the rule, the module that checks it says so. Invariant: a rule
 //! looks at the final inputs and reports at the origin of the value.
 
+mod agents;
 mod capacity;
 mod containers;
 mod discovery;
 mod fargate;
 mod network;
 mod placement;
+mod practice;
 mod service;
 mod shape;
 mod storage;
@@ -41,8 +43,11 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
     placement::check(&subject, report);
     strategy::check(&subject, report);
     discovery::check(&subject, report);
+    practice::check(&subject, report);
+    agents::check(&subject, report);
 }
 
+pub use agents::cluster as check_agents;
 pub use capacity::Capacity;
 
 /// What the rules look at.
@@ -88,4 +93,10 @@ impl<'a> Subject<'a> {
     fn error(&self, code: &'static str, message: impl Into<String>, place: Place) -> Diagnostic {
         Diagnostic::error(code, message).at(place)
     }
+}
+
+/// A warning that a component's authors may know better than.
+fn advice(code: &'static str, message: impl Into<String>, place: Place, help: &str) -> Diagnostic {
+    let known = format!("or, if it is meant so, say why: `accept: {{{code}: \"…\"}}`");
+    Diagnostic::warning(code, message).at(place).help(help).help(known)
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: ECS developer guide, "Network mode" and "Port mappings"; Docker's and Linux's reserved and ephemeral ports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -188,6 +188,7 @@ fn awsvpc(subject: &Subject<'_>, mode: &str, report: &mut Report) {
                     );
                 }
             }
+            one_vpc(subject, vpc, report);
         }
         (_, Some(_)) => report.push(
             subject
@@ -196,4 +197,33 @@ fn awsvpc(subject: &Subject<'_>, mode: &str, report: &mut Report) {
         ),
         (_, None) => {}
     }
+}
+
+/// VPCs of the subnets that tasks are put into, as far as they were observed.
+pub fn vpcs<'a>(subject: &Subject<'a>) -> BTreeSet<&'a str> {
+    let subnets = subject.service().pointer("/networkConfiguration/awsvpcConfiguration/subnets");
+    let wanted: Vec<&str> = subnets.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let found = subject.context.facts.into_iter().flat_map(|facts| facts.subnets.iter());
+    let named = found.filter(|s| text(s, "SubnetId").is_some_and(|id| wanted.contains(&id)));
+    named.filter_map(|s| text(s, "VpcId")).collect()
+}
+
+/// Tasks of one service are in one VPC.
+fn one_vpc(subject: &Subject<'_>, configuration: &Value, report: &mut Report) {
+    let vpcs = vpcs(subject);
+    if vpcs.len() < 2 || items(configuration, "subnets").is_empty() {
+        return;
+    }
+    let shown: Vec<&str> = vpcs.into_iter().collect();
+    report.push(
+        subject
+            .error(
+                "B421",
+                format!("the subnets are in several VPCs: {}", shown.join(", ")),
+                subject.in_service(["networkConfiguration", "awsvpcConfiguration", "subnets"]),
+            )
+            .help(
+                "name subnets of one VPC; `vpc:` beside `subnets` says of which, where names are the same in several",
+            ),
+    );
 }

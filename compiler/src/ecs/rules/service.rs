@@ -218,6 +218,24 @@ fn target_groups(subject: &Subject<'_>, report: &mut Report) {
                     .help(format!("name a target group of the type `{wanted}`, or change the network mode")),
             );
         }
+        let vpcs = super::network::vpcs(subject);
+        if let (Some(vpc), Some(other), 1) = (text(group, "VpcId"), vpcs.first(), vpcs.len())
+            && vpc != *other
+        {
+            report.push(
+                subject
+                    .error(
+                        "B426",
+                        format!("target group `{name}` is in VPC {vpc}, and the tasks are in {other}"),
+                        attachment.named_at.clone(),
+                    )
+                    .related(
+                        subject.in_service(["networkConfiguration", "awsvpcConfiguration", "subnets"]),
+                        "the tasks are put into these subnets",
+                    )
+                    .help("name a target group, or subnets, of the same VPC"),
+            );
+        }
         // A rule of this environment may be what leads to it.
         let config = subject.context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
         let led = config.is_some_and(|c| c.rules.values().any(|rule| rule.to == attachment.gateway));
