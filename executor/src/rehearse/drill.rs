@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::capacity::Components;
 use super::foreign::Foreign;
+use super::judge::{self, Makes, Pins};
 use super::stage::{FAULTS, Keep, Kept, Lowest, Mode, Stage, Tap, Watcher};
 use crate::cloud::Clock;
 use crate::journal::{MemorySink, parse};
@@ -27,6 +28,9 @@ pub(super) const RUN: &str = "rehearsal";
 pub(super) struct Scene {
     pub ready: Ready,
     pub world: World,
+    pub pins: Pins,
+    /// How often the plan makes what its calls make anew each time.
+    pub makes: Makes,
     pub components: Arc<Components>,
     pub ids: Arc<Vec<String>>,
     pub concurrency: u32,
@@ -116,6 +120,8 @@ impl Scene {
     pub fn new(plan: &Plan, world: &World, concurrency: u32) -> Result<Self, RunError> {
         Ok(Self {
             ready: Ready::new(plan)?,
+            pins: Pins::of(plan),
+            makes: Makes::of(plan),
             components: Arc::new(Components::of(plan, world)),
             ids: Arc::new(plan.nodes.iter().map(|node| node.id.clone()).collect()),
             world: world.clone(),
@@ -125,6 +131,11 @@ impl Scene {
 
     pub fn plan(&self) -> &Plan {
         self.ready.plan()
+    }
+
+    /// What a world looks like once it has come to rest.
+    pub fn at_rest(&self, world: World) -> Value {
+        judge::at_rest(&self.pins, world)
     }
 
     /// Runs a case to its end.
@@ -142,17 +153,17 @@ impl Scene {
         marks: Option<&Mutex<Marks>>,
     ) -> Drilled {
         let (plan, script) = (self.plan(), &case.faults);
-        let stage = match from {
-            Some(mark) => Stage::again(plan, &self.ids, &self.components, &mark.kept, script, mode),
-            None => Stage::new(plan, &self.ids, &self.components, self.world.clone(), script, mode),
+        let kept = match from {
+            Some(mark) => mark.kept.clone(),
+            None => Kept::beginning(&self.components, self.ids.len(), self.world.clone()),
         };
-        let stage = Arc::new(stage);
+        let stage = Arc::new(Stage::new(plan, &self.ids, &self.components, kept, script, mode));
         let journal = from.map(|mark| MemorySink::holding(mark.journal.as_str())).unwrap_or_default();
         let mut initial = None;
         if let Some(foreign) = &case.foreign {
             stage.note(|| format!("somebody else {foreign}"));
             foreign.happens(&stage.cloud).await;
-            initial = Some(super::at_rest(self.plan(), &stage.cloud.world()));
+            initial = Some(self.at_rest(stage.cloud.world()));
         }
         let began = from.map_or_else(|| stage.now(), |mark| mark.began);
         let mut stuck = None;
@@ -236,29 +247,20 @@ impl Scene {
         let watcher = Watcher { stage, keep };
         let (cloud, clock) = (Arc::clone(stage), Arc::clone(stage));
         let setup = Setup { cloud, clock, listener: &watcher, signals: Signals::none() };
-        let (mode, approve) = match next {
-            Next::Begin => {
-                return tokio::select! {
-                    biased;
-                    () = stage.death() => Err(RunError::Internal("killed".to_owned())),
-                    status = run::begin_ready(&self.ready, &options, sink, setup) => status,
-                };
-            }
-            Next::GoOn(moment) => {
-                return tokio::select! {
-                    biased;
-                    () = stage.death() => Err(RunError::Internal("killed".to_owned())),
-                    status = run::go_on(moment, sink, setup) => status,
-                };
-            }
-            Next::Resume(approve) => (run::Mode::Resume, approve),
-            Next::Rollback => (run::Mode::Rollback, Vec::new()),
+        let work = async {
+            let (mode, approve) = match next {
+                Next::Begin => return run::begin_ready(&self.ready, &options, sink, setup).await,
+                Next::GoOn(moment) => return run::go_on(moment, sink, setup).await,
+                Next::Resume(approve) => (run::Mode::Resume, approve),
+                Next::Rollback => (run::Mode::Rollback, Vec::new()),
+            };
+            let contents = parse(journal.text().as_bytes())?;
+            run::take_up_ready(&self.ready, &contents, mode, &approve, sink, setup).await
         };
-        let contents = parse(journal.text().as_bytes())?;
         tokio::select! {
             biased;
             () = stage.death() => Err(RunError::Internal("killed".to_owned())),
-            status = run::take_up_ready(&self.ready, &contents, mode, &approve, sink, setup) => status,
+            status = work => status,
         }
     }
 }

@@ -35,23 +35,26 @@ pub(super) struct States {
     pub initial: Value,
     pub target: Option<Value>,
     pub floors: Vec<u64>,
-    pub pins: Pins,
-    /// How often the plan makes what its calls make anew each time.
-    pub makes: Makes,
 }
 
-/// Calls that make something anew, by operation and what they are about.
-pub(super) type Makes = BTreeMap<(String, String), u64>;
+/// Calls that make something anew: how often, by operation and what they are about.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Makes(BTreeMap<(String, String), u64>);
 
-/// What a plan makes.
-pub(super) fn makes(plan: &Plan) -> Makes {
-    let mut planned = Makes::new();
-    for node in plan.nodes.iter().filter(|node| node.each.is_none()) {
-        if let Some(call) = node.action.mutation().filter(|call| MAKES.contains(&call.operation.as_str())) {
-            *planned.entry((call.operation.clone(), concerns(&call.input))).or_default() += 1;
-        }
+impl Makes {
+    /// Those of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let mutations = plan.nodes.iter().filter(|node| node.each.is_none()).filter_map(|node| node.action.mutation());
+        Self::count(mutations.map(|call| (call.operation.as_str(), concerns(&call.input))))
     }
-    planned
+
+    fn count<'a>(calls: impl Iterator<Item = (&'a str, String)>) -> Self {
+        let mut makes = Self::default();
+        for (operation, concerns) in calls.filter(|(operation, _)| MAKES.contains(operation)) {
+            *makes.0.entry((operation.to_owned(), concerns)).or_default() += 1;
+        }
+        makes
+    }
 }
 
 /// What a run is found to be.
@@ -61,12 +64,7 @@ pub(super) struct Judgement {
 }
 
 /// What a world looks like once it has come to rest.
-#[must_use]
-pub fn at_rest(plan: &Plan, world: &World) -> Value {
-    settled(&Pins::of(plan), world.clone())
-}
-
-pub(super) fn settled(pins: &Pins, mut world: World) -> Value {
+pub(super) fn at_rest(pins: &Pins, mut world: World) -> Value {
     world.advance(Time::from_seconds(world.now.seconds() + REST));
     pins.put_in(essence(&world))
 }
@@ -82,7 +80,7 @@ impl States {
                 End::Neither
             }
             Ok(status) => {
-                let end = self.end(status, run, &mut wrong);
+                let end = self.end(scene, status, run, &mut wrong);
                 obligations(plan, status, &mut wrong);
                 end
             }
@@ -106,11 +104,11 @@ impl States {
                 wrong.push(format!("{name} falls to {least} healthy, its floor is {floor}"));
             }
         }
-        wrong.extend(doubled(&self.makes, run));
+        wrong.extend(doubled(&scene.makes, run));
         Judgement { end, wrong }
     }
 
-    fn end(&self, status: &RunStatus, run: &Drilled, wrong: &mut Vec<String>) -> End {
+    fn end(&self, scene: &Scene, status: &RunStatus, run: &Drilled, wrong: &mut Vec<String>) -> End {
         let (end, expected) = match status.outcome {
             Some(Outcome::Done | Outcome::NothingToDo | Outcome::RolledBack { .. }) if run.initial.is_some() => {
                 wrong.push("what somebody else deployed since was not noticed before the first change".to_owned());
@@ -128,7 +126,7 @@ impl States {
         };
         let Some(expected) = expected else { return end };
         let mut places = Vec::new();
-        differences("", &settled(&self.pins, run.world.clone()), expected, &mut places);
+        differences("", &scene.at_rest(run.world.clone()), expected, &mut places);
         if places.is_empty() {
             return end;
         }
@@ -169,13 +167,11 @@ fn obligations(plan: &Plan, status: &RunStatus, wrong: &mut Vec<String>) {
 
 /// Calls that make something new with each repetition, and were repeated.
 fn doubled(planned: &Makes, run: &Drilled) -> Vec<String> {
-    let makes = |operation: &str| MAKES.contains(&operation);
-    let mut made = Makes::new();
-    for call in run.world.log.iter().filter(|call| makes(&call.operation) && call.outcome == CallOutcome::Ok) {
-        *made.entry((call.operation.clone(), call.concerns.clone())).or_default() += 1;
-    }
-    let too_many = made.into_iter().filter_map(|((operation, concerns), made)| {
-        let planned = planned.get(&(operation.clone(), concerns.clone())).copied()?;
+    let worked = run.world.log.iter().filter(|call| call.outcome == CallOutcome::Ok);
+    let made = Makes::count(worked.map(|call| (call.operation.as_str(), call.concerns.clone())));
+    let too_many = made.0.into_iter().filter_map(|(what, made)| {
+        let planned = planned.0.get(&what).copied()?;
+        let (operation, concerns) = what;
         (made > planned).then(|| format!("{operation} of {concerns} took effect {made} times instead of {planned}"))
     });
     too_many.collect()

@@ -25,7 +25,6 @@ use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Phase, Plan};
 use belay_schemas::rehearsal::{End, Rehearsal};
 
-pub use judge::at_rest;
 pub use predict::{Durations, predict};
 pub use settings::WorldSettings;
 pub use text::text;
@@ -33,7 +32,7 @@ pub use text::text;
 use crate::run::{Outcome, RunError};
 use crate::simulator::World;
 use drill::{Case, Scene};
-use judge::{Pins, States};
+use judge::States;
 use report::Gathered;
 use runner::Found;
 use stage::{FAULTS, Mode};
@@ -92,15 +91,13 @@ pub fn rehearse(
     let scene = Scene::new(plan, world, options.concurrency)?;
     let start = scene.components.levels(world);
     let floors = scene.components.floors(&start);
-    let pins = Pins::of(plan);
-    let initial = judge::settled(&pins, world.clone());
-    let mut states = States { initial, target: None, floors, pins, makes: judge::makes(plan) };
+    let mut states = States { initial: scene.at_rest(world.clone()), target: None, floors };
     let runtime = runner::runtime()?;
     let first = runtime.block_on(scene.run(&Case::default(), Mode::default()));
     let mut reason = None;
     match &first.status {
         Ok(status) => match status.outcome {
-            Some(Outcome::Done) => states.target = Some(judge::settled(&states.pins, first.world.clone())),
+            Some(Outcome::Done) => states.target = Some(scene.at_rest(first.world.clone())),
             Some(Outcome::Stale | Outcome::Environment) => return Err(RehearseError::Stale(judge::reasons(status))),
             _ => reason = Some(judge::reasons(status)),
         },

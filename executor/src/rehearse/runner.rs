@@ -106,33 +106,28 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, RehearseError> {
 }
 
 /// Cases that share their beginning.
-#[derive(Default)]
 struct Group {
-    /// Positions of those that have not been taken yet.
+    /// How many of them are still to be run.
     left: usize,
     marks: Option<Arc<Vec<Mark>>>,
 }
 
 /// The beginnings that cases share: run when the first of them is to be run, dropped after the last one.
-struct Beginnings {
-    groups: Mutex<BTreeMap<Case, Arc<Mutex<Group>>>>,
-}
+struct Beginnings<'a>(BTreeMap<&'a Case, Mutex<Group>>);
 
-impl Beginnings {
-    fn of(scene: &Scene, cases: &[Case]) -> Self {
-        let mut sizes: BTreeMap<Case, usize> = BTreeMap::new();
-        for (before, _) in cases.iter().filter_map(|case| beginning(scene, case)) {
+impl<'a> Beginnings<'a> {
+    fn of(cases: impl Iterator<Item = &'a Case>) -> Self {
+        let mut sizes: BTreeMap<&Case, usize> = BTreeMap::new();
+        for before in cases {
             *sizes.entry(before).or_default() += 1;
         }
-        let group = |left| Arc::new(Mutex::new(Group { left, marks: None }));
         let shared = sizes.into_iter().filter(|(_, size)| *size >= SHARED);
-        Self { groups: Mutex::new(shared.map(|(before, size)| (before, group(size))).collect()) }
+        Self(shared.map(|(before, left)| (before, Mutex::new(Group { left, marks: None }))).collect())
     }
 
     /// The moments of a beginning.
     fn marks(&self, scene: &Scene, before: &Case, runtime: &tokio::runtime::Runtime) -> Option<Arc<Vec<Mark>>> {
-        let group = self.groups.lock().unwrap_or_else(PoisonError::into_inner).get(before).cloned()?;
-        let mut group = group.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut group = self.0.get(before)?.lock().unwrap_or_else(PoisonError::into_inner);
         let marks = group.marks.take().unwrap_or_else(|| {
             let counted = Mutex::default();
             let (_, frozen) = runtime.block_on(drill(scene, before, Some(&counted)));
@@ -154,11 +149,11 @@ impl Beginnings {
 pub(super) fn run_all(scene: &Scene, states: &States, cases: Vec<Case>) -> Result<Vec<Found>, RehearseError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(cases.len().max(1));
     let next = AtomicUsize::new(0);
-    let beginnings = Beginnings::of(scene, &cases);
     // Those that begin alike come one after another, so that few beginnings are kept at a time.
     let mut order: Vec<(Option<(Case, usize)>, usize)> =
         cases.iter().enumerate().map(|(at, case)| (beginning(scene, case), at)).collect();
     order.sort_by(|(a, _), (b, _)| a.as_ref().map(|(before, _)| before).cmp(&b.as_ref().map(|(before, _)| before)));
+    let beginnings = Beginnings::of(order.iter().filter_map(|(begins, _)| Some(&begins.as_ref()?.0)));
     let all: Mutex<Vec<(usize, Found)>> = Mutex::default();
     let work = || -> Result<(), RehearseError> {
         let runtime = runtime()?;

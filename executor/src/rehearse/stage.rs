@@ -74,6 +74,7 @@ struct Inner {
 }
 
 /// A stage at a moment at which nothing is in progress.
+#[derive(Clone)]
 pub(super) struct Kept {
     world: World,
     cues: Vec<Cue>,
@@ -85,6 +86,13 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// Before anything.
+    pub fn beginning(components: &Components, steps: usize, world: World) -> Self {
+        let lowest = Lowest { levels: components.levels(&world), excused: vec![false; components.names.len()] };
+        let (visited, held) = (vec![false; steps], vec![false; steps]);
+        Self { world, cues: Vec::new(), lowest, visited, held, records: 0, look: 0 }
+    }
+
     /// Whether a step, by position, was begun before.
     pub fn visited(&self, ix: usize) -> bool {
         self.visited[ix]
@@ -102,58 +110,22 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A stage for a script.
+    /// A stage for a script that begins with what was kept.
     pub fn new(
         plan: &Plan,
         ids: &Arc<Vec<String>>,
         components: &Arc<Components>,
-        world: World,
+        kept: Kept,
         script: &[FaultAt],
         mode: Mode,
     ) -> Self {
-        let lowest = Lowest { levels: components.levels(&world), excused: vec![false; components.names.len()] };
-        let cues = cues(plan, script, mode).collect();
-        let inner = Inner {
-            cues,
-            killed: false,
-            lowest,
-            visited: vec![false; ids.len()],
-            held: vec![false; ids.len()],
-            trace: mode.traced.then(Vec::new),
-            records: 0,
-            sampled: None,
-        };
+        let Kept { world, mut cues, lowest, visited, held, records, look } = kept;
+        let begun = cues.len();
+        cues.extend(script.iter().zip(mode.frozen).skip(begun).map(|(at, frozen)| Cue::new(plan, at, frozen)));
+        let trace = mode.traced.then(Vec::new);
+        let inner = Inner { cues, killed: false, lowest, visited, held, trace, records, sampled: None };
         Self {
-            cloud: SimulatedCloud::new(world),
-            components: Arc::clone(components),
-            ids: Arc::clone(ids),
-            inner: Mutex::new(inner),
-            death: Notify::new(),
-        }
-    }
-
-    /// A stage as one was kept, for a script that begins with that one's.
-    pub fn again(
-        plan: &Plan,
-        ids: &Arc<Vec<String>>,
-        components: &Arc<Components>,
-        kept: &Kept,
-        script: &[FaultAt],
-        mode: Mode,
-    ) -> Self {
-        let Kept { world, cues: before, lowest, visited, held, records, look } = kept;
-        let inner = Inner {
-            cues: before.iter().cloned().chain(cues(plan, script, mode).skip(before.len())).collect(),
-            killed: false,
-            lowest: lowest.clone(),
-            visited: visited.clone(),
-            held: held.clone(),
-            trace: None,
-            records: *records,
-            sampled: None,
-        };
-        Self {
-            cloud: SimulatedCloud::again(world.clone(), *look),
+            cloud: SimulatedCloud::again(world, look),
             components: Arc::clone(components),
             ids: Arc::clone(ids),
             inner: Mutex::new(inner),
@@ -366,10 +338,6 @@ impl Stage {
             }
         }
     }
-}
-
-fn cues<'a>(plan: &'a Plan, script: &'a [FaultAt], mode: Mode) -> impl Iterator<Item = Cue> + 'a {
-    script.iter().zip(mode.frozen).map(|(at, frozen)| Cue::new(plan, at, frozen))
 }
 
 /// What becomes of a call.

@@ -120,7 +120,11 @@ impl Scope<'_> {
             None if node == "@each" => self.each.ok_or_else(no_answer)?,
             None => self.answers.get(node).ok_or_else(no_answer)?,
         };
-        let found = condition::evaluate(path, &BTreeMap::new(), answer)?;
+        let found = match condition::evaluate(path, &BTreeMap::new(), answer) {
+            // What was not found, or not asked for, has no parts that a function could take.
+            Err(_) if poll.is_some() && answer.is_null() => Value::Null,
+            other => other?,
+        };
         let found = match share {
             Some(share) => take_share(&found, share).ok_or_else(|| ResolveError::Share {
                 node: node.to_owned(),
@@ -193,6 +197,16 @@ mod tests {
         let wanted = call(json!({"list": [{"$output": "td", "path": "arn"}], "run": {"$run": "id"}, "plain": 1}));
         let resolved = scope(&answers, &[]).call(&wanted).unwrap();
         assert_eq!(resolved, Resolved::Call(call(json!({"list": ["a:1"], "run": "r", "plain": 1}))));
+    }
+
+    #[test]
+    fn what_follows_from_a_read_that_found_nothing_is_not_asked_for() {
+        let newest = call(json!({"name": {"$output": "@0", "path": "sort_by(list, &at)[-1].name"}}));
+        let answers = Answers::new();
+        assert_eq!(scope(&answers, &[Value::Null]).call(&newest), Ok(Resolved::Nothing));
+        assert_eq!(scope(&answers, &[json!({"list": []})]).call(&newest), Ok(Resolved::Nothing));
+        let odd = scope(&answers, &[json!({"list": 1})]).call(&newest);
+        assert!(matches!(odd, Err(ResolveError::Path(_))), "{odd:?}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A run at a moment at which nothing is in progress but waits that sleep, so that it can be gone on with more than once: rehearsals share the
-//! beginning of runs that differ only later.
+//! A run at a moment at which nothing is in progress but waits that sleep, so that it can be gone on with more than
+//! once: rehearsals share the beginning of runs that differ only later.
 //!
 //! Invariant: a run that is gone on with is the run that it would have been; what is not in here is not part of a run.
 
@@ -9,7 +9,7 @@ use belay_schemas::journal::Header;
 
 use super::driver::{Driver, Sleeper};
 use super::error::RunError;
-use super::session::Setup;
+use super::session::{Setup, to_its_end};
 use super::state::State;
 use super::status::RunStatus;
 use super::throttle::Throttle;
@@ -35,5 +35,5 @@ pub async fn go_on(moment: &Moment, sink: Box<dyn Sink>, setup: Setup<'_>) -> Re
     let journal = Journal::go_on(sink, last, sum);
     let mut driver = Driver::new(moment.state.clone(), journal, &moment.header, setup);
     driver.take_over(moment.throttle.clone(), &moment.sleepers);
-    Ok(RunStatus::of(&moment.header, &driver.drive().await?))
+    to_its_end(driver, &moment.header).await
 }

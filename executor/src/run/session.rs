@@ -524,15 +524,23 @@ async fn go(
     gates: &[Event],
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
-    let unwritten = |error| match error {
+    let mut driver = Driver::new(state, journal, &header, setup);
+    driver.record(&Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() }).map_err(unwritten(&header))?;
+    for gate in gates {
+        driver.record(gate).map_err(unwritten(&header))?;
+    }
+    to_its_end(driver, &header).await
+}
+
+/// Drives a run to its end or to a pause.
+pub(super) async fn to_its_end(driver: Driver<'_>, header: &Header) -> Result<RunStatus, RunError> {
+    let state = driver.drive().await.map_err(unwritten(header))?;
+    Ok(RunStatus::of(header, &state))
+}
+
+fn unwritten(header: &Header) -> impl Fn(RunError) -> RunError {
+    |error| match error {
         RunError::Journal(source) => RunError::Unwritten { run: header.run.clone(), source },
         other => other,
-    };
-    let mut driver = Driver::new(state, journal, &header, setup);
-    driver.record(&Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() }).map_err(unwritten)?;
-    for gate in gates {
-        driver.record(gate).map_err(unwritten)?;
     }
-    let state = driver.drive().await.map_err(unwritten)?;
-    Ok(RunStatus::of(&header, &state))
 }

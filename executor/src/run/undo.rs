@@ -154,10 +154,7 @@ impl State {
 
     /// Whether everything that a compensation waits for is out of its way.
     pub(super) fn undo_clear(&self, comp: usize) -> bool {
-        let own = &self.graph.owners[comp];
-        // Asked at every turn: most that is not clear is kept by what comes right before it.
-        let mut before = self.graph.undo_before[comp].iter();
-        !before.any(|&from| self.stands(from, own)) && self.in_the_way(comp).is_none()
+        self.in_the_way(comp).is_none()
     }
 
     /// Whether a compensation is still to be done for a node that is none of these: between the ways back of one node
@@ -170,8 +167,12 @@ impl State {
     /// A compensation that must be done before this one and is not. One that is not needed stands in nobody's way, but
     /// what it would have waited for still does: the order holds through it.
     fn in_the_way(&self, comp: usize) -> Option<usize> {
-        let own = &self.graph.owners[comp];
-        let mut open = self.graph.undo_before[comp].clone();
+        let (own, before) = (&self.graph.owners[comp], &self.graph.undo_before[comp]);
+        // Asked at every turn, and most that has to wait waits for what comes right before it.
+        if let Some(from) = before.iter().rev().find(|from| self.stands(**from, own)) {
+            return Some(*from);
+        }
+        let mut open = before.clone();
         let mut seen: BTreeSet<usize> = open.iter().copied().collect();
         while let Some(from) = open.pop() {
             if self.nodes[from].progress == Progress::Done {

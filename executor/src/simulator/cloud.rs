@@ -42,15 +42,15 @@ impl SimulatedCloud {
     /// A world in memory, whose time passes as fast as it is waited for.
     #[must_use]
     pub fn new(world: World) -> Self {
-        Self { state: Mutex::new(State { world, dirty: false, look: 0 }), file: None, pace: 0.0 }
+        Self::again(world, 0)
     }
 
-    /// A world in memory that goes on from another one's, with its [`generation`](Self::look_number).
+    /// A world in memory that goes on from another one's, with its [`look_number`](Self::look_number).
     pub(crate) fn again(world: World, look: u64) -> Self {
         Self { state: Mutex::new(State { world, dirty: false, look }), file: None, pace: 0.0 }
     }
 
-    /// The number of what the world looks like.
+    /// Another number whenever the world may look different.
     pub(crate) fn look_number(&self) -> u64 {
         self.lock().look
     }
