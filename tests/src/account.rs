@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use belay_executor::simulator::World;
-use belay_executor::simulator::world::{ClassicLoadBalancer, HealthCheck, LoadBalancer, TargetGroup};
+use belay_executor::simulator::world::{ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, TargetGroup};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -112,24 +112,28 @@ impl Account {
         pushed["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Makes what a world holds before anything is deployed, as far as the emulator knows such things.
-    pub fn seed(&self, world: &World) {
+    /// Makes what a world holds before anything is deployed, as far as the emulator knows such things. Gives back the ARNs of
+    /// listeners and their rules, as the world and as the emulator has them.
+    pub fn seed(&self, world: &World) -> Vec<(String, String)> {
         let network = Network::of(self, world);
+        self.name_networks(world, &network);
         let groups: BTreeMap<&str, String> = world
             .target_groups
             .iter()
             .map(|(name, group)| (group.arn.as_str(), self.target_group(name, group, &network)))
             .collect();
-        for (name, balancer) in &world.load_balancers {
-            self.load_balancer(name, balancer, &network, &groups);
-        }
+        let balancers = world.load_balancers.iter();
+        let listeners =
+            balancers.flat_map(|(name, balancer)| self.load_balancer(name, balancer, &network, &groups)).collect();
         if self.emulator != Emulator::Ministack {
             for (name, balancer) in &world.classic_load_balancers {
                 self.classic(name, balancer, &network);
             }
         }
         for (name, cluster) in &world.clusters {
-            self.must("ecs", "CreateCluster", &json!({"clusterName": name, "settings": cluster.settings}));
+            let input = json!({"clusterName": name, "settings": cluster.settings,
+                "capacityProviders": cluster.capacity_providers});
+            self.must("ecs", "CreateCluster", &input);
         }
         if self.emulator != Emulator::Ministack {
             for instance in world.container_instances.values() {
@@ -140,6 +144,20 @@ impl Account {
                 let document = json!({"instanceId": made["Instances"][0]["InstanceId"]}).to_string();
                 let join = json!({"cluster": instance.cluster, "instanceIdentityDocument": document});
                 self.must("ecs", "RegisterContainerInstance", &join);
+            }
+        }
+        listeners
+    }
+
+    /// The account's own networks get the world's names.
+    fn name_networks(&self, world: &World, network: &Network) {
+        let subnets = world.subnets.iter().map(|one| (one, one["SubnetId"].as_str().and_then(|id| network.subnet(id))));
+        let vpcs = world.vpcs.iter().map(|one| (one, Some(network.vpc.as_str())));
+        for (one, here) in subnets.chain(vpcs) {
+            let tags: Vec<&Value> =
+                one["Tags"].as_array().into_iter().flatten().filter(|tag| tag["Key"] == "Name").collect();
+            if let Some(id) = here.filter(|_| !tags.is_empty()) {
+                self.must("ec2", "CreateTags", &json!({"Resources": [id], "Tags": tags}));
             }
         }
     }
@@ -208,7 +226,14 @@ impl Account {
         arn
     }
 
-    fn load_balancer(&self, name: &str, balancer: &LoadBalancer, network: &Network, groups: &BTreeMap<&str, String>) {
+    /// The ARNs of its listeners and rules, as the world and as the emulator has them.
+    fn load_balancer(
+        &self,
+        name: &str,
+        balancer: &LoadBalancer,
+        network: &Network,
+        groups: &BTreeMap<&str, String>,
+    ) -> Vec<(String, String)> {
         let subnets: Vec<&str> = balancer.subnets.iter().filter_map(|id| network.subnet(id)).collect();
         let input = json!({"Name": name, "Type": balancer.kind, "Scheme": balancer.scheme, "Subnets": subnets});
         let made = self.must("elbv2", "CreateLoadBalancer", &input);
@@ -220,18 +245,24 @@ impl Account {
             });
             forward.collect::<Vec<Value>>()
         };
-        for listener in &balancer.listeners {
+        let listen = |listener: &Listener| {
             let input = json!({"LoadBalancerArn": arn, "Port": listener.port, "Protocol": listener.protocol,
                 "DefaultActions": here(&listener.default_actions)});
             let listening = self.must("elbv2", "CreateListener", &input);
+            let known = listening["Listeners"][0]["ListenerArn"].as_str().unwrap_or_default();
+            let mut both = vec![(listener.arn.clone(), known.to_owned())];
             for rule in &listener.rules {
                 let conditions: Vec<Value> =
                     rule.conditions.iter().map(|one| json!({"Field": one["Field"], "Values": one["Values"]})).collect();
-                let input = json!({"ListenerArn": listening["Listeners"][0]["ListenerArn"], "Priority": rule.priority,
+                let input = json!({"ListenerArn": known, "Priority": rule.priority,
                     "Conditions": conditions, "Actions": here(&rule.actions)});
-                self.must("elbv2", "CreateRule", &input);
+                let made = self.must("elbv2", "CreateRule", &input);
+                let here = made["Rules"][0]["RuleArn"].as_str().unwrap_or_default();
+                both.push((rule.arn.clone(), here.to_owned()));
             }
-        }
+            both
+        };
+        balancer.listeners.iter().flat_map(listen).collect()
     }
 
     fn classic(&self, name: &str, balancer: &ClassicLoadBalancer, network: &Network) {

@@ -77,9 +77,9 @@ impl Site {
         site
     }
 
-    /// The same for a fixture of virtual machines, whose environments name what has other ids in this account.
+    /// The same for a fixture whose environments name what has other ids in this account.
     #[must_use]
-    pub fn of_groups(mut self, instead: Vec<(String, String)>) -> Self {
+    pub fn calling(mut self, instead: Vec<(String, String)>) -> Self {
         self.instead = instead;
         self
     }
@@ -134,14 +134,15 @@ impl Site {
     /// Takes the model and the environments out of a folder, as they are in this account; the images that they name.
     pub fn take(&self, folder: &Path) -> Vec<String> {
         for name in self.environments.iter().filter(|name| *name != "often.yaml") {
-            let mut text = read(&folder.join(name)).replace(WRITTEN, &self.account.id);
+            let mut text = read(&folder.join(name));
             for (written, here) in &self.instead {
                 text = text.replace(written, here);
             }
-            self.write(name, &text);
+            self.write(name, &text.replace(WRITTEN, &self.account.id));
         }
         let registry = self.registry.clone().unwrap_or_else(|| self.account.registry());
-        let (model, images) = with_registry(&read(&folder.join("model.yaml")), &registry);
+        let model = read(&folder.join("model.yaml")).replace(&format!("{WRITTEN}.dkr.ecr.{REGION}.amazonaws.com/"), "");
+        let (model, images) = with_registry(&model.replace(WRITTEN, &self.account.id), &registry);
         self.write("model.yaml", &model);
         images
     }

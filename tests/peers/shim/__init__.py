@@ -3,6 +3,7 @@
     app.py       the WSGI application: takes requests, keeps a list of them, answers or hands them on
     ecs.py       the operations of ECS that moto lacks, or answers with less than AWS does
     rollout.py   services over time: deployments, revisions, tasks, the circuit breaker, rollbacks
+    once.py      tasks that run once, and how they end
     health.py    load balancers as far as ECS changes them: the tasks of services are their targets
     groups.py    Auto Scaling groups: several behind one load balancer, instances that never answer
 

@@ -20,7 +20,10 @@ from werkzeug.exceptions import HTTPException
 from . import groups, health, rollout
 from .ecs import Ecs, Refused
 
-ECS, ECR = "AmazonEC2ContainerServiceV20141113", "AmazonEC2ContainerRegistry_V20150921"
+TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "ecr": "AmazonEC2ContainerRegistry_V20150921"}
+# Priorities that no test uses, of the 50,000 that there are.
+SPARE = 49_000
+SPELLING = re.compile(r"<(HostHeader|PathPattern)Config>\s*(<Values>.*?</Values>)\s*</\1Config>", re.DOTALL)
 SCOPE = re.compile(r"Credential=([^/]+)/[0-9]+/([^/]+)/([^/]+)/aws4_request")
 # The protocol's names of services that botocore and the AWS CLI call otherwise; which of two it is says the version.
 NAMES = {("elasticloadbalancing", "2015-12-01"): "elbv2", ("elasticloadbalancing", "2012-06-01"): "elb",
@@ -30,6 +33,7 @@ NAMES = {("elasticloadbalancing", "2015-12-01"): "elbv2", ("elasticloadbalancing
 class Shim:
     def __init__(self, moto):
         self.moto, self.ecs = moto, Ecs()
+        self.services = {}  # moto's applications that it was asked for: it looks for them among all its services
         self.lock = threading.RLock()
         self.calls, self.open, self.most = [], 0, 0
         self.enforced = set()
@@ -39,7 +43,7 @@ class Shim:
         if environ["PATH_INFO"].startswith("/shim/"):
             return self.told(environ["PATH_INFO"], body, start_response)
         if environ["PATH_INFO"].startswith("/moto-api/"):
-            return self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+            return self.pass_on(environ, body, start_response)
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         service = scope.group(3) if scope else None
         target = environ.get("HTTP_X_AMZ_TARGET", "")
@@ -60,8 +64,16 @@ class Shim:
                 if denial:
                     return refuse(start_response, scope.group(3), bool(target), denial)
             with self.lock:
-                if target.startswith(ECS + "."):
+                if target.startswith(TARGETS["ecs"] + "."):
                     return self.ecs_call(environ, operation, given, start_response)
+                if operation == "SetRulePriorities":
+                    # moto moves one rule after another and refuses a place that is still taken; AWS moves them at once.
+                    aside = form | {name: str(SPARE + index) for index, name in enumerate(form) if name.endswith(".Priority")}
+                    self.pass_on(environ, urllib.parse.urlencode(aside).encode(), lambda *_: None)
+                if operation == "DescribeRules":
+                    # moto tells hosts and paths as they were given, AWS in both spellings.
+                    status, kind, text = self.gathered(self.moto, environ, body)
+                    return answer(start_response, status, kind, SPELLING.sub(r"\2\g<0>", text))
                 if operation == "DescribeTargetHealth" and "Targets.member.1.Id" not in form:
                     found = health.targets(self.ecs.services.values(), form.get("TargetGroupArn"))
                     if found:
@@ -80,13 +92,30 @@ class Shim:
                 if service == "autoscaling":
                     place = self.place(environ)
                     groups.before(*place, operation, form)
-                    told = list(self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response))
+                    told = list(self.pass_on(environ, body, start_response))
                     groups.after(*place, operation, form)
                     return told
-            return self.moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+            return self.pass_on(environ, body, start_response)
         finally:
             with self.lock:
                 self.open -= 1
+
+    def pass_on(self, environ, body, start_response):
+        asked = environ | {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        return self.moto(asked, start_response)
+
+    @staticmethod
+    def gathered(application, environ, body):
+        """Status, content type and text of an answer."""
+        told = {}
+
+        def started(status, headers, *_):
+            told["status"], told["type"] = int(status.split()[0]), dict(headers).get("Content-Type", "")
+            return lambda data: None
+
+        asked = environ | {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        text = b"".join(application(asked, started)).decode()
+        return told["status"], told["type"], text
 
     def told(self, path, body, start_response):
         with self.lock:
@@ -140,29 +169,29 @@ class Shim:
         return account, region
 
     def ask(self, environ, operation, given, service="ecs"):
-        """moto's answer to a JSON call on the same caller's behalf."""
-        target, body = {"ecs": ECS, "ecr": ECR}[service], json.dumps(given).encode()
+        """moto's answer to a call on the same caller's behalf; a form's is nothing."""
         signed = environ.get("HTTP_AUTHORIZATION", "")
         scope = SCOPE.search(signed)
         if scope:
-            signed = signed[:scope.start(3)] + service + signed[scope.end(3):]
-        told = {}
-
-        def started(status, headers, *_):
-            told["status"], told["type"] = int(status.split()[0]), dict(headers).get("Content-Type", "")
-            return lambda data: None
-
-        asked = environ | {
-            "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "HTTP_X_AMZ_TARGET": f"{target}.{operation}",
-            "CONTENT_TYPE": "application/x-amz-json-1.1", "HTTP_AUTHORIZATION": signed, "REQUEST_METHOD": "POST", "PATH_INFO": "/",
-        }
-        text = b"".join(self.moto(asked, started))
-        if told["status"] == 200:
-            return json.loads(text)
-        if service != "ecs" or not told["type"].startswith("application/"):
+            name = "elasticloadbalancing" if service == "elbv2" else service
+            signed = signed[:scope.start(3)] + name + signed[scope.end(3):]
+        asked = environ | {"HTTP_AUTHORIZATION": signed, "REQUEST_METHOD": "POST", "PATH_INFO": "/"}
+        if service == "elbv2":
+            body = urllib.parse.urlencode(given | {"Action": operation, "Version": "2015-12-01"}).encode()
+            del asked["HTTP_X_AMZ_TARGET"]
+            asked |= {"CONTENT_TYPE": "application/x-www-form-urlencoded; charset=utf-8"}
+        else:
+            body = json.dumps(given).encode()
+            asked |= {"HTTP_X_AMZ_TARGET": f"{TARGETS[service]}.{operation}", "CONTENT_TYPE": "application/x-amz-json-1.1"}
+        if service not in self.services:
+            self.services[service] = self.moto.get_application(asked)
+        status, kind, text = self.gathered(self.services[service], asked, body)
+        if status == 200:
+            return None if service == "elbv2" else json.loads(text)
+        if service != "ecs" or not kind.startswith("application/"):
             if service == "ecr":
                 return {}
-        raise Passed(told["status"], told["type"], text.decode())
+        raise Passed(status, kind, text)
 
 
 class Passed(Exception):

@@ -8,6 +8,7 @@ import random
 import time
 import uuid
 
+from .once import Once
 from .rollout import HIDDEN, OPEN, PLAIN, REVISED, Service
 
 # What an operation takes at a time.
@@ -50,15 +51,19 @@ class Ids:
 class Ecs:
     def __init__(self):
         self.services = {}  # by ARN
+        self.once = {}  # tasks of RunTask, by ARN
         self.doomed = {}  # why tasks of an image stop, by its digest
         self.ids = Ids()
         self.ports = 32768
+        self.contents = {}  # of task definitions, by ARN: they never change
+        self.hosts = {}  # container instances of clusters, as long as one call is answered
 
     def answer(self, moto, operation, given):
         """The answer to a call; `moto(operation, input, service)` asks moto on the same caller's behalf."""
         member, most = BATCHES.get(operation, (None, 0))
         if member and len(given.get(member, [])) > most:
             raise Refused("InvalidParameterException", f"{member} cannot have more than {most} items.")
+        self.hosts.clear()
         handler = HANDLERS.get(operation)
         answer = handler(self, moto, given) if handler else moto(operation, given)
         return page(operation, answer, given) if operation in PAGES else answer
@@ -191,7 +196,27 @@ class Ecs:
         ours = [arn for arn in given["tasks"] if arn in known]
         others = [arn for arn in given["tasks"] if arn not in known]
         answer = moto("DescribeTasks", given | {"tasks": others}) if others else {"tasks": [], "failures": []}
-        answer["tasks"] = [known[arn].told() for arn in ours] + answer["tasks"]
+        others = [self.once[one["taskArn"]].look(one) if one["taskArn"] in self.once else one for one in answer["tasks"]]
+        answer["tasks"] = [known[arn].told() for arn in ours] + others
+        return answer
+
+    # Tasks of nobody
+
+    def run_task(self, moto, given):
+        answer = moto("RunTask", given)
+        for index, task in enumerate(answer["tasks"]):
+            definition = self.definition(moto, task["taskDefinitionArn"])
+            once = Once(definition, self.reason([image(moto, one) for one in definition["containerDefinitions"]]), given)
+            self.once[task["taskArn"]] = once
+            answer["tasks"][index] = once.told(task)
+        return answer
+
+    def stop_task(self, moto, given):
+        once = next((one for arn, one in self.once.items() if given["task"] in (arn, arn.rsplit("/", 1)[-1])), None)
+        answer = moto("StopTask", given)
+        if once:
+            once.stop(137, "UserInitiated", given.get("reason", "Task stopped by user"))
+            answer["task"] = once.told(answer["task"])
         return answer
 
     # Task definitions
@@ -225,23 +250,33 @@ class Ecs:
         return len(moto("ListContainerInstances", {"cluster": service.cluster})["containerInstanceArns"])
 
     def deploy(self, moto, service):
-        found = moto("DescribeTaskDefinition", {"taskDefinition": service.members["taskDefinition"]})["taskDefinition"]
+        found = self.definition(moto, service.members["taskDefinition"])
         service.members["taskDefinition"] = found["taskDefinitionArn"]
         images = [image(moto, one) for one in found["containerDefinitions"]]
-        reasons = [self.doomed[one["imageDigest"]] for one in images if one.get("imageDigest") in self.doomed]
-        hosts = None
 
-        def place(definition):
-            nonlocal hosts
-            if hosts is None:
-                hosts = instances(moto, service.cluster)
-            return self.place(moto, definition, hosts)
+        def lead(rule, group):
+            moto("ModifyRule", {"RuleArn": rule, "Actions.member.1.Type": "forward", "Actions.member.1.TargetGroupArn": group}, "elbv2")
 
-        service.deploy(images, reasons[0] if reasons else None, place)
+        service.deploy(images, self.reason(images), lambda revision: self.place(moto, service.cluster, revision), lead)
 
-    def place(self, moto, definition, hosts):
+    def reason(self, images):
+        """Why tasks of these images cannot work, if they cannot."""
+        return next((self.doomed[one["imageDigest"]] for one in images if one.get("imageDigest") in self.doomed), None)
+
+    def definition(self, moto, name):
+        """What a task definition says; its status is not to be taken from here."""
+        if name not in self.contents:
+            found = moto("DescribeTaskDefinition", {"taskDefinition": name})["taskDefinition"]
+            self.contents[found["taskDefinitionArn"]] = found
+            return found
+        return self.contents[name]
+
+    def place(self, moto, cluster, definition):
         """Where a new task runs, and at which place each of its container ports is reached. In turns, without counting."""
-        found = moto("DescribeTaskDefinition", {"taskDefinition": definition})["taskDefinition"]
+        found = self.definition(moto, definition)
+        if cluster not in self.hosts:
+            self.hosts[cluster] = instances(moto, cluster)
+        hosts = self.hosts[cluster]
         host = hosts[self.ports % len(hosts)] if hosts else None
         ports = {}
         for container in found["containerDefinitions"]:
@@ -366,7 +401,7 @@ HANDLERS = {
     "ListServiceDeployments": Ecs.list_service_deployments,
     "DescribeServiceDeployments": Ecs.describe_service_deployments,
     "DescribeServiceRevisions": Ecs.describe_service_revisions, "StopServiceDeployment": Ecs.stop_service_deployment,
-    "ListTasks": Ecs.list_tasks, "DescribeTasks": Ecs.describe_tasks,
+    "RunTask": Ecs.run_task, "StopTask": Ecs.stop_task, "ListTasks": Ecs.list_tasks, "DescribeTasks": Ecs.describe_tasks,
     "ListTaskDefinitions": Ecs.list_task_definitions,
     "ListTaskDefinitionFamilies": Ecs.list_task_definition_families,
 }

@@ -8,12 +8,8 @@ from xml.sax.saxutils import escape
 
 def targets(services, arn):
     """Targets of a target group: (id, port) of each running task behind it."""
-    found = []
-    for service in services:
-        for balancer in service.members.get("loadBalancers", []):
-            if balancer.get("targetGroupArn") == arn:
-                found += places(service, balancer)
-    return found
+    return [place for service in services for deployment in service.deployments for balancer in deployment.balancers
+            if balancer["targetGroupArn"] == arn for place in places(service, balancer, deployment)]
 
 
 def instances(services, scope, name):
@@ -26,9 +22,10 @@ def instances(services, scope, name):
     return sorted(found)
 
 
-def places(service, balancer):
+def places(service, balancer, deployment=None):
     key = (balancer["containerName"], balancer["containerPort"])
-    running = [task for task in service.tasks if task.last == "RUNNING" and key in task.ports]
+    mine = [task for task in service.tasks if deployment in (None, task.deployment)]
+    running = [task for task in mine if task.last == "RUNNING" and key in task.ports]
     return [task.ports[key] for task in running]
 
 

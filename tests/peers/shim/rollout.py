@@ -1,7 +1,7 @@
 """Services over time: what moto does not keep of them, and how their deployments go.
 
 A service goes one step on whenever somebody looks at it. A deployment starts its tasks in the first step and is complete
-after `STEPS` of them, when the tasks of the one before have gone. Tasks whose image is known to fail stop as soon as they
+after `STEPS` of them, when the tasks of the one before have gone; traffic that is to be shifted is shifted then, all at once. Tasks whose image is known to fail stop as soon as they
 start; the deployment circuit breaker counts them.
 """
 import math
@@ -54,17 +54,21 @@ class Service:
         self.events.insert(0, {"id": self.ids.uuid(), "createdAt": time.time(), "message": f"(service {self.name}) {text}"})
         del self.events[100:]
 
-    def deploy(self, images, doomed, place):
-        """Begins a deployment of what the members say now."""
+    def deploy(self, images, doomed, place, lead):
+        """Begins a deployment of what the members say now. `lead(rule, group)` lets a listener's rule lead to a target group."""
         if self.current and self.current["status"] in OPEN:
             self.current.update(status="STOPPED", statusReason="A newer service deployment began.", stoppedAt=time.time())
         path = f"{self.cluster.rsplit('/', 1)[-1]}/{self.name}/{self.ids.number()}"
-        source = self.primary.revision if self.primary and self.primary.rollout == "COMPLETED" else self.good()
+        before = self.primary
+        source = before.revision if before and before.rollout == "COMPLETED" else self.good()
         revision = {
             "serviceRevisionArn": f"{self.scope}:service-revision/{path}", "serviceArn": self.arn,
             "clusterArn": self.cluster, "createdAt": time.time(), "containerImages": images,
         } | {name: self.members[name] for name in REVISED if self.members.get(name)}
         revision |= {name: self.members[name] for name in ("launchType", "capacityProviderStrategy") if self.members.get(name)}
+        balancers = [one | {"targetGroupArn": self.group(one, before)} for one in self.members.get("loadBalancers", [])]
+        revision["resolvedConfiguration"] = {"loadBalancers": [
+            {"targetGroupArn": one["targetGroupArn"]} for one in balancers if one["targetGroupArn"]]}
         self.revisions[revision["serviceRevisionArn"]] = revision
         now = time.time()
         self.history.insert(0, {
@@ -75,12 +79,20 @@ class Service:
             "deploymentCircuitBreaker": {"status": "MONITORING" if self.breaker()["enable"] else "DISABLED",
                                          "failureCount": 0, "threshold": self.threshold()},
         })
-        self.begin(revision, doomed, place)
+        self.begin(revision, doomed, place, lead, balancers)
 
-    def begin(self, revision, doomed, place):
+    def group(self, balancer, before):
+        """The target group of the next tasks: of a pair between which traffic is shifted, the one that has none."""
+        own, advanced = balancer.get("targetGroupArn"), balancer.get("advancedConfiguration", {})
+        shifts = self.members["deploymentConfiguration"].get("strategy", "ROLLING") != "ROLLING"
+        other = advanced.get("alternateTargetGroupArn")
+        busy = before and any(one["targetGroupArn"] == own for one in before.balancers)
+        return other if shifts and other and busy else own
+
+    def begin(self, revision, doomed, place, lead, balancers):
         for old in self.deployments:
             old.status = "ACTIVE"
-        self.deployments.insert(0, Deployment(self, revision, doomed, place))
+        self.deployments.insert(0, Deployment(self, revision, doomed, place, lead, balancers))
         self.members.update({name: revision[name] for name in REVISED if name in revision})
         for name in set(REVISED) - set(revision):
             self.members.pop(name, None)
@@ -117,6 +129,10 @@ class Service:
         self.fill(primary)
         if primary.steps < STEPS:
             return
+        for balancer in primary.balancers:
+            rule = balancer.get("advancedConfiguration", {}).get("productionListenerRule")
+            if rule:
+                primary.lead(rule, balancer["targetGroupArn"])
         self.stop([task for task in self.tasks if task.deployment is not primary], "Scaling activity initiated by deployment")
         del self.deployments[1:]
         primary.done("COMPLETED", "completed")
@@ -160,7 +176,8 @@ class Service:
             "reason": reason, "startedAt": time.time(), "serviceRevisionArn": back["serviceRevisionArn"]})
         self.say(f"rolling back to deployment of {back['taskDefinition']}.")
         standing = next((one for one in self.deployments if one.revision is back), None)
-        self.begin(back, None, left.place)
+        balancers = standing.balancers if standing else [one | {} for one in back.get("loadBalancers", [])]
+        self.begin(back, None, left.place, left.lead, balancers)
         # The tasks that still run the old revision belong to the deployment that brings it back.
         for task in self.tasks:
             if task.deployment is standing:
@@ -181,8 +198,9 @@ class Service:
 class Deployment:
     """One of the `deployments` that DescribeServices tells."""
 
-    def __init__(self, service, revision, doomed, place):
-        self.service, self.revision, self.doomed, self.place = service, revision, doomed, place
+    def __init__(self, service, revision, doomed, place, lead, balancers):
+        self.service, self.revision, self.doomed, self.place, self.lead = service, revision, doomed, place, lead
+        self.balancers = balancers  # those of the service, each with the target group that these tasks are in
         self.id = f"ecs-svc/{service.ids.number()}"
         self.status, self.rollout, self.steps, self.failed = "PRIMARY", "IN_PROGRESS", 0, 0
         self.reason = f"ECS deployment {self.id} in progress."

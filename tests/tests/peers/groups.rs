@@ -64,7 +64,7 @@ pub fn site(fixture: &Fixture, endpoint: &str, account: &Account, handler: &Loop
     }
     // Of On-Demand and Spot moto rounds both down, and launches one instance too few where that leaves a rest.
     instead.push(("on_demand_percentage: 25".to_owned(), "on_demand_percentage: 0".to_owned()));
-    let site = Site::new(fixture, endpoint, account).of_groups(instead);
+    let site = Site::new(fixture, endpoint, account).calling(instead);
     if fixture.name == "both-plugins" { site } else { site.without_services() }
 }
 
