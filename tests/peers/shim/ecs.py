@@ -68,6 +68,15 @@ class Ecs:
         answer = handler(self, moto, given) if handler else moto(operation, given)
         return page(operation, answer, given) if operation in PAGES else answer
 
+    def describe_container_instances(self, moto, given):
+        """Instances whose agent and Docker are of today; moto's are the oldest that there were."""
+        answer = moto("DescribeContainerInstances", given)
+        for instance in answer.get("containerInstances", []):
+            instance["versionInfo"] = {
+                "agentVersion": "1.90.0", "agentHash": "00000000", "dockerVersion": "DockerVersion: 25.0.6",
+            }
+        return answer
+
     # Services
 
     def create_service(self, moto, given):
@@ -396,6 +405,7 @@ def page(operation, answer, given):
 
 
 HANDLERS = {
+    "DescribeContainerInstances": Ecs.describe_container_instances,
     "CreateService": Ecs.create_service, "UpdateService": Ecs.update_service, "DeleteService": Ecs.delete_service,
     "DescribeServices": Ecs.describe_services, "ListServices": Ecs.list_services,
     "ListServiceDeployments": Ecs.list_service_deployments,
