@@ -24,7 +24,7 @@ use crate::ecs::lower::{Lowerer, Work, schedule};
 use crate::ecs::ownership::{self, Orphan, Standing};
 use crate::ecs::scope::is_service;
 use crate::ecs::settings::{self, Settings};
-use crate::ecs::{Context, diff, routing, rules};
+use crate::ecs::{Context, diff, groups, routing, rules};
 use crate::meaning;
 use crate::partial;
 use crate::placement::Placement;
@@ -87,12 +87,13 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let orphans = orphans(context, &placement, &included, report);
     capacity.finish(!orphans.is_empty(), report);
     let leftovers = leftover_families(context, &orphans, &included);
+    let groups = groups::resolve(context, report);
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
     let schedules = leftover_schedules(context, &placement, &included, report);
     if report.has_errors() {
         return None;
     }
-    let mut part = lowerer.finish(&orphans, &leftovers, &schedules, &routing, report);
+    let mut part = lowerer.finish(&orphans, &leftovers, &schedules, (&groups, &routing), report);
     let mut used = facts.as_ref().map(Facts::used);
     let mut machines = BTreeSet::new();
     if placement.uses_asg {

@@ -4,6 +4,7 @@
 
 mod asg;
 mod container_instances;
+mod target_groups;
 
 pub use asg::{
     AllocationStrategy, AsgBalancer, AsgComponent, AsgConfig, DelegatedDestroy, HealthCheck, HealthCheckType,
@@ -11,6 +12,7 @@ pub use asg::{
 };
 
 pub use container_instances::{AuthType, ContainerInstances, ImageCleanup, LogLevel, Proxy, RegistryAuth};
+pub use target_groups::{CheckProtocol, TargetCheck, TargetGroup, TargetProtocol, TargetType};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -142,6 +144,10 @@ pub struct EcsConfig {
     /// Another name of `lb`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gateways: BTreeMap<String, Option<Balancer>>,
+    /// Target groups that Belay makes, by the names that `lb` gives them: listeners' `rules` lead to them. Those that Belay has
+    /// made and nobody asks for any more are deleted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub target_groups: BTreeMap<String, TargetGroup>,
     /// Listeners of application load balancers, by the names that `rules` gives them: their ARNs. Of the rules that Belay has
     /// made at them, those stay that `rules` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

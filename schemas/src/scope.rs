@@ -71,6 +71,10 @@ pub struct EcsScope {
     /// Listeners whose rules matter, by ARN.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub listeners: BTreeSet<String>,
+    /// Target groups that Belay makes, by name: whose they are stands in their tags. Those that services use and nobody
+    /// names are looked at as well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub made_groups: BTreeSet<String>,
     /// Schedules of EventBridge Scheduler, by name; those that task definitions of the project name in their tag
     /// `PREFIX:schedule` are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

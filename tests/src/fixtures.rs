@@ -54,7 +54,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 18] = [
+pub const ALL: [Fixture; 20] = [
     Fixture { name: "blue-green", world: pairs, ..PLAIN },
     Fixture { name: "canary", world: pairs, ..PLAIN },
     Fixture { name: "canary-failing", end: End::Initial, world: alarming, ..PLAIN },
@@ -69,6 +69,8 @@ pub const ALL: [Fixture; 18] = [
     Fixture { name: "scale", ..PLAIN },
     Fixture { name: "shop", ..PLAIN },
     Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], ..PLAIN },
+    Fixture { name: "target-groups", project: "store", ..PLAIN },
+    Fixture { name: "target-groups-failing", project: "store", end: End::Initial, world: failing, ..PLAIN },
     Fixture { name: "tasks", world: tasks, ..PLAIN },
     Fixture { name: "tasks-failing", end: End::Initial, world: tasks, ..PLAIN },
     Fixture { name: "teardown", mode: Mode::Teardown, ..PLAIN },

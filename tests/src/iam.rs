@@ -120,6 +120,18 @@ impl Account {
                 asks.extend(input["Target"]["RoleArn"].as_str().map(|role| self.pass(role, "scheduler.amazonaws.com")));
                 asks
             }
+            "elbv2" if operation.ends_with("TargetGroup") || operation.ends_with("TargetGroupAttributes") => {
+                let named = input["Name"].as_str().map(|name| format!("targetgroup/{name}/0123456789abcdef"));
+                let made = named.map(|group| self.arn("elasticloadbalancing", &group));
+                let group = made.unwrap_or_else(|| input["TargetGroupArn"].as_str().unwrap_or_default().to_owned());
+                let mut asks = vec![ask("elasticloadbalancing", operation, &group)];
+                if operation == "CreateTargetGroup" {
+                    let mut tag = ask("elasticloadbalancing", "AddTags", &group);
+                    tag.context.insert("elasticloadbalancing:CreateAction".to_owned(), operation.to_owned());
+                    asks.push(tag);
+                }
+                asks
+            }
             "elbv2" => rules(operation, input),
             "sts" => Vec::new(),
             _ => panic!("nobody wrote down what is asked for {service} {operation}"),

@@ -129,6 +129,7 @@ codes![
     ("B443", "listener rule does not fit"),
     ("B444", "retention does not fit"),
     ("B446", "malformed time"),
+    ("B447", "target group does not fit"),
     ("B450", "containers without a common purpose"),
     ("B451", "single task that nobody asked for"),
     ("B452", "nothing tells when it is ready"),

@@ -50,7 +50,8 @@ pub struct Facts<'a> {
     schedules: BTreeMap<&'a str, &'a Value>,
     /// Rules that are not default ones, by the ARN of their listener.
     rules: BTreeMap<&'a str, Vec<&'a Value>>,
-    rule_tags: BTreeMap<&'a str, &'a [Value]>,
+    /// Of rules and target groups, by ARN.
+    balancing_tags: BTreeMap<&'a str, &'a [Value]>,
     /// Rules, default ones too, and listeners of network load balancers, by their ARNs.
     leading: BTreeMap<&'a str, &'a Value>,
 }
@@ -175,7 +176,7 @@ impl<'a> Facts<'a> {
             }
             ("elbv2", "DescribeTags") => {
                 let all = items(output, "TagDescriptions").iter();
-                self.rule_tags.extend(all.filter_map(|d| Some((text(d, "ResourceArn")?, items(d, "Tags")))));
+                self.balancing_tags.extend(all.filter_map(|d| Some((text(d, "ResourceArn")?, items(d, "Tags")))));
             }
             ("scheduler", "GetSchedule") => {
                 if let Some(name) = text(output, "Name") {
@@ -274,7 +275,7 @@ impl<'a> Facts<'a> {
     pub fn rules(&self, listener: &str) -> impl Iterator<Item = Rule<'a>> {
         let all = self.rules.get(listener).into_iter().flatten().copied();
         all.map(|rule| {
-            let tags = text(rule, "RuleArn").and_then(|arn| self.rule_tags.get(arn)).copied();
+            let tags = text(rule, "RuleArn").and_then(|arn| self.balancing_tags.get(arn)).copied();
             Rule { rule, tags: tags.unwrap_or_default() }
         })
     }
@@ -292,6 +293,22 @@ impl<'a> Facts<'a> {
     /// A target group by name or ARN.
     pub fn target_group(&self, name: &str) -> Option<&'a Value> {
         self.target_groups.get(name).copied()
+    }
+
+    /// All target groups, once each.
+    pub fn target_groups(&self) -> impl Iterator<Item = &'a Value> {
+        self.target_groups.iter().filter(|(key, _)| key.starts_with("arn:")).map(|(_, group)| *group)
+    }
+
+    /// A tag of a rule or target group, by its ARN.
+    pub fn tag(&self, arn: &str, key: &str) -> Option<&'a str> {
+        let tags = self.balancing_tags.get(arn)?;
+        tags.iter().find(|t| text(t, "Key") == Some(key)).and_then(|t| text(t, "Value"))
+    }
+
+    /// ARNs of rules, and of listeners of network load balancers, that lead to a target group.
+    pub fn leading_to<'s>(&'s self, group: &'s str) -> impl Iterator<Item = &'a str> + 's {
+        self.leading.keys().copied().filter(move |arn| self.led_to(arn).is_some_and(|groups| groups.contains(&group)))
     }
 
     /// Whether a load balancer or target group was looked for, by the name or ARN in the environment.
@@ -386,7 +403,7 @@ impl Facts<'_> {
             "scaling": scaling,
             "schedules": self.schedules.iter().map(|(n, s)| ((*n).to_owned(), pick(s, &SCHEDULE_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "rules": self.rules,
-            "ruleTags": self.rule_tags,
+            "ruleTags": self.balancing_tags,
             "vpcs": self.vpcs.iter().map(|v| pick(v, &["VpcId", "Tags"])).collect::<Vec<_>>(),
             "subnets": self.subnets.iter().map(|v| pick(v, &["SubnetId", "VpcId", "Tags"])).collect::<Vec<_>>(),
             "securityGroups": self.security_groups.iter().map(|v| pick(v, &["GroupId", "GroupName", "VpcId"])).collect::<Vec<_>>(),

@@ -15,6 +15,17 @@ pub fn rule(name: &str) -> String {
     format!("{PREFIX}rule:{name}")
 }
 
+/// Stands for the ARN of a target group.
+pub fn group(name: &str, key: &str) -> String {
+    // Where the name stands in an ARN, so that whoever shows ARNs by their names shows this one as well.
+    format!("{PREFIX}target-group/{name}/{key}")
+}
+
+/// The name, and the key in the environment, of the target group that a text stands for.
+pub fn group_of(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix(PREFIX)?.strip_prefix("target-group/")?.split_once('/')
+}
+
 /// Whether a text stands for an ARN.
 pub fn is_made(text: &str) -> bool {
     text.starts_with(PREFIX)
@@ -25,9 +36,13 @@ pub fn rule_of(text: &str) -> Option<&str> {
     text.strip_prefix(PREFIX)?.strip_prefix("rule:")
 }
 
-/// Puts late values in the place of names.
+/// Puts late values in the place of names; where people read them, the names themselves.
 pub fn settle(nodes: &mut [Node]) {
     for node in nodes {
+        for why in &mut node.why {
+            told(&mut why.from);
+            told(&mut why.to);
+        }
         match &mut node.action {
             Action::Call { call, .. } | Action::Read { read: call, .. } => input(call),
             Action::Wait { wait } => {
@@ -62,10 +77,26 @@ fn value(within: &mut Value) {
         Value::String(text) => {
             if let Some(name) = rule_of(text) {
                 *within = output(&format!("rule.{name}.create"), "Rules[0].RuleArn");
+            } else if let Some((_, key)) = group_of(text) {
+                *within = output(&format!("target-group.{key}.create"), "TargetGroups[0].TargetGroupArn");
             }
         }
         Value::Array(items) => items.iter_mut().for_each(value),
         Value::Object(map) => map.values_mut().for_each(value),
+        _ => {}
+    }
+}
+
+fn told(within: &mut Value) {
+    match within {
+        Value::String(text) => {
+            let name = rule_of(text).map(|name| format!("rule {name}"));
+            if let Some(name) = name.or_else(|| group_of(text).map(|(name, _)| format!("target group {name}"))) {
+                *text = name;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(told),
+        Value::Object(map) => map.values_mut().for_each(told),
         _ => {}
     }
 }

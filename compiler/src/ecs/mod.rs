@@ -6,6 +6,7 @@
 pub mod desired;
 pub mod diff;
 pub mod facts;
+pub mod groups;
 pub mod json;
 pub mod lower;
 pub mod made;

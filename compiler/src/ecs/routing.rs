@@ -13,8 +13,8 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::Context;
 use super::facts::{Facts, Rule};
 use super::json::{items, text};
-use super::made;
 use super::settings::{self, Reference};
+use super::{groups, made};
 
 /// The last priority that a rule can have.
 const LAST: u32 = 50_000;
@@ -74,12 +74,18 @@ pub struct Routing<'a> {
 
 /// Hosts, paths and target group of a rule as AWS describes it.
 pub fn content(rule: &Value) -> Value {
-    let of = |field: &str| -> Vec<Value> {
+    let of = |field: &str, config: &str| -> Vec<Value> {
         let conditions = items(rule, "Conditions").iter().filter(|c| text(c, "Field") == Some(field));
-        conditions.flat_map(|c| items(c, "Values").iter().cloned()).collect()
+        // Values stand in one of two places, or in both.
+        let values = conditions.flat_map(|c| c.get(config).map_or_else(|| items(c, "Values"), |c| items(c, "Values")));
+        values.cloned().collect()
     };
     let target = items(rule, "Actions").first().and_then(|a| a.get("TargetGroupArn")).cloned().unwrap_or_default();
-    json!({"Hosts": of("host-header"), "Paths": of("path-pattern"), "Target": target})
+    json!({
+        "Hosts": of("host-header", "HostHeaderConfig"),
+        "Paths": of("path-pattern", "PathPatternConfig"),
+        "Target": target,
+    })
 }
 
 /// The listener of a rule, or a listener of a network load balancer itself, by an ARN of either.
@@ -214,6 +220,7 @@ fn route<'a>(
     };
     let group = match (&setting.reference, context.facts) {
         (Reference::TargetGroup(arn), _) => Some(arn.clone()),
+        (Reference::Made(key), _) => Some(groups::arn(context, key)),
         (Reference::Name(name), Some(facts)) => {
             facts.target_group(name).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned)
         }
@@ -234,6 +241,7 @@ fn route<'a>(
         setting.switch.as_ref().filter(|switch| switch.rule == name || switch.test_rule.as_deref() == Some(name));
     let alternate = switched.and_then(|switch| match (&switch.to, context.facts) {
         (Reference::TargetGroup(arn), None) => Some(arn.clone()),
+        (Reference::Made(key), _) => Some(groups::arn(context, key)),
         (Reference::TargetGroup(to) | Reference::Name(to), Some(facts)) => {
             facts.target_group(to).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned)
         }

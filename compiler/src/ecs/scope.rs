@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::placement::Placement;
 
-use super::Context;
 use super::settings::Reference;
+use super::{Context, groups};
 
 /// The scope of a model in an environment.
 pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
@@ -22,9 +22,12 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             Reference::TargetGroup(arn) => target_groups.insert(arn.clone()),
             Reference::Classic(name) => load_balancers.insert(name.clone()),
             Reference::Name(name) => balancers.insert(name.clone()),
+            Reference::Made(key) => target_groups.insert(groups::name(context, key)),
         };
-        if let Some(Reference::TargetGroup(name) | Reference::Name(name)) = setting.switch.as_ref().map(|s| &s.to) {
-            target_groups.insert(name.clone());
+        match setting.switch.as_ref().map(|s| &s.to) {
+            Some(Reference::TargetGroup(name) | Reference::Name(name)) => drop(target_groups.insert(name.clone())),
+            Some(Reference::Made(key)) => drop(target_groups.insert(groups::name(context, key))),
+            Some(Reference::Classic(_)) | None => {}
         }
     }
     let components = &context.loaded.model.components;
@@ -49,6 +52,7 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             network: NetworkScope::default(),
             log_groups: BTreeSet::new(),
             listeners: BTreeSet::new(),
+            made_groups: BTreeSet::new(),
             schedules: BTreeSet::new(),
             scaled: BTreeSet::new(),
         };
@@ -84,6 +88,11 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
     for switch in context.settings.balancers.values().filter_map(|setting| setting.switch.as_ref()) {
         let rules = std::iter::once(&switch.rule).chain(&switch.test_rule);
         scope.listeners.extend(rules.filter_map(|rule| super::routing::listener_of(rule)));
+    }
+    for key in groups::used(context) {
+        scope.made_groups.insert(groups::name(context, key));
+        // Whatever is torn down, nobody asks where it was.
+        scope.network.vpcs.extend(groups::vpc(context, key).filter(|_| !scope.teardown).map(|(vpc, _)| vpc.to_owned()));
     }
     let components = context.loaded.model.components.iter();
     for (name, component) in components.filter(|(name, _)| placement.ecs.contains(name.as_str())) {

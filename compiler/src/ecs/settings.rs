@@ -79,6 +79,16 @@ pub enum Reference {
     Classic(String),
     /// A plain name: what it is has to be observed.
     Name(String),
+    /// A target group that Belay makes, by its key.
+    Made(String),
+}
+
+impl BalancerSetting {
+    /// Whether it names the target group that Belay makes under this key.
+    pub fn names(&self, key: &str) -> bool {
+        let to = self.switch.as_ref().map(|switch| &switch.to);
+        std::iter::once(&self.reference).chain(to).any(|reference| *reference == Reference::Made(key.to_owned()))
+    }
 }
 
 /// One volume that the environment offers.
@@ -250,10 +260,10 @@ fn balancers(config: &EcsConfig, report: &mut Report) -> BTreeMap<String, Balanc
         for (name, entry) in entries {
             let Some(entry) = entry else { continue };
             let at = place(&[list, name]);
-            let Some(named) = reference(&entry.name, &at, report) else { continue };
+            let Some(named) = reference(config, &entry.name, &at, report) else { continue };
             let switch = entry.switch.as_ref().and_then(|switch| {
                 Some(SwitchSetting {
-                    to: reference(&switch.to, &at.child("switch").child("to"), report)?,
+                    to: reference(config, &switch.to, &at.child("switch").child("to"), report)?,
                     rule: switch.rule.clone(),
                     test_rule: switch.test_rule.clone(),
                     role: switch.role.clone(),
@@ -273,7 +283,10 @@ fn balancers(config: &EcsConfig, report: &mut Report) -> BTreeMap<String, Balanc
     all
 }
 
-fn reference(text: &str, at: &Place, report: &mut Report) -> Option<Reference> {
+fn reference(config: &EcsConfig, text: &str, at: &Place, report: &mut Report) -> Option<Reference> {
+    if config.target_groups.contains_key(text) {
+        return Some(Reference::Made(text.to_owned()));
+    }
     if !text.starts_with("arn:") {
         return Some(Reference::Name(text.to_owned()));
     }

@@ -178,9 +178,10 @@ fn tagging(
     let condition = key.map_or(String::new(), |key| json!({"StringEquals": {key: operation}}).to_string());
     let mut on: BTreeSet<String> = resources.iter().filter(|arn| *arn != "*").cloned().collect();
     if call.service == "elbv2" {
-        // A rule is tagged by its own name, which begins with that of its listener.
-        let rules = on.iter().filter(|arn| arn.contains(":listener/"));
-        on = rules.map(|arn| format!("{}/*", arn.replacen(":listener/", ":listener-rule/", 1))).collect();
+        // A rule is tagged by its own name, which begins with that of its listener; a target group by its own one.
+        let rule = |arn: &String| format!("{}/*", arn.replacen(":listener/", ":listener-rule/", 1));
+        let rules = on.iter().filter(|arn| arn.contains(":listener/")).map(rule);
+        on = rules.chain(on.iter().filter(|arn| arn.contains(":targetgroup/")).cloned()).collect();
     }
     if name == "ecs:RunTask" {
         // What is tagged is the task, not the definition that the action is authorised by.

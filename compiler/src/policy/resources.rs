@@ -129,7 +129,7 @@ impl<'a> Naming<'a> {
                 Some(name) => vec![name.to_owned()],
                 None => any(),
             },
-            "ScheduleName" => from(&["Name"]),
+            "ScheduleName" | "TargetGroupName" => from(&["Name"]),
             "GroupName" => match input.get("GroupName").and_then(Value::as_str) {
                 Some(name) => vec![name.to_owned()],
                 None => vec!["default".to_owned()],

@@ -10,6 +10,7 @@ mod asg;
 mod case;
 mod containers;
 mod gateways;
+mod groups;
 mod inputs;
 mod meaning;
 mod network;
@@ -73,6 +74,7 @@ fn tables() -> Vec<Case> {
         placed::table(),
         practice::table(),
         tasks::table(),
+        groups::table(),
         traffic::table(),
     ];
     tables.into_iter().flatten().collect()

@@ -423,6 +423,10 @@ impl World {
         for group in &self.target_groups {
             let input = json!({"TargetGroupArns": [group["TargetGroupArn"]]});
             read("elbv2", "DescribeTargetGroups", input, json!({"TargetGroups": [group]}));
+            if let Some(tags) = group.get("Tags") {
+                let told = json!([{"ResourceArn": group["TargetGroupArn"], "Tags": tags}]);
+                read("elbv2", "DescribeTags", json!({"ResourceArns": []}), json!({"TagDescriptions": told}));
+            }
         }
         for (arn, attributes) in &self.attributes {
             let input = json!({"TargetGroupArn": arn});

@@ -31,6 +31,7 @@ const CONTENTIONS: &[(&str, &str)] = &[
     ("autoscaling", "ResourceInUse"), // what uses it is on its way out: a group that is being deleted, instances that end
     ("autoscaling", "ScalingActivityInProgress"),
     ("ecs", "UpdateInProgressException"),
+    ("elbv2", "ResourceInUse"), // a rule that led to a target group has only just gone
     ("events", "ConcurrentModificationException"),
     ("iam", "ConcurrentModification"),
     ("logs", "OperationAbortedException"),

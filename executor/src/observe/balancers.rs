@@ -82,18 +82,36 @@ pub(super) async fn named(reader: &Reader<'_>, scope: &Scope) -> Result<Known, O
         target_groups: arns(by_arn.found.iter().chain(&by_name.found)),
         load_balancers: names(&balancers.found),
     };
-    details(reader, &known).await?;
+    let made = scope.ecs.as_ref().map(|ecs| &ecs.made_groups);
+    let ours = |group: &&Value| {
+        made.is_some_and(|made| group["TargetGroupName"].as_str().is_some_and(|name| made.contains(name)))
+    };
+    let groups = by_name.found.iter().flat_map(|answer| items(answer, "TargetGroups")).filter(ours);
+    let groups = groups.filter_map(|group| group["TargetGroupArn"].as_str().map(str::to_owned)).collect();
+    try_join(details(reader, &known), tags(reader, &groups)).await?;
     Ok(known)
 }
 
-/// Looks up what the observed services use beyond what the scope named.
+/// Looks up what the observed services use beyond what the scope named. Target groups among that may be ours, and not
+/// wanted any more.
 pub(super) async fn used(reader: &Reader<'_>, used: &InUse, known: &Known) -> Result<(), ObserveError> {
     let groups = used.target_groups.difference(&known.target_groups).map(String::as_str).collect();
     let classic = used.load_balancers.difference(&known.load_balancers).map(String::as_str).collect();
     let (groups, classic) = try_join(look_up(reader, GROUPS_BY_ARN, groups), look_up(reader, CLASSIC, classic)).await?;
     groups.record_missing(reader, GROUPS_BY_ARN);
     classic.record_missing(reader, CLASSIC);
-    details(reader, &Known { target_groups: arns(&groups.found), load_balancers: names(&classic.found) }).await
+    let beyond = Known { target_groups: arns(&groups.found), load_balancers: names(&classic.found) };
+    let own = if used.by_services { beyond.target_groups.clone() } else { BTreeSet::new() };
+    try_join(details(reader, &beyond), tags(reader, &own)).await?;
+    Ok(())
+}
+
+/// Tags of target groups: whose they are stands there.
+async fn tags(reader: &Reader<'_>, groups: &BTreeSet<String>) -> Result<(), ObserveError> {
+    let arns: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let reads = arns.chunks(BATCH).map(|batch| reader.read("elbv2", "DescribeTags", json!({"ResourceArns": batch})));
+    try_join_all(reads).await?;
+    Ok(())
 }
 
 /// Attributes of target groups and of classic load balancers: how long they drain. AWS tells them one at a time.

@@ -28,6 +28,8 @@ const STAYING: usize = 2;
 /// What the observed services refer to outside ECS.
 #[derive(Debug, Default)]
 pub(super) struct InUse {
+    /// Whether it is services that use it.
+    pub(super) by_services: bool,
     /// ARNs of target groups.
     pub(super) target_groups: BTreeSet<String>,
     /// Names of classic load balancers.
@@ -116,7 +118,7 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
     let described = try_join_all(names.chunks(SERVICES).map(|batch| describe_services(reader, scope, batch))).await?;
     let described: Vec<Value> = described.into_iter().flatten().collect();
 
-    let mut used = InUse::default();
+    let mut used = InUse { by_services: true, ..InUse::default() };
     let mut revisions = BTreeSet::new();
     let scaled = format!("{}:scaled", scope.tag_prefix);
     for service in &described {

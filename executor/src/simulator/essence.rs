@@ -20,7 +20,7 @@ pub fn essence(world: &World) -> Value {
         let other = swapped.get(arn)?;
         world.target_groups.values().find(|group| group.arn == *other)
     };
-    json!({
+    let mut essence = json!({
         "clusters": world.clusters,
         "containerInstances": container_instances(world),
         "taskDefinitions": task_definitions(world),
@@ -45,7 +45,26 @@ pub fn essence(world: &World) -> Value {
         "logGroups": world.log_groups.iter().map(|(name, g)| (name, json!(g.retention_days))).collect::<BTreeMap<_, _>>(),
         "scalableTargets": scalable_targets(world),
         "schedules": schedules(world),
-    })
+    });
+    without_ids(&mut essence);
+    essence
+}
+
+/// A target group is the same under another id: its name is one group's.
+fn without_ids(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((arn, id)) = text.rsplit_once('/')
+                && arn.contains(":targetgroup/")
+                && id.len() == 16
+            {
+                *text = arn.to_owned();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_ids),
+        Value::Object(map) => map.values_mut().for_each(without_ids),
+        _ => {}
+    }
 }
 
 /// Container instances by what they are; those of a group count as the group's, whichever they are.

@@ -68,6 +68,10 @@ enum There {
     Schedule(&'static str),
     /// A listener with three rules, and two target groups.
     Rules,
+    /// A VPC.
+    Network,
+    /// A target group of this name and number.
+    TargetGroup(&'static str, u8),
 }
 
 const fn case(service: &'static str, operation: &'static str, at: (&'static str, &'static str), there: There) -> Case {
@@ -78,7 +82,7 @@ const AS: &str = "autoscaling";
 const AAS: &str = "application-autoscaling";
 
 /// All of them.
-const CASES: [Case; 37] = [
+const CASES: [Case; 41] = [
     case("ecs", "RegisterTaskDefinition", ("upgrade", "api.task-definition.register"), There::Nothing),
     case("ecs", "DeregisterTaskDefinition", ("upgrade", "api.task-definition.register.undo"), There::Revision),
     case("ecs", "CreateService", ("classic", "ftp.service.create"), There::Revision),
@@ -133,6 +137,20 @@ const CASES: [Case; 37] = [
     case("elbv2", "ModifyRule", ("rules", "rule.www.change"), There::Rules),
     case("elbv2", "DeleteRule", ("rules", "rule.docs.create.undo"), There::Rules),
     case("elbv2", "SetRulePriorities", ("rules", "listener.main.priorities"), There::Rules),
+    case("elbv2", "CreateTargetGroup", ("target-groups", "target-group.docs.create"), There::Network),
+    case("elbv2", "ModifyTargetGroup", ("target-groups", "target-group.web.check"), There::TargetGroup("store-web", 3)),
+    case(
+        "elbv2",
+        "ModifyTargetGroupAttributes",
+        ("target-groups", "target-group.web.delay"),
+        There::TargetGroup("store-web", 3),
+    ),
+    case(
+        "elbv2",
+        "DeleteTargetGroup",
+        ("target-groups", "target-group.store-legacy.delete"),
+        There::TargetGroup("store-legacy", 2),
+    ),
     case("logs", "PutRetentionPolicy", ("fargate", "log-group.shop.prod.retain"), There::LogGroup("/shop/prod")),
 ];
 
@@ -379,6 +397,16 @@ fn prepare(there: There, account: &Account) -> Known {
                 known.instead.push((there, text(&known.rule)));
             }
             known.instead.push((arn("listener", place), text(&listener)));
+        }
+        There::Network => {
+            known.instead.push(("vpc-0a000001".to_owned(), text(&subnets["Subnets"][0]["VpcId"])));
+        }
+        There::TargetGroup(name, number) => {
+            let input = json!({"Name": name, "Protocol": "HTTP", "Port": 80, "VpcId": subnets["Subnets"][0]["VpcId"]});
+            let made = account.must("elbv2", "CreateTargetGroup", &input);
+            let there =
+                format!("arn:aws:elasticloadbalancing:{REGION}:{}:targetgroup/{name}/{number:016x}", account.id);
+            known.instead.push((there, text(&made["TargetGroups"][0]["TargetGroupArn"])));
         }
         There::Task => {
             host();

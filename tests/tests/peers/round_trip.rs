@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{emulator, listed};
 
 /// How many healthy targets each fixture leaves behind a load balancer: target groups, then classic ones.
-const BEHIND: [(&str, &[(&str, usize)]); 18] = [
+const BEHIND: [(&str, &[(&str, usize)]); 20] = [
     ("blue-green", &[("shop-blue", 0), ("shop-green", 2), ("docs-blue", 1), ("docs-green", 0)]),
     ("canary", &[("shop-api", 0), ("api-green", 2)]),
     ("canary-failing", &[("shop-api", 2), ("api-green", 0)]),
@@ -34,6 +34,8 @@ const BEHIND: [(&str, &[(&str, usize)]); 18] = [
     ("sidecars", &[("shop-api", 2)]),
     ("tasks", &[]),
     ("tasks-failing", &[]),
+    ("target-groups", &[("store-web", 2), ("store-api-8080", 2), ("store-docs", 1)]),
+    ("target-groups-failing", &[("store-web", 2)]),
     ("teardown", &[("shop-web", 0), ("shop-api", 0), ("shop-admin", 0)]),
     ("upgrade", &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)]),
 ];
@@ -139,8 +141,11 @@ fn running(account: &Account) -> Vec<String> {
 fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
     let mut world = World::default_account();
     (fixture.world)(&mut world);
-    let listeners = account.seed(&world);
-    let site = Site::new(fixture, endpoint, account).calling(listeners);
+    let mut instead = account.seed(&world);
+    // moto's VPC has no name.
+    let vpcs = account.must("ec2", "DescribeVpcs", &json!({}));
+    instead.push(("vpc: default".to_owned(), format!("vpc: {}", vpcs["Vpcs"][0]["VpcId"].as_str().unwrap())));
+    let site = Site::new(fixture, endpoint, account).calling(instead);
     let start = fixture.dir().join("start");
     if start.is_dir() {
         let images = site.take(&start);

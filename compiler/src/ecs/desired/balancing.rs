@@ -9,7 +9,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::settings::{BalancerSetting, Reference};
-use crate::ecs::{made, routing};
+use crate::ecs::{groups, made, routing};
 
 use super::ports::{exposed_place, target_port, targets};
 use super::task::role_arn;
@@ -221,6 +221,7 @@ fn switch(context: Context<'_>, setting: &BalancerSetting, report: &mut Report) 
     let place = setting.place.child("switch");
     let alternate = match (&written.to, context.facts) {
         (Reference::TargetGroup(arn), None) => Some(arn.clone()),
+        (Reference::Made(key), _) => Some(groups::arn(context, key)),
         (Reference::TargetGroup(name) | Reference::Name(name), Some(facts)) => {
             let arn = facts.target_group(name).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned);
             if arn.is_none() {
@@ -300,6 +301,7 @@ fn resolve(
             }
             Some((Balancer::TargetGroup { arn: arn.clone() }, None))
         }
+        (Reference::Made(key), _) => Some((Balancer::TargetGroup { arn: groups::arn(context, key) }, None)),
         (Reference::Classic(name), None) => classic(name, None, report),
         (Reference::Classic(name), Some(facts)) => match facts.classic(name) {
             Some(description) => classic(name, Some(description), report),

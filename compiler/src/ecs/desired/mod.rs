@@ -7,7 +7,7 @@
 mod balancing;
 mod container;
 mod extras;
-mod network;
+pub mod network;
 mod ports;
 mod raw;
 mod scaling;
@@ -23,6 +23,7 @@ pub use extras::log_group;
 pub use network::is_id;
 pub use scaling::Scaling;
 pub use settled::{Settled, settle};
+pub use task::network_mode;
 pub use tasks::{Kind, OnceTask, Timetable, check_when};
 
 use std::collections::BTreeMap;

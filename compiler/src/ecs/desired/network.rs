@@ -111,6 +111,24 @@ fn groups(
     found
 }
 
+/// The id of a VPC by its id or name; what is wrong goes to the report.
+pub fn vpc(context: Context<'_>, vpc: &str, at: &Place, report: &mut Report) -> Option<String> {
+    if context.facts.is_none() && is_id(vpc, "vpc-") {
+        return Some(vpc.to_owned());
+    }
+    let ids = vpc_ids(context, vpc, at, report)?;
+    if ids.len() > 1 {
+        let found: Vec<&str> = ids.iter().copied().collect();
+        report.push(
+            Diagnostic::error("B421", format!("several VPCs are called `{vpc}`: {}", found.join(", ")))
+                .at(at.clone())
+                .help("write the id of the one that you mean"),
+        );
+        return None;
+    }
+    ids.first().map(|id| (*id).to_owned())
+}
+
 fn vpc_ids<'a>(context: Context<'a>, vpc: &str, at: &Place, report: &mut Report) -> Option<BTreeSet<&'a str>> {
     let facts = known(context, vpc, "vpc-", "VPC", at, report)?;
     let ids: BTreeSet<&str> =

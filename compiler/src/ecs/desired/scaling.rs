@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::json::{items, number, text};
+use crate::ecs::made;
 
 use super::{Attachment, Balancer, Part};
 
@@ -179,6 +180,16 @@ fn label(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Repor
         report.push(fault(format!("`{}` {what}", part.name), help));
         return None;
     };
+    if made::is_made(arn) {
+        report.push(fault(
+            format!(
+                "the target group of `{}` is made by this plan: requests count under a name that only AWS knows then",
+                part.name
+            ),
+            "deploy without `requests` first, and add it afterwards",
+        ));
+        return None;
+    }
     let Some(facts) = part.context.facts else {
         report.push(
             Diagnostic::error("B345", "the load balancer whose requests count has to be looked up")

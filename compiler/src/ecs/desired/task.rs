@@ -13,7 +13,7 @@ use crate::ecs::settings::VolumeKind;
 
 use super::Part;
 use super::container::{self, Source};
-use super::settled::Places;
+use super::settled::{Places, Settled};
 use super::{ports, raw, storage};
 
 /// A built task definition.
@@ -21,6 +21,21 @@ pub struct Task {
     pub task: Value,
     pub origins: Origins,
     pub images: BTreeMap<String, String>,
+}
+
+/// The network mode that the settings choose, and the key that does.
+fn chosen_mode(settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
+    // Fargate knows one network mode only: it need not be said.
+    let implied = runs_on(settings).filter(|(compatibility, _)| *compatibility == "FARGATE");
+    let implied = implied.map(|(_, key)| ("awsvpc", key));
+    settings.network_mode.map(|mode| (mode_name(mode), "network_mode")).or(implied)
+}
+
+/// The network mode of a component's tasks.
+pub fn network_mode<'s>(settled: &'s Settled<'_>) -> &'s str {
+    let mut raws =
+        settled.raws.iter().filter_map(|(raw, _)| raw.task_definition.as_ref()?.get("networkMode")?.as_str());
+    raws.next_back().or(chosen_mode(&settled.settings).map(|(mode, _)| mode)).unwrap_or("bridge")
 }
 
 /// Builds the task definition of a component.
@@ -64,10 +79,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
     if let Some((compatibility, key)) = runs_on {
         put("requiresCompatibilities", key, json!([compatibility]), &mut origins);
     }
-    // Fargate knows one network mode only: it need not be said.
-    let implied = runs_on.filter(|(compatibility, _)| *compatibility == "FARGATE").map(|(_, key)| ("awsvpc", key));
-    let mode = settings.network_mode.map(|mode| (mode_name(mode), "network_mode")).or(implied);
-    if let Some((mode, key)) = mode {
+    if let Some((mode, key)) = chosen_mode(settings) {
         put("networkMode", key, json!(mode), &mut origins);
     }
     task.insert("family".to_owned(), json!(context.family(name)));
@@ -78,13 +90,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
                 .help("ECS puts the tasks of a service into the group `service:NAME`; a task group can be chosen for single tasks only"),
         );
     }
-    let raws = || settled.raws.iter().filter_map(|(raw, place)| Some((raw.task_definition.as_ref()?, place)));
-    let mode = raws()
-        .filter_map(|(raw, _)| raw.get("networkMode").and_then(Value::as_str))
-        .next_back()
-        .or(mode.map(|(mode, _)| mode))
-        .unwrap_or("bridge")
-        .to_owned();
+    let mode = network_mode(settled).to_owned();
     let (mut containers, images) = containers(part, &mode, &mut origins, report);
     let volumes = volumes(context, name, component, &mut origins, report);
     if !volumes.is_empty() {

@@ -39,6 +39,11 @@ pub struct Change<'a> {
 impl Change<'_> {
     /// Adds its node with its way back.
     pub fn add(self, draft: &mut Draft) -> (String, Back) {
+        self.add_after(None, draft)
+    }
+
+    /// The same, where what it changes has been changed by an earlier step.
+    pub fn add_after(self, earlier: Option<&str>, draft: &mut Draft) -> (String, Back) {
         let mut forward = node(
             self.id.clone(),
             self.component,
@@ -49,7 +54,10 @@ impl Change<'_> {
         forward.why = self.why;
         let (before, before_bind) = is(&self.found, &self.from);
         let (after, after_bind) = is(&self.found, &self.to);
-        let mut guard = guard_at_start(self.read.clone(), []);
+        let mut guard = match earlier {
+            None => guard_at_start(self.read.clone(), []),
+            Some(earlier) => guard_after(earlier, self.read.clone(), []),
+        };
         guard.holds.insert(before.clone(), Value::Bool(true));
         guard.bind.clone_from(&before_bind);
         forward.guards = vec![guard];

@@ -13,31 +13,44 @@ use crate::diagnostics::Place;
 use crate::ecs::Context;
 use crate::ecs::diff;
 use crate::ecs::facts::Rule;
-use crate::ecs::json::text;
+use crate::ecs::json::{items, text};
 use crate::ecs::routing::{Route, Routing, Surplus, content};
 
 use super::change::Change;
+use super::target_groups::Done;
 use crate::lower::draft::{Back, Draft, call, guard_after, guard_at_start, node, probe, when};
 use crate::lower::{COMMIT, Part};
 
 /// What [`content`] picks, as JMESPath.
-const CONTENT: &str = "Rules[0].{Hosts: Conditions[?Field=='host-header'].Values[], Paths: Conditions[?Field=='path-pattern'].Values[], Target: Actions[0].TargetGroupArn}";
+const CONTENT: &str = "Rules[0].{Hosts: Conditions[?Field=='host-header'].[HostHeaderConfig.Values || Values][][], Paths: Conditions[?Field=='path-pattern'].[PathPatternConfig.Values || Values][][], Target: Actions[0].TargetGroupArn}";
 
 /// Adds the nodes that bring the rules about.
-pub fn lower(context: Context<'_>, routing: &Routing<'_>, part: &mut Part) {
+pub fn lower(context: Context<'_>, routing: &Routing<'_>, groups: &[Done], part: &mut Part) {
     let mut moved: BTreeMap<&str, (String, Back)> = BTreeMap::new();
     for (listener, moves) in moves(routing) {
         moved.insert(listener, priorities(context, &moves, &mut part.draft));
     }
     for route in &routing.wanted {
+        let runs = |component: &&str| part.components.get(*component).is_some_and(|c| c.change != Kind::Create);
+        let widened = route
+            .running
+            .filter(|rule| route.components.iter().any(runs) && leads_nowhere_yet(context, route, *rule))
+            .map(|rule| widen(context, route, rule, &mut part.draft));
         let made = match route.running {
             None => Some(create(context, route, moved.get(route.listener), &mut part.draft)),
-            Some(rule) => modify(context, route, rule, &mut part.draft),
+            Some(rule) => modify(context, route, rule, widened.as_ref(), &mut part.draft),
         };
         let Some((id, back)) = made else { continue };
+        // What comes first of the rule, and what goes back last of it.
+        let (first, last) = widened.as_ref().map_or((&id, &back), |(first, last)| (first, last));
         if let Some((before, earlier)) = moved.get(route.listener) {
-            part.draft.after(before, &id);
-            part.draft.back_before(&back, earlier);
+            part.draft.after(before, first);
+            part.draft.back_before(last, earlier);
+        }
+        let named = |group: &&Done| group.arn == route.group || Some(&group.arn) == route.alternate.as_ref();
+        for group in groups.iter().filter(|group| group.new).filter(named) {
+            part.draft.after(&group.id, first);
+            part.draft.back_before(last, &group.back);
         }
         for component in &route.components {
             let Some(lowered) = part.lowered.get(*component) else { continue };
@@ -51,6 +64,10 @@ pub fn lower(context: Context<'_>, routing: &Routing<'_>, part: &mut Part) {
             } else {
                 part.draft.after(&lowered.ready, &id);
                 part.draft.back_before(&back, &lowered.back);
+                if let Some((widened, earlier)) = &widened {
+                    part.draft.after(widened, &lowered.starts);
+                    part.draft.back_before(&lowered.back, earlier);
+                }
             }
         }
     }
@@ -150,9 +167,9 @@ fn create(
         Some((before, _)) => guard_after(before, at_listener(route.listener), [(free.as_str(), json!(0))]),
         None => guard_at_start(at_listener(route.listener), [(free.as_str(), json!(0))]),
     }];
-    let ours = format!("Rules[?Priority=='{}' && Actions[0].TargetGroupArn=='{}']", route.priority, route.group);
-    made.probe =
-        Some(probe(at_listener(route.listener), &format!("length({ours}) == `1`"), &format!("{{Rules: {ours}}}"), []));
+    let ours = format!("Rules[?Priority=='{}' && Actions[0].TargetGroupArn==$group]", route.priority);
+    let (is, answer) = (format!("length({ours}) == `1`"), format!("{{Rules: {ours}}}"));
+    made.probe = Some(probe(at_listener(route.listener), &is, &answer, [("group", json!(route.group))]));
     let arn = output(&id, "Rules[0].RuleArn");
     // Where ECS shifts traffic it puts weights in the place of the one target group.
     let leads = "contains(Rules[?RuleArn==$rule].Actions[0].ForwardConfig.TargetGroups[].TargetGroupArn, $group)";
@@ -180,7 +197,7 @@ fn create(
 }
 
 fn lists(content: &Value) -> (&[Value], &[Value]) {
-    (crate::ecs::json::items(content, "Hosts"), crate::ecs::json::items(content, "Paths"))
+    (items(content, "Hosts"), items(content, "Paths"))
 }
 
 fn words(content: &Value) -> String {
@@ -197,7 +214,65 @@ fn group_name(arn: &str) -> &str {
     arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(arn)
 }
 
-fn modify(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Draft) -> Option<(String, Back)> {
+/// Whether the target group that a rule is to lead to belongs to no load balancer yet: ECS puts no service behind such a one.
+fn leads_nowhere_yet(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>) -> bool {
+    // Between the two groups of a gateway that shifts its traffic, ECS chooses.
+    if route.alternate.is_some() {
+        return false;
+    }
+    let target = content(rule.rule)["Target"].clone();
+    let used = context.facts.and_then(|facts| facts.target_group(&route.group));
+    target.is_string() && target != route.group && used.is_none_or(|group| items(group, "LoadBalancerArns").is_empty())
+}
+
+/// How many target groups a rule leads to, and which one if it is one.
+const SHARED: &str =
+    "Rules[0].{Target: Actions[0].TargetGroupArn, Groups: length(Actions[0].ForwardConfig.TargetGroups || `[]`)}";
+
+/// Lets a rule lead to its new target group as well, with no share of the requests: the service can then be put behind it
+/// while the old one still answers.
+fn widen(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Draft) -> (String, Back) {
+    let target = content(rule.rule)["Target"].clone();
+    let change = Change {
+        id: format!("rule.{}.widen", route.name),
+        component: None,
+        summary: format!("let the rule {} know {}, still without requests", route.name, group_name(&route.group)),
+        why: vec![diff::why(context, &route.place.child("to"), target.clone(), json!(route.group))],
+        forward: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": both(&target, &route.group)})),
+        back_summary: format!(
+            "let the rule {} lead to {} alone",
+            route.name,
+            group_name(target.as_str().unwrap_or_default())
+        ),
+        back: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": forward(&target)})),
+        read: of_rule(rule.arn()),
+        found: SHARED.to_owned(),
+        from: json!({"Target": target, "Groups": groups_of(rule)}),
+        to: json!({"Target": null, "Groups": 2}),
+    };
+    change.add(draft)
+}
+
+/// Actions that lead to both, with all requests for the first.
+fn both(first: &Value, second: &str) -> Value {
+    json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": [
+        {"TargetGroupArn": first, "Weight": 1},
+        {"TargetGroupArn": second, "Weight": 0},
+    ]}}])
+}
+
+fn groups_of(rule: Rule<'_>) -> usize {
+    let forward = items(rule.rule, "Actions").first().and_then(|action| action.get("ForwardConfig"));
+    forward.map_or(0, |forward| items(forward, "TargetGroups").len())
+}
+
+fn modify(
+    context: Context<'_>,
+    route: &Route<'_>,
+    rule: Rule<'_>,
+    widened: Option<&(String, Back)>,
+    draft: &mut Draft,
+) -> Option<(String, Back)> {
     let (mut from, mut to) = (content(rule.rule), wanted(route));
     let led = context.facts.and_then(|facts| facts.led_to(rule.arn())).unwrap_or_default();
     // Between the two groups of a gateway that shifts its traffic, ECS chooses.
@@ -217,20 +292,31 @@ fn modify(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut D
         }
         elbv2("ModifyRule", input)
     };
+    let (old, mut before) = (from.clone(), set(&from));
+    if widened.is_some() {
+        // It leads to both by then, and does so again on the way back.
+        from["Target"] = Value::Null;
+        before.input["Actions"] = both(&old["Target"], &route.group);
+    }
     let change = Change {
         id: format!("rule.{}.change", route.name),
         component: None,
         summary: format!("lead {} to {}", words(&to), group_name(&route.group)),
-        why: vec![diff::why(context, &route.place, from.clone(), to.clone())],
+        why: vec![diff::why(context, &route.place, old, to.clone())],
         forward: set(&to),
         back_summary: format!("put the rule {} back", route.name),
-        back: set(&from),
+        back: before,
         read: of_rule(rule.arn()),
         found: CONTENT.to_owned(),
         from,
         to,
     };
-    Some(change.add(draft))
+    let (id, back) = change.add_after(widened.map(|(id, _)| id.as_str()), draft);
+    if let Some((first, earlier)) = widened {
+        draft.after(first, &id);
+        draft.back_before(&back, earlier);
+    }
+    Some((id, back))
 }
 
 /// All rules of a listener that get another priority.

@@ -15,6 +15,7 @@ mod remove;
 mod scaling;
 pub mod schedule;
 mod tags;
+mod target_groups;
 pub mod timing;
 mod update;
 mod waits;
@@ -30,8 +31,9 @@ use crate::lower::draft::Draft;
 use crate::lower::{Lowered, Part, removal_reason};
 
 use super::Context;
-use super::desired::{Attachment, Desired, Kind, OnceTask};
+use super::desired::{Attachment, Balancer, Desired, Kind, OnceTask};
 use super::diff::{self, Difference};
+use super::groups::Groups;
 use super::json::number;
 use super::made;
 use super::ownership::Orphan;
@@ -121,7 +123,7 @@ impl<'a> Lowerer<'a> {
         orphans: &[Orphan<'_>],
         leftover_families: &[String],
         schedules: &[schedule::Leftover<'_>],
-        routing: &Routing<'_>,
+        (groups, routing): (&Groups<'_>, &Routing<'_>),
         report: &mut Report,
     ) -> Part {
         let context = self.context;
@@ -145,7 +147,19 @@ impl<'a> Lowerer<'a> {
         for leftover in schedules {
             schedule::remove(context, leftover, &mut self.part);
         }
-        listener_rules::lower(context, routing, &mut self.part);
+        let made = target_groups::lower(context, groups, &mut self.part.draft);
+        for group in &made {
+            let behind = behind(&self.attachments, &group.arn);
+            let Part { draft, lowered, .. } = &mut self.part;
+            for lowered in behind.into_iter().filter_map(|component| lowered.get(component)) {
+                draft.after(&group.id, &lowered.starts);
+                draft.back_before(&lowered.back, &group.back);
+            }
+        }
+        listener_rules::lower(context, routing, &made, &mut self.part);
+        for surplus in &groups.surplus {
+            target_groups::remove(context, surplus, &mut self.part.draft);
+        }
         let part = &mut self.part;
         if !part.draft.nodes.is_empty() {
             let cluster = preflight::cluster(context, &mut part.draft);
@@ -285,6 +299,15 @@ impl Lowerer<'_> {
         self.part.lowered.insert(component, lowered);
         true
     }
+}
+
+/// Components that a plan puts behind a target group.
+fn behind<'a>(attachments: &'a [(String, Attachment)], arn: &str) -> BTreeSet<&'a str> {
+    let uses = |a: &Attachment| {
+        matches!(&a.balancer, Balancer::TargetGroup { arn: used } if used == arn)
+            || a.switch.as_ref().is_some_and(|switch| switch.alternate == arn)
+    };
+    attachments.iter().filter(|(_, a)| uses(a)).map(|(name, _)| name.as_str()).collect()
 }
 
 fn once_of(desired: &Desired) -> Option<&OnceTask> {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use belay_schemas::plan::{Action, Phase};
 use serde_json::json;
 
-use crate::ecs::Context;
 use crate::ecs::desired::{Attachment, Balancer};
 use crate::ecs::routing::Routing;
+use crate::ecs::{Context, made};
 
 use super::calls::ecs;
 use crate::lower::Lowered;
@@ -35,7 +35,9 @@ pub fn balancers<'a>(
     let mut reads: BTreeMap<String, (Action, String)> = BTreeMap::new();
     let mut edges = Vec::new();
     for (attachment, lowered) in used {
-        let (id, action, summary) = match &attachment.balancer {
+        let entry = match &attachment.balancer {
+            // The plan makes it.
+            Balancer::TargetGroup { arn } if made::is_made(arn) => None,
             Balancer::TargetGroup { arn } => {
                 let name = group_name(arn);
                 let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
@@ -46,11 +48,11 @@ pub fn balancers<'a>(
                     false => "length(TargetGroups[0].LoadBalancerArns) > `0`",
                 };
                 let expect = expect.to_owned();
-                (
+                Some((
                     format!("preflight.target-group.{name}"),
                     Action::Read { read, expect: Some(expect) },
                     format!("target group {name} is there{}", if led { "" } else { " and has a load balancer" }),
-                )
+                ))
             }
             Balancer::Classic { name } => {
                 let read = call("elb", "DescribeLoadBalancers", json!({"LoadBalancerNames": [name]}));
@@ -58,14 +60,15 @@ pub fn balancers<'a>(
                 let expect = format!(
                     "length(LoadBalancerDescriptions[0].ListenerDescriptions[?Listener.InstancePort==`{port}`]) > `0`"
                 );
-                (
+                Some((
                     format!("preflight.load-balancer.{name}.{port}"),
                     Action::Read { read, expect: Some(expect) },
                     format!("classic load balancer {name} is there and sends to port {port}"),
-                )
+                ))
             }
         };
-        if let Some(arn) = attachment.switch.as_ref().map(|switch| &switch.alternate) {
+        let alternate = attachment.switch.as_ref().map(|switch| &switch.alternate);
+        if let Some(arn) = alternate.filter(|arn| !made::is_made(arn)) {
             let name = group_name(arn);
             let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
             let action = Action::Read { read, expect: Some("length(TargetGroups) == `1`".to_owned()) };
@@ -73,8 +76,10 @@ pub fn balancers<'a>(
             edges.extend(lowered.entries.iter().map(|entry| (id.clone(), entry.clone())));
             reads.entry(id).or_insert((action, format!("target group {name} is there")));
         }
-        edges.extend(lowered.entries.iter().map(|entry| (id.clone(), entry.clone())));
-        reads.entry(id).or_insert((action, summary));
+        if let Some((id, action, summary)) = entry {
+            edges.extend(lowered.entries.iter().map(|entry| (id.clone(), entry.clone())));
+            reads.entry(id).or_insert((action, summary));
+        }
     }
     for (id, (action, summary)) in reads {
         draft.add(node(id, None, Phase::Preflight, summary, action));

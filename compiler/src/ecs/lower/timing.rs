@@ -8,8 +8,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::Context;
 use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::json::{items, number, text};
-use crate::ecs::settings;
-use crate::ecs::shift;
+use crate::ecs::{groups, settings, shift};
 
 use serde_json::Value;
 
@@ -79,7 +78,13 @@ fn balancer_pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
             let interval = group.and_then(|g| number(g, "HealthCheckIntervalSeconds")).unwrap_or(30);
             let threshold = group.and_then(|g| number(g, "HealthyThresholdCount")).unwrap_or(5);
             let delay = facts.and_then(|f| f.target_group_attribute(arn, "deregistration_delay.timeout_seconds"));
-            (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(DEREGISTRATION_DELAY))
+            let found = (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(DEREGISTRATION_DELAY));
+            match (group, groups::pace(context, arn)) {
+                // What the plan changes holds before, or after it.
+                (Some(_), Some((healthy, delay))) => (found.0.max(healthy), found.1.max(delay)),
+                (None, Some(wanted)) => wanted,
+                (_, None) => found,
+            }
         }
         Balancer::Classic { name } => {
             let check = facts.and_then(|f| f.classic(name)).and_then(|b| b.get("HealthCheck"));

@@ -7,6 +7,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::desired::Balancer;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::lower::{tasks, timing};
+use crate::ecs::{groups, made};
 use belay_schemas::model::Component;
 
 use super::Subject;
@@ -201,14 +202,13 @@ fn balancer_kinds(subject: &Subject<'_>, report: &mut Report) {
 
 /// What was observed of the target groups fits the tasks.
 fn target_groups(subject: &Subject<'_>, report: &mut Report) {
-    let Some(facts) = subject.context.facts else { return };
     let mode = subject.desired.network_mode();
     let wanted = if mode == "awsvpc" { "ip" } else { "instance" };
     for attachment in &subject.desired.attachments {
         let Balancer::TargetGroup { arn } = &attachment.balancer else { continue };
-        let Some(group) = facts.target_group(arn) else { continue };
-        let name = text(group, "TargetGroupName").unwrap_or(arn);
-        if let Some(kind) = text(group, "TargetType")
+        let Some(group) = groups::described(subject.context, arn) else { continue };
+        let name = text(&group, "TargetGroupName").unwrap_or(arn);
+        if let Some(kind) = text(&group, "TargetType")
             && kind != wanted
         {
             report.push(
@@ -219,7 +219,7 @@ fn target_groups(subject: &Subject<'_>, report: &mut Report) {
             );
         }
         let vpcs = super::network::vpcs(subject);
-        if let (Some(vpc), Some(other), 1) = (text(group, "VpcId"), vpcs.first(), vpcs.len())
+        if let (Some(vpc), Some(other), 1) = (text(&group, "VpcId"), vpcs.first(), vpcs.len())
             && vpc != *other
         {
             report.push(
@@ -239,7 +239,7 @@ fn target_groups(subject: &Subject<'_>, report: &mut Report) {
         // A rule of this environment may be what leads to it.
         let config = subject.context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
         let led = config.is_some_and(|c| c.rules.values().any(|rule| rule.to == attachment.gateway));
-        if items(group, "LoadBalancerArns").is_empty() && !led {
+        if items(&group, "LoadBalancerArns").is_empty() && !led {
             report.push(
                 subject
                     .error(
@@ -248,7 +248,10 @@ fn target_groups(subject: &Subject<'_>, report: &mut Report) {
                         attachment.named_at.clone(),
                     )
                     .related(attachment.place.clone(), "the component is put behind it here")
-                    .help("let a listener or a listener rule forward to it first; then observe again"),
+                    .help(match made::is_made(arn) {
+                        true => format!("write a rule under `rules` that leads `to: {}`", attachment.gateway),
+                        false => "let a listener or a listener rule forward to it first; then observe again".to_owned(),
+                    }),
             );
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::diagnostics::Report;
 use crate::ecs::json::{items, text};
-use crate::ecs::{made, routing};
+use crate::ecs::{groups as ecs_groups, made, routing};
 
 use super::Subject;
 
@@ -228,8 +228,9 @@ fn groups(
     report: &mut Report,
 ) {
     let alternate = text(advanced, "alternateTargetGroupArn").unwrap_or_default();
-    let found = |arn: &str| subject.context.facts.and_then(|facts| facts.target_group(arn));
+    let found = |arn: &str| ecs_groups::described(subject.context, arn);
     let (Some(first), Some(second)) = (found(group), found(alternate)) else { return };
+    let (first, second) = (&first, &second);
     for (member, what) in [("TargetType", "type"), ("Protocol", "protocol"), ("VpcId", "VPC")] {
         if let (Some(one), Some(other)) = (text(first, member), text(second, member))
             && one != other

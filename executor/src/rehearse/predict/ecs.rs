@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use belay_schemas::checker::subject::{short, subjects};
 use belay_schemas::late::Late;
 use belay_schemas::observed::Observed;
-use belay_schemas::plan::{Call, EdgeKind, Node, Plan, Wait};
+use belay_schemas::plan::{Call, EdgeKind, Node, Phase, Plan, Wait};
 use serde_json::{Map, Value};
 
 /// How long single things take, in seconds.
@@ -117,17 +117,24 @@ impl<'p> Facts<'p> {
     fn balancing(&mut self, observed: &'p Observed) {
         for (_, output) in observed.outputs("elbv2", "DescribeTargetGroups") {
             for group in list(output, "TargetGroups") {
-                let interval = group["HealthCheckIntervalSeconds"].as_u64().unwrap_or(30);
-                let threshold = group["HealthyThresholdCount"].as_u64().unwrap_or(5);
-                self.balancers.insert(text(group, "TargetGroupArn").to_owned(), (interval * threshold, 300));
+                let arn = text(group, "TargetGroupArn");
+                // What the plan changes of it holds before any task is checked by it.
+                let changed = changes(self.plan, "ModifyTargetGroup", arn).next();
+                let number =
+                    |member: &str| changed.and_then(|input| input[member].as_u64()).or_else(|| group[member].as_u64());
+                let interval = number("HealthCheckIntervalSeconds").unwrap_or(30);
+                let threshold = number("HealthyThresholdCount").unwrap_or(5);
+                self.balancers.insert(arn.to_owned(), (interval * threshold, 300));
             }
         }
         for (input, output) in observed.outputs("elbv2", "DescribeTargetGroupAttributes") {
-            let delay = list(output, "Attributes").find(|a| a["Key"] == "deregistration_delay.timeout_seconds");
-            if let (Some(delay), Some(known)) = (
-                delay.and_then(|d| d["Value"].as_str()?.parse().ok()),
-                self.balancers.get_mut(text(input, "TargetGroupArn")),
-            ) {
+            let arn = text(input, "TargetGroupArn");
+            let changed = changes(self.plan, "ModifyTargetGroupAttributes", arn);
+            let mut all = changed.flat_map(|input| list(input, "Attributes")).chain(list(output, "Attributes"));
+            let delay = all.find(|a| a["Key"] == "deregistration_delay.timeout_seconds");
+            if let (Some(delay), Some(known)) =
+                (delay.and_then(|d| d["Value"].as_str()?.parse().ok()), self.balancers.get_mut(arn))
+            {
                 known.1 = delay;
             }
         }
@@ -345,8 +352,23 @@ impl<'p> Facts<'p> {
 
     fn balancers_of<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = (u64, u64)> + 's {
         let all = settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
-        all.filter_map(|b| b["targetGroupArn"].as_str().or(b["loadBalancerName"].as_str()))
-            .map(|name| self.balancer(name))
+        all.filter_map(|b| {
+            let named = b["targetGroupArn"].as_str().or(b["loadBalancerName"].as_str()).map(|name| self.balancer(name));
+            named.or_else(|| self.made_group(&b["targetGroupArn"]))
+        })
+    }
+
+    /// The same of a target group that the plan itself makes.
+    fn made_group(&self, arn: &Value) -> Option<(u64, u64)> {
+        let Ok(Some(Late::Output { node, .. })) = Late::recognise(arn) else { return None };
+        let input = &self.plan.node(node)?.action.mutation()?.input;
+        let number = |member: &str, default: u64| input[member].as_u64().unwrap_or(default);
+        let healthy = number("HealthCheckIntervalSeconds", 30) * number("HealthyThresholdCount", 5);
+        let delays = self.plan.nodes.iter().filter_map(|node| node.action.mutation());
+        let delays = delays
+            .filter(|call| call.operation == "ModifyTargetGroupAttributes" && call.input["TargetGroupArn"] == *arn);
+        let delay = delays.filter_map(|call| call.input["Attributes"][0]["Value"].as_str()?.parse().ok()).next_back();
+        Some((healthy, delay.unwrap_or(300)))
     }
 
     fn containers<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = &'s Value> + 's {
@@ -360,6 +382,15 @@ impl<'p> Facts<'p> {
         };
         definition.into_iter().flat_map(|definition| list(definition, "containerDefinitions"))
     }
+}
+
+/// Inputs of the calls on the way forward that change a target group.
+fn changes<'p>(plan: &'p Plan, operation: &'static str, arn: &str) -> impl Iterator<Item = &'p Value> {
+    let forward =
+        plan.nodes.iter().filter(|node| node.phase == Phase::Deploy).filter_map(|node| node.action.mutation());
+    let of_group = forward.filter(move |call| call.operation == operation).map(|call| &call.input);
+    let arn = arn.to_owned();
+    of_group.filter(move |input| input["TargetGroupArn"] == *arn)
 }
 
 /// The service that a call is about, as `CLUSTER/NAME`.

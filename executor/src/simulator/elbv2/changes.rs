@@ -48,6 +48,7 @@ pub(super) fn create_target_group(world: &mut World, input: &Value) -> Answer {
         tags: tags_of(items(input, "Tags"), "Key", "Value"),
         targets: Vec::new(),
     };
+    check_is_possible(&made)?;
     if let Some(existing) = world.target_groups.get(name) {
         let same = TargetGroup {
             arn: existing.arn.clone(),
@@ -69,6 +70,70 @@ pub(super) fn create_target_group(world: &mut World, input: &Value) -> Answer {
     let shown: Vec<Value> =
         world.target_groups.get(name).map(|group| show_group(world, name, group)).into_iter().collect();
     Ok(json!({"TargetGroups": shown}).into())
+}
+
+/// What AWS says to a health check that cannot be.
+fn check_is_possible(group: &TargetGroup) -> Result<(), CloudError> {
+    let check = &group.health_check;
+    let refuse = |message: &str| Err(rejected("ValidationError", message.to_owned()));
+    if check.timeout_seconds >= check.interval_seconds {
+        return refuse("Health check interval must be greater than the timeout.");
+    }
+    if group.protocol.starts_with("HTTP") && !check.protocol.starts_with("HTTP") {
+        return refuse("The health check protocol is not supported for the protocol of the target group");
+    }
+    if !check.protocol.starts_with("HTTP") && (check.path.is_some() || check.matcher.is_some()) {
+        return refuse("Health check path and matcher are for HTTP and HTTPS health checks");
+    }
+    Ok(())
+}
+
+/// What is not named stays as it is.
+pub(super) fn modify_target_group(world: &mut World, input: &Value) -> Answer {
+    let arn = required(input, "TargetGroupArn")?.to_owned();
+    let group = world.target_group_mut(&arn).ok_or_else(no_group)?;
+    let mut changed = group.clone();
+    let check = &mut changed.health_check;
+    let set = |member: &str, to: &mut String| {
+        if let Some(value) = text(input, member) {
+            value.clone_into(to);
+        }
+    };
+    let count = |member: &str, to: &mut u64| *to = number(input, member).unwrap_or(*to);
+    set("HealthCheckProtocol", &mut check.protocol);
+    set("HealthCheckPort", &mut check.port);
+    count("HealthCheckIntervalSeconds", &mut check.interval_seconds);
+    count("HealthCheckTimeoutSeconds", &mut check.timeout_seconds);
+    count("HealthyThresholdCount", &mut check.healthy_threshold);
+    count("UnhealthyThresholdCount", &mut check.unhealthy_threshold);
+    let (path, codes) = (text(input, "HealthCheckPath"), text(&input["Matcher"], "HttpCode"));
+    if check.protocol.starts_with("HTTP") {
+        check.path = path.map(str::to_owned).or(check.path.take()).or_else(|| Some("/".to_owned()));
+        check.matcher = codes.map(str::to_owned).or(check.matcher.take()).or_else(|| Some("200".to_owned()));
+    } else {
+        // A check that does not ask for anything forgets what it asked for.
+        (check.path, check.matcher) = (path.map(str::to_owned), codes.map(str::to_owned));
+    }
+    check_is_possible(&changed)?;
+    *group = changed;
+    let shown = world.target_groups.iter().filter(|(_, group)| group.arn == arn);
+    let shown: Vec<Value> = shown.map(|(name, group)| show_group(world, name, group)).collect();
+    Ok(json!({"TargetGroups": shown}).into())
+}
+
+pub(super) fn modify_target_group_attributes(world: &mut World, input: &Value) -> Answer {
+    let group = world.target_group_mut(required(input, "TargetGroupArn")?).ok_or_else(no_group)?;
+    let mut attributes = group.attributes.clone();
+    for attribute in items(input, "Attributes") {
+        let (key, value) = (required(attribute, "Key")?, text(attribute, "Value").unwrap_or_default());
+        if key == "deregistration_delay.timeout_seconds" && !value.parse::<u64>().is_ok_and(|delay| delay <= 3600) {
+            let message = format!("The value '{value}' is not valid for '{key}': it is between 0 and 3600");
+            return Err(rejected("ValidationError", message));
+        }
+        attributes.insert(key.to_owned(), value.to_owned());
+    }
+    group.attributes = attributes;
+    Ok(json!({"Attributes": items(input, "Attributes")}).into())
 }
 
 pub(super) fn delete_target_group(world: &mut World, input: &Value) -> Answer {

@@ -23,6 +23,8 @@ pub(super) fn call(world: &mut World, operation: &str, input: &Value) -> Answer 
         "RegisterTargets" => registration::register(world, input),
         "DeregisterTargets" => registration::deregister(world, input),
         "CreateTargetGroup" => changes::create_target_group(world, input),
+        "ModifyTargetGroup" => changes::modify_target_group(world, input),
+        "ModifyTargetGroupAttributes" => changes::modify_target_group_attributes(world, input),
         "DeleteTargetGroup" => changes::delete_target_group(world, input),
         "CreateRule" => changes::create_rule(world, input),
         "ModifyRule" => changes::modify_rule(world, input),

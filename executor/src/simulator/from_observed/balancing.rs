@@ -63,11 +63,18 @@ fn target_group(group: &Value, observed: &Observed) -> TargetGroup {
             matcher: group["Matcher"]["HttpCode"].as_str().map(str::to_owned),
         },
         attributes: attributes.map(|a| (text(a, "Key"), text(a, "Value"))).collect(),
-        tags: BTreeMap::new(),
+        tags: tags(observed, &arn),
         // Services register their tasks; who else stands behind it is not looked at.
         targets: Vec::new(),
         arn,
     }
+}
+
+/// Tags of a rule or target group, as far as they were read.
+fn tags(observed: &Observed, arn: &str) -> BTreeMap<String, String> {
+    let all = observed.outputs("elbv2", "DescribeTags").flat_map(|(_, output)| items(output, "TagDescriptions"));
+    let own = all.filter(|described| described["ResourceArn"] == *arn).flat_map(|described| items(described, "Tags"));
+    own.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
 }
 
 /// Puts a target group behind the load balancer of that ARN: behind its listener, or a rule of it if that has one.
@@ -134,11 +141,6 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
         // The listener that comes with it is put right below.
         attach(world, &balancer, groups.first().map_or("", String::as_str), &vpc, since);
     }
-    let tags = |rule: &str| -> BTreeMap<String, String> {
-        let all = observed.outputs("elbv2", "DescribeTags").flat_map(|(_, output)| items(output, "TagDescriptions"));
-        let own = all.filter(|d| d["ResourceArn"] == *rule).flat_map(|d| items(d, "Tags"));
-        own.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
-    };
     let mut made = Listener {
         arn: arn.to_owned(),
         port: 80,
@@ -162,7 +164,7 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
             priority: text(rule, "Priority").parse().unwrap_or_default(),
             conditions: items(rule, "Conditions").cloned().collect(),
             actions,
-            tags: tags(&text(rule, "RuleArn")),
+            tags: tags(observed, &text(rule, "RuleArn")),
         });
     }
     // New rules get ids that none of these has.
