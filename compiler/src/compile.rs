@@ -20,11 +20,11 @@ use crate::asg;
 use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired, Kind};
 use crate::ecs::facts::Facts;
-use crate::ecs::lower::{Lowerer, Work, schedule};
+use crate::ecs::lower::{Goes, Lowerer, Work, schedule};
 use crate::ecs::ownership::{self, Orphan, Standing};
 use crate::ecs::scope::is_service;
 use crate::ecs::settings::{self, Settings};
-use crate::ecs::{Context, diff, groups, routing, rules};
+use crate::ecs::{Context, diff, groups, registries, routing, rules};
 use crate::meaning;
 use crate::partial;
 use crate::placement::Placement;
@@ -62,6 +62,8 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let mut lowerer = Lowerer::new(context);
     let mut capacity = rules::Capacity::new(context);
     let mut on_instances = false;
+    let mut offered = rules::Offered::new(context);
+    let mut registered = BTreeSet::new();
     if options.mode == Mode::Deploy {
         let placed = |name: &str| placement.ecs.contains(name) && included(name);
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
@@ -70,6 +72,8 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
             on_instances |= !desired.fargate;
             rules::check(context, &desired, report);
             crate::ecs::lower::log_groups::check(&desired.log_groups, report);
+            offered.add(&desired, report);
+            registered.extend(desired.registry.as_ref().map(|registry| registries::arn(context, registry)));
             refuse_reserved(&desired, report);
             let accepted = desired.accepted.clone();
             if let Some(work) = work_on(context, &desired, report) {
@@ -90,10 +94,13 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let groups = groups::resolve(context, report);
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
     let schedules = leftover_schedules(context, &placement, &included, report);
+    let surplus =
+        registries::surplus(context, &registered, &|component| may_go(context, &placement, &included, component));
     if report.has_errors() {
         return None;
     }
-    let mut part = lowerer.finish(&orphans, &leftovers, &schedules, (&groups, &routing), report);
+    let goes = Goes { orphans: &orphans, leftover_families: &leftovers, schedules: &schedules, registries: &surplus };
+    let mut part = lowerer.finish(&goes, (&groups, &routing), report);
     let mut used = facts.as_ref().map(Facts::used);
     let mut machines = BTreeSet::new();
     if placement.uses_asg {
@@ -465,6 +472,13 @@ fn was_no_service(context: Context<'_>, desired: &Desired, report: &mut Report) 
         )),
     );
     false
+}
+
+/// Whether what a component has beside its service may be taken away where the component does not want it.
+fn may_go(context: Context<'_>, placement: &Placement<'_>, included: &dyn Fn(&str) -> bool, component: &str) -> bool {
+    let stays = placement.ecs.contains(component) || context.options.mode == Mode::Teardown;
+    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
+    included(component) && (stays || (context.options.only.is_empty() && when != TeardownOrphans::Never))
 }
 
 /// Schedules of the project that its model does not want any more.

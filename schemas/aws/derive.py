@@ -209,6 +209,20 @@ OPERATIONS = {
         GetObject
         HeadObject
     """,
+    "servicediscovery": """
+        CreateService
+        DeleteService
+        GetNamespace
+        GetOperation
+        GetService
+        ListInstances
+        ListNamespaces
+        ListServices
+        ListTagsForResource
+        TagResource
+        UntagResource
+        UpdateService
+    """,
     "sts": """
         GetCallerIdentity
     """,

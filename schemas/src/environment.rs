@@ -138,6 +138,10 @@ pub struct EcsConfig {
     /// `discovery_mode` as Skopos's documentation also spells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_discovery_mode: Option<DiscoveryMode>,
+    /// Cloud Map namespace in which components find each other: its name or ARN. Default: the cluster's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = &"shop.internal")]
+    pub namespace: Option<String>,
     /// The load balancer of each gateway (and, with `discovery_mode: elb-manual`, of each component), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lb: BTreeMap<String, Option<Balancer>>,

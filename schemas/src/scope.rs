@@ -75,6 +75,16 @@ pub struct EcsScope {
     /// names are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub made_groups: BTreeSet<String>,
+    /// Cloud Map namespaces, by name or ARN, with the services in them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub namespaces: BTreeSet<String>,
+    /// Whether the cluster's default namespace matters, with the services in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default_namespace: bool,
+    /// Cloud Map services that the model wants, by name; those that services of the project register with are looked at as
+    /// well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub registries: BTreeSet<String>,
     /// Schedules of EventBridge Scheduler, by name; those that task definitions of the project name in their tag
     /// `PREFIX:schedule` are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

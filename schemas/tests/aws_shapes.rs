@@ -103,6 +103,8 @@ fn patterns_that_cannot_be_applied_are_known() {
         "application-autoscaling ScheduledActionName (?!((^[ ]+.*)|(.*([\\u0000-\\u001f]|[\\u007f-\\u009f]|[:/|])+.*)|(.*[ ]+$))).+",
         // Of events that a schedule puts on a bus: no plan does.
         "scheduler Source (?=[/\\.\\-_A-Za-z0-9]+)((?!aws\\.).*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)",
+        // Labels with dots between them: Belay makes one label of letters, digits, `-` and `_`.
+        "servicediscovery ServiceName ((?=^.{1,127}$)^([a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])(\\.([a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9]))*$)|(^\\.$)",
     ];
     assert_eq!(unusable, known, "a pattern in Java's dialect: check what it means, then list it here");
 }
@@ -429,6 +431,7 @@ fn destruction_is_told_by_name() {
             "logs:DeleteLogGroup",
             "logs:DeleteRetentionPolicy",
             "scheduler:DeleteSchedule",
+            "servicediscovery:DeleteService",
         ]
     );
     assert!(!is_destructive("autoscaling", "DeleteLifecycleHook"));

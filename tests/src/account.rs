@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use belay_executor::simulator::World;
-use belay_executor::simulator::world::{ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, TargetGroup};
+use belay_executor::simulator::world::{
+    ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, NamespaceKind, TargetGroup,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -110,6 +112,25 @@ impl Account {
         let wanted = json!({"repositoryName": repository, "imageIds": [{"imageTag": tag}]});
         let pushed = self.must("ecr", "DescribeImages", &wanted);
         pushed["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Makes the namespaces of a world.
+    pub fn seed_namespaces(&self, world: &World) {
+        if world.namespaces.is_empty() {
+            return;
+        }
+        let vpc = self.must("ec2", "DescribeVpcs", &json!({}))["Vpcs"][0]["VpcId"].clone();
+        for namespace in world.namespaces.values() {
+            match namespace.kind {
+                NamespaceKind::Http => {
+                    self.must("servicediscovery", "CreateHttpNamespace", &json!({"Name": namespace.name}));
+                }
+                _ => {
+                    let input = json!({"Name": namespace.name, "Vpc": vpc});
+                    self.must("servicediscovery", "CreatePrivateDnsNamespace", &input);
+                }
+            }
+        }
     }
 
     /// Makes what a world holds before anything is deployed, as far as the emulator knows such things. Gives back the ARNs of

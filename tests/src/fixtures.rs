@@ -54,11 +54,13 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 20] = [
+pub const ALL: [Fixture; 24] = [
     Fixture { name: "blue-green", world: pairs, ..PLAIN },
     Fixture { name: "canary", world: pairs, ..PLAIN },
     Fixture { name: "canary-failing", end: End::Initial, world: alarming, ..PLAIN },
     Fixture { name: "classic", project: "legacy", ..PLAIN },
+    Fixture { name: "cloud-map", world: connected, ..PLAIN },
+    Fixture { name: "cloud-map-failing", end: End::Initial, world: connected, ..PLAIN },
     Fixture { name: "failing", end: End::Initial, world: failing, ..PLAIN },
     Fixture { name: "fargate", environments: &["base.yaml", "prod.yaml"], world: fargate, ..PLAIN },
     Fixture { name: "gateway-change", ..PLAIN },
@@ -67,6 +69,8 @@ pub const ALL: [Fixture; 20] = [
     Fixture { name: "placement", project: "ops", ..PLAIN },
     Fixture { name: "rules", ..PLAIN },
     Fixture { name: "scale", ..PLAIN },
+    Fixture { name: "service-connect", world: connected, ..PLAIN },
+    Fixture { name: "service-connect-failing", end: End::Initial, world: connected, ..PLAIN },
     Fixture { name: "shop", ..PLAIN },
     Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], ..PLAIN },
     Fixture { name: "target-groups", project: "store", ..PLAIN },
@@ -115,6 +119,15 @@ fn failing(world: &mut World) {
     use belay_executor::simulator::world::{Behaviour, Image};
     let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
     world.images.insert("shop/web:2.5.0-broken".to_owned(), image);
+}
+
+/// A namespace; the new version of the web component never answers its health check.
+fn connected(world: &mut World) {
+    use belay_executor::simulator::world::{Namespace, NamespaceKind};
+    failing(world);
+    let namespace =
+        Namespace { name: "shop.internal".to_owned(), kind: NamespaceKind::DnsPrivate, created_at: world.now };
+    world.namespaces.insert("ns-0a0000000000000a".to_owned(), namespace);
 }
 
 /// Target groups in pairs, between which traffic is shifted. Nothing leads to those but `shop-api` yet.

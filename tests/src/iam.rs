@@ -133,6 +133,7 @@ impl Account {
                 asks
             }
             "elbv2" => rules(operation, input),
+            "servicediscovery" => self.cloud_map(operation, input),
             "sts" => Vec::new(),
             _ => panic!("nobody wrote down what is asked for {service} {operation}"),
         };
@@ -274,6 +275,33 @@ impl Account {
             asks.push(tag);
         }
         asks
+    }
+
+    /// Cloud Map's lists are asked for as a whole.
+    fn cloud_map(&self, operation: &str, input: &Value) -> Vec<Ask> {
+        let named = |kind: &str| {
+            self.arn("servicediscovery", &format!("{kind}/{}", short(input["Id"].as_str().unwrap_or("*"))))
+        };
+        match operation {
+            "ListNamespaces" | "ListServices" | "ListTagsForResource" => vec![ask("servicediscovery", operation, "*")],
+            "CreateService" => {
+                let namespace = input["NamespaceId"].as_str().unwrap_or("*");
+                let on = [format!("namespace/{namespace}"), "service/*".to_owned()];
+                let mut asks: Vec<Ask> =
+                    on.iter().map(|on| ask("servicediscovery", operation, &self.arn("servicediscovery", on))).collect();
+                asks.push(ask("servicediscovery", "TagResource", "*"));
+                asks
+            }
+            "GetService" | "UpdateService" | "DeleteService" => {
+                vec![ask("servicediscovery", operation, &named("service"))]
+            }
+            "ListInstances" => {
+                let id = short(input["ServiceId"].as_str().unwrap_or("*"));
+                vec![ask("servicediscovery", operation, &self.arn("servicediscovery", &format!("service/{id}")))]
+            }
+            "GetNamespace" => vec![ask("servicediscovery", operation, &named("namespace"))],
+            _ => panic!("nobody wrote down what is asked for servicediscovery {operation}"),
+        }
     }
 
     fn ec2(&self, operation: &str, input: &Value) -> Vec<Ask> {

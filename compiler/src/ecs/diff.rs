@@ -12,7 +12,7 @@ use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
 use super::json::{items, number, tag, text};
-use super::{normal, pointer, shift};
+use super::{connect, normal, pointer, shift};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,8 +178,11 @@ pub fn compare(
     for member in &MEMBERS {
         let running = running(service, revision, member.name);
         let wanted = desired.service.get(member.name);
-        let from = running.map_or(Value::Null, |v| normal::service_member(member.name, v));
-        let to = wanted.map_or(Value::Null, |v| normal::service_member(member.name, v));
+        let normal = |value: &Value| match member.name {
+            connect::MEMBER => normal::service_member(member.name, &connect::canonical(context, value)),
+            name => normal::service_member(name, value),
+        };
+        let (from, to) = (running.map_or(Value::Null, normal), wanted.map_or(Value::Null, normal));
         if from == to || inherited(context, facts, desired, member.name, &from) {
             continue;
         }
@@ -216,6 +219,13 @@ pub fn compare(
                 difference.service.append(&mut changes);
             }
         }
+    }
+    let unseen = connect::unseen(context, desired);
+    if !unseen.is_empty() {
+        if !difference.deploying.contains(&connect::MEMBER) {
+            difference.deploying.push(connect::MEMBER);
+        }
+        difference.service.extend(unseen);
     }
     compare_traffic(facts, desired, service, report);
     compare_role(desired, service, report);

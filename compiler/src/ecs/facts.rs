@@ -48,6 +48,13 @@ pub struct Facts<'a> {
     /// Its scheduled actions.
     pub scheduled_actions: Vec<&'a Value>,
     schedules: BTreeMap<&'a str, &'a Value>,
+    /// Cloud Map namespaces.
+    namespaces: Vec<&'a Value>,
+    /// Cloud Map services by the id of their namespace.
+    registries: BTreeMap<&'a str, Vec<&'a Value>>,
+    registry_tags: BTreeMap<&'a str, &'a [Value]>,
+    /// Cloud Map services that something registers with, by ARN.
+    registered: BTreeMap<&'a str, &'a Value>,
     /// Rules that are not default ones, by the ARN of their listener.
     rules: BTreeMap<&'a str, Vec<&'a Value>>,
     /// Of rules and target groups, by ARN.
@@ -183,6 +190,23 @@ impl<'a> Facts<'a> {
                     self.schedules.insert(name, output);
                 }
             }
+            ("servicediscovery", "ListNamespaces") => self.namespaces.extend(items(output, "Namespaces")),
+            ("servicediscovery", "GetNamespace") => self.namespaces.extend(output.get("Namespace")),
+            ("servicediscovery", "GetService") => {
+                let service = output.get("Service");
+                self.registered.extend(service.and_then(|s| Some((text(s, "Arn")?, s))));
+            }
+            ("servicediscovery", "ListTagsForResource") => {
+                if let Some(arn) = text(input, "ResourceARN") {
+                    self.registry_tags.insert(arn, items(output, "Tags"));
+                }
+            }
+            ("servicediscovery", "ListServices") => {
+                let filter = items(input, "Filters").first();
+                if let Some(id) = filter.and_then(|f| items(f, "Values").first()).and_then(Value::as_str) {
+                    self.registries.entry(id).or_default().extend(items(output, "Services"));
+                }
+            }
             ("ec2", "DescribeVpcs") => self.vpcs.extend(items(output, "Vpcs")),
             ("ec2", "DescribeSubnets") => self.subnets.extend(items(output, "Subnets")),
             ("ec2", "DescribeSecurityGroups") => self.security_groups.extend(items(output, "SecurityGroups")),
@@ -278,6 +302,32 @@ impl<'a> Facts<'a> {
             let tags = text(rule, "RuleArn").and_then(|arn| self.balancing_tags.get(arn)).copied();
             Rule { rule, tags: tags.unwrap_or_default() }
         })
+    }
+
+    /// Cloud Map namespaces of a name, or the one of an ARN.
+    pub fn namespaces(&self, reference: &str) -> Vec<&'a Value> {
+        let member = if reference.starts_with("arn:") { "Arn" } else { "Name" };
+        let all = self.namespaces.iter().copied().filter(|n| text(n, member) == Some(reference));
+        let by_id: BTreeMap<&str, &Value> = all.filter_map(|n| Some((text(n, "Id")?, n))).collect();
+        by_id.into_values().collect()
+    }
+
+    /// Cloud Map services in the namespace of an ARN; absent when it was not looked at.
+    pub fn registries(&self, namespace: &str) -> Option<&[&'a Value]> {
+        let id = namespace.rsplit('/').next()?;
+        self.registries.get(id).map(Vec::as_slice)
+    }
+
+    /// All observed Cloud Map services, by ARN.
+    pub fn all_registries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let listed = self.registries.values().flatten().filter_map(|one| Some((text(one, "Arn")?, *one)));
+        let all: BTreeMap<&str, &Value> = self.registered.iter().map(|(arn, one)| (*arn, *one)).chain(listed).collect();
+        all.into_iter()
+    }
+
+    /// The tags of a Cloud Map service; absent when they were not looked at.
+    pub fn registry_tags(&self, arn: &str) -> Option<&'a [Value]> {
+        self.registry_tags.get(arn).copied()
     }
 
     /// A schedule by name.
@@ -390,7 +440,7 @@ impl Facts<'_> {
             "account": self.account,
             "partition": self.partition,
             "region": self.region,
-            "clusters": self.clusters.iter().map(|c| pick(c, &["clusterName", "status", "capacityProviders", "defaultCapacityProviderStrategy"])).collect::<Vec<_>>(),
+            "clusters": self.clusters.iter().map(|c| pick(c, &["clusterName", "status", "capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"])).collect::<Vec<_>>(),
             "services": self.services.iter().map(|(n, s)| ((*n).to_owned(), service(s))).collect::<BTreeMap<_, _>>(),
             "definitions": self.definitions.iter().map(|(arn, d)| ((*arn).to_owned(), serde_json::json!({"task": super::normal::task(d.task), "tags": d.tags}))).collect::<BTreeMap<_, _>>(),
             "families": self.families,
@@ -402,6 +452,10 @@ impl Facts<'_> {
             "logGroups": self.log_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &["retentionInDays"]))).collect::<BTreeMap<_, _>>(),
             "scaling": scaling,
             "schedules": self.schedules.iter().map(|(n, s)| ((*n).to_owned(), pick(s, &SCHEDULE_MEMBERS))).collect::<BTreeMap<_, _>>(),
+            "namespaces": self.namespaces.iter().map(|n| pick(n, &["Id", "Name", "Type"])).collect::<Vec<_>>(),
+            "registries": self.registries.iter().map(|(id, all)| ((*id).to_owned(), all.iter().map(|r| pick(r, &REGISTRY_MEMBERS)).collect::<Vec<_>>())).collect::<BTreeMap<_, _>>(),
+            "registered": self.registered.iter().map(|(arn, one)| ((*arn).to_owned(), pick(one, &REGISTRY_MEMBERS))).collect::<BTreeMap<_, _>>(),
+            "registryTags": self.registry_tags,
             "rules": self.rules,
             "ruleTags": self.balancing_tags,
             "vpcs": self.vpcs.iter().map(|v| pick(v, &["VpcId", "Tags"])).collect::<Vec<_>>(),
@@ -413,9 +467,10 @@ impl Facts<'_> {
             let network = self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| !ecs.network.is_empty());
             used.retain(|name, value| match name.as_str() {
                 "vpcs" | "subnets" | "securityGroups" => network,
-                "logGroups" | "schedules" | "rules" | "ruleTags" => {
+                "logGroups" | "schedules" | "rules" | "ruleTags" | "registries" | "registered" | "registryTags" => {
                     value.as_object().is_some_and(|groups| !groups.is_empty())
                 }
+                "namespaces" => value.as_array().is_some_and(|all| !all.is_empty()),
                 "scaling" => {
                     value.as_array().is_some_and(|lists| lists.iter().any(|list| list != &serde_json::json!([])))
                 }
@@ -462,6 +517,8 @@ const SCALING_MEMBERS: [&str; 10] = [
 
 const SCHEDULE_MEMBERS: [&str; 5] =
     ["FlexibleTimeWindow", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target"];
+
+const REGISTRY_MEMBERS: [&str; 5] = ["Id", "Name", "Description", "DnsConfig", "HealthCheckCustomConfig"];
 
 const REVISION_MEMBERS: [&str; 5] = [
     "containerImages",

@@ -26,6 +26,11 @@ pub fn group_of(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(PREFIX)?.strip_prefix("target-group/")?.split_once('/')
 }
 
+/// Stands for the ARN of the Cloud Map service of a component.
+pub fn registry(component: &str) -> String {
+    format!("{PREFIX}registry:{component}")
+}
+
 /// Whether a text stands for an ARN.
 pub fn is_made(text: &str) -> bool {
     text.starts_with(PREFIX)
@@ -34,6 +39,11 @@ pub fn is_made(text: &str) -> bool {
 /// The name of the rule that a text stands for.
 pub fn rule_of(text: &str) -> Option<&str> {
     text.strip_prefix(PREFIX)?.strip_prefix("rule:")
+}
+
+/// The component for whose Cloud Map service a text stands.
+fn registry_of(text: &str) -> Option<&str> {
+    text.strip_prefix(PREFIX)?.strip_prefix("registry:")
 }
 
 /// Puts late values in the place of names; where people read them, the names themselves.
@@ -79,6 +89,8 @@ fn value(within: &mut Value) {
                 *within = output(&format!("rule.{name}.create"), "Rules[0].RuleArn");
             } else if let Some((_, key)) = group_of(text) {
                 *within = output(&format!("target-group.{key}.create"), "TargetGroups[0].TargetGroupArn");
+            } else if let Some(component) = registry_of(text) {
+                *within = output(&format!("{component}.registry.create"), "Service.Arn");
             }
         }
         Value::Array(items) => items.iter_mut().for_each(value),
@@ -91,7 +103,9 @@ fn told(within: &mut Value) {
     match within {
         Value::String(text) => {
             let name = rule_of(text).map(|name| format!("rule {name}"));
-            if let Some(name) = name.or_else(|| group_of(text).map(|(name, _)| format!("target group {name}"))) {
+            let group = || group_of(text).map(|(name, _)| format!("target group {name}"));
+            let registry = || registry_of(text).map(|component| format!("Cloud Map service of {component}"));
+            if let Some(name) = name.or_else(group).or_else(registry) {
                 *text = name;
             }
         }

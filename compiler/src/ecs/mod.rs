@@ -3,6 +3,7 @@
 //! Data flows one way: [`settings`] and [`facts`] → [`desired`] (what AWS should hold) → [`rules`] (what AWS would
 //! refuse or never bring up) → [`diff`] (against what it holds) → [`lower`] (calls, guards, waits, probes, undos).
 
+pub mod connect;
 pub mod desired;
 pub mod diff;
 pub mod facts;
@@ -11,10 +12,12 @@ pub mod json;
 pub mod lower;
 pub mod made;
 pub mod names;
+pub mod namespaces;
 pub mod normal;
 pub mod origin;
 pub mod ownership;
 pub mod pointer;
+pub mod registries;
 pub mod routing;
 pub mod rules;
 pub mod scope;

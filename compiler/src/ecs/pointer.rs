@@ -42,6 +42,8 @@ pub fn item_key(list: &str, item: &Value) -> Option<String> {
         "tags" => "key",
         "systemControls" => "namespace",
         "extraHosts" => "hostname",
+        // Of Service Connect.
+        "services" => "portName",
         _ => return None,
     };
     let key = match item.get(member)? {

@@ -53,6 +53,9 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             log_groups: BTreeSet::new(),
             listeners: BTreeSet::new(),
             made_groups: BTreeSet::new(),
+            namespaces: BTreeSet::new(),
+            default_namespace: false,
+            registries: BTreeSet::new(),
             schedules: BTreeSet::new(),
             scaled: BTreeSet::new(),
         };
@@ -103,13 +106,23 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
             scope.network.security_groups.extend(network.security_groups.iter().cloned());
         }
         let sidecars = component.containers.values().map(|c| c.logs.as_ref().or(everywhere));
-        let logs = std::iter::once(settled.settings.logs.as_ref()).chain(sidecars).flatten();
+        let proxies = settled.settings.connect.as_ref().and_then(|connect| connect.logs.as_ref());
+        let logs = [settled.settings.logs.as_ref(), proxies].into_iter().chain(sidecars).flatten();
         scope.log_groups.extend(logs.filter_map(super::desired::log_group).map(str::to_owned));
         let raws = settled.raws.iter().flat_map(|(raw, _)| raw.task_definition.iter().chain(&raw.container));
         let raws = raws.flat_map(Map::values).chain(component.containers.values().filter_map(|c| c.raw.as_ref()));
         raws.for_each(|raw| named_groups(raw, &mut scope.log_groups));
         if settled.settings.schedule.is_some() {
             scope.schedules.insert(context.family(name));
+        }
+        if let Some(discovery) = &settled.settings.discovery {
+            scope.registries.insert(discovery.name.clone().unwrap_or_else(|| name.clone()));
+        }
+        if super::desired::may_connect(&settled.settings) || settled.settings.discovery.is_some() {
+            match &context.settings.namespace {
+                Some(namespace) => _ = scope.namespaces.insert(namespace.clone()),
+                None => scope.default_namespace = true,
+            }
         }
         if settled.settings.scaling.is_some() {
             scope.scaled.insert(context.service_name(name));

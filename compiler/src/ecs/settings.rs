@@ -32,6 +32,8 @@ pub struct Settings {
     pub update_monitor: u64,
     /// Seconds between two looks at what is waited for.
     pub poll_interval: u64,
+    /// Name or ARN of the Cloud Map namespace in which components find each other.
+    pub namespace: Option<String>,
     /// `dnsSearchDomains` of every container.
     pub discovery_zone: Option<String>,
     /// Whether components listed in `lb` have an implied load balancer.
@@ -190,6 +192,7 @@ pub fn resolve(environment: &Environment, report: &mut Report) -> Settings {
         overall_timeout,
         update_monitor: config.update_monitor.map_or(DEFAULT_UPDATE_MONITOR, u64::from),
         poll_interval,
+        namespace: config.namespace.clone(),
         discovery_zone: config.discovery_zone.clone(),
         elb_manual: mode == DiscoveryMode::ElbManual,
         balancers: balancers(config, report),

@@ -169,6 +169,7 @@ fn tagging(
         "ec2" => ("ec2:CreateTags", Some("ec2:CreateAction")),
         "autoscaling" => ("autoscaling:CreateOrUpdateTags", None),
         "elbv2" => ("elasticloadbalancing:AddTags", Some("elasticloadbalancing:CreateAction")),
+        "servicediscovery" => ("servicediscovery:TagResource", None),
         _ => return,
     };
     if action == name {
@@ -187,7 +188,8 @@ fn tagging(
         // What is tagged is the task, not the definition that the action is authorised by.
         on = naming.resources(known, "ecs:StopTask", &call.input);
     }
-    if on.is_empty() {
+    // Cloud Map is asked without a resource.
+    if on.is_empty() || call.service == "servicediscovery" {
         on = naming.resources(known, action, &call.input);
     }
     allowed.entry((action.to_owned(), condition)).or_default().extend(on);

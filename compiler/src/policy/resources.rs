@@ -135,6 +135,8 @@ impl<'a> Naming<'a> {
                 None => vec!["default".to_owned()],
             },
             "LogGroupName" => from(&["logGroupName"]),
+            "NamespaceId" => from(&["NamespaceId", "Id"]),
+            "ServiceId" => from(&["ServiceId", "Id"]),
             "LoadBalancerName" => from(&["LoadBalancerName", "LoadBalancerNames"]),
             "BucketName" => from(&["Bucket"]),
             "ObjectName" => match input.get("Key").and_then(Value::as_str) {

@@ -6,6 +6,8 @@ mod support;
 
 mod asg;
 mod changes;
+mod cloud_map;
+mod connect;
 mod first;
 mod listing;
 mod lowered;

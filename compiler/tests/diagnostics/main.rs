@@ -9,6 +9,7 @@ mod support;
 mod asg;
 mod case;
 mod containers;
+mod discovery;
 mod gateways;
 mod groups;
 mod inputs;
@@ -75,6 +76,7 @@ fn tables() -> Vec<Case> {
         practice::table(),
         tasks::table(),
         groups::table(),
+        discovery::table(),
         traffic::table(),
     ];
     tables.into_iter().flatten().collect()

@@ -268,8 +268,15 @@ pub fn table() -> Vec<Case> {
             deployed("lifecycleHooks: [{hookTargetArn: arn, lifecycleStages: [POST_TEST_TRAFFIC_SHIFT]}]"),
             deployed("lifecycleHooks: [{hookTargetArn: arn, lifecycleStages: [POST_SCALE_UP]}]"),
         ),
-        case("B438", "unknown port").model(named("{portName: grpc}"), named("{portName: http}")),
-        case("B438", "offered twice").model(named("{portName: http}, {portName: http}"), named("{portName: http}")),
+        case("B438", "unknown port").model(
+            named("{portName: grpc, clientAliases: [{port: 80}]}"),
+            named("{portName: http, clientAliases: [{port: 80}]}"),
+        ),
+        case("B438", "offered twice").model(
+            named("{portName: http, clientAliases: [{port: 80}]}, {portName: http, clientAliases: [{port: 81}]}"),
+            named("{portName: http, clientAliases: [{port: 80}]}"),
+        ),
+        case("B438", "no alias").model(named("{portName: http}"), named("{portName: http, clientAliases: [{port: 80}]}")),
         case("B438", "two aliases").model(
             named("{portName: http, clientAliases: [{port: 80}, {port: 81}]}"),
             named("{portName: http, clientAliases: [{port: 80}]}"),

@@ -53,6 +53,10 @@ pub struct World {
     pub schedules: Vec<Value>,
     /// Log groups, by name.
     pub log_groups: BTreeSet<String>,
+    /// Cloud Map namespaces, as ListNamespaces shows them.
+    pub namespaces: Vec<Value>,
+    /// Cloud Map services by the id of their namespace.
+    pub registries: BTreeMap<String, Vec<Value>>,
     /// Digests of images that differ from [`digest`]; `Err` is what the registry says.
     pub images: BTreeMap<String, Result<String, String>>,
     /// Images that the observation does not mention.
@@ -80,6 +84,8 @@ impl World {
             rules: BTreeMap::new(),
             schedules: Vec::new(),
             log_groups: BTreeSet::new(),
+            namespaces: Vec::new(),
+            registries: BTreeMap::new(),
             images: BTreeMap::new(),
             unseen: BTreeSet::new(),
             fleet: Fleet::new(),
@@ -101,6 +107,16 @@ impl World {
             "TargetType": kind, "HealthCheckIntervalSeconds": 30, "HealthyThresholdCount": 5,
             "LoadBalancerArns": [format!("arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/app/main/0123456789abcdef")]}));
         self.attributes.insert(arn, json!([{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]));
+        self
+    }
+
+    /// A Cloud Map namespace with that number.
+    #[must_use]
+    pub fn namespace(mut self, name: &str, number: u32, kind: &str) -> Self {
+        let id = format!("ns-{number}");
+        self.namespaces.push(json!({"Id": id, "Name": name, "Type": kind,
+            "Arn": format!("arn:aws:servicediscovery:{REGION}:{ACCOUNT}:namespace/{id}")}));
+        self.registries.entry(id).or_default();
         self
     }
 
@@ -159,6 +175,9 @@ impl World {
         if let Some(answer) = self.fleet.call(&call.operation, input) {
             return answer;
         }
+        if call.service == "servicediscovery" {
+            return self.cloud_map(&call.operation, input);
+        }
         match call.operation.as_str() {
             "RegisterTaskDefinition" => self.register(input),
             "CreateService" => self.create(input),
@@ -189,6 +208,36 @@ impl World {
                 json!({})
             }
             other => panic!("{other} is not known here"),
+        }
+    }
+
+    /// Services of Cloud Map; their tags stand beside them under `Tags`.
+    fn cloud_map(&mut self, operation: &str, input: &Value) -> Value {
+        let number = self.registries.values().map(Vec::len).sum::<usize>() + 1;
+        let mut all = self.registries.values_mut();
+        match operation {
+            "CreateService" => {
+                let mut made = input.clone();
+                let namespace = input["NamespaceId"].as_str().unwrap_or_default().to_owned();
+                for name in ["NamespaceId", "CreatorRequestId"] {
+                    made.as_object_mut().map(|m| m.remove(name));
+                }
+                made["Id"] = json!(format!("srv-{number}"));
+                made["Arn"] = json!(format!("arn:aws:servicediscovery:{REGION}:{ACCOUNT}:service/srv-{number}"));
+                self.registries.entry(namespace).or_default().push(made.clone());
+                json!({"Service": made})
+            }
+            "UpdateService" => {
+                let one = all.find_map(|list| list.iter_mut().find(|one| one["Id"] == input["Id"]));
+                one.expect("a service to change")["DnsConfig"]["DnsRecords"] =
+                    input["Service"]["DnsConfig"]["DnsRecords"].clone();
+                json!({"OperationId": "op-1"})
+            }
+            "DeleteService" => {
+                all.for_each(|list| list.retain(|one| one["Id"] != input["Id"]));
+                json!({})
+            }
+            other => panic!("{other} of Cloud Map is not known here"),
         }
     }
 
@@ -419,6 +468,18 @@ impl World {
         }
         for schedule in &self.schedules {
             read("scheduler", "GetSchedule", json!({"Name": schedule["Name"]}), schedule.clone());
+        }
+        if !self.namespaces.is_empty() {
+            let input = json!({"Filters": []});
+            read("servicediscovery", "ListNamespaces", input, json!({"Namespaces": self.namespaces}));
+        }
+        for one in self.registries.values().flatten() {
+            let input = json!({"ResourceARN": one["Arn"]});
+            read("servicediscovery", "ListTagsForResource", input, json!({"Tags": one["Tags"]}));
+        }
+        for (id, registries) in &self.registries {
+            let input = json!({"Filters": [{"Name": "NAMESPACE_ID", "Values": [id], "Condition": "EQ"}]});
+            read("servicediscovery", "ListServices", input, json!({"Services": registries}));
         }
         for group in &self.target_groups {
             let input = json!({"TargetGroupArns": [group["TargetGroupArn"]]});

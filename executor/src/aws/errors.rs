@@ -36,6 +36,8 @@ const CONTENTIONS: &[(&str, &str)] = &[
     ("iam", "ConcurrentModification"),
     ("logs", "OperationAbortedException"),
     ("s3", "OperationAborted"),
+    ("servicediscovery", "DuplicateRequest"), // an earlier change of the same thing is under way
+    ("servicediscovery", "ResourceInUse"),    // what is registered is on its way out
 ];
 
 /// Refusals that time cures, told apart by their words. `None` for every service.

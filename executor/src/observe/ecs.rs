@@ -38,6 +38,10 @@ pub(super) struct InUse {
     pub(super) scaled: BTreeSet<String>,
     /// Listeners at which their traffic is shifted, by ARN.
     pub(super) listeners: BTreeSet<String>,
+    /// Cloud Map services that they register with, by ARN.
+    pub(super) registries: BTreeSet<String>,
+    /// The cluster's default namespace, by ARN.
+    pub(super) namespace: Option<String>,
     /// Schedules that task definitions of the project say they are for.
     pub(super) schedules: BTreeSet<String>,
     /// ARNs of task definitions.
@@ -49,8 +53,12 @@ type Families = BTreeMap<String, Vec<String>>;
 
 pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, ecs: &EcsScope) -> Result<InUse, ObserveError> {
     let cluster = async { reader.read("ecs", "DescribeClusters", json!({"clusters": [ecs.cluster]})).await };
-    let (_, mut used, families, ()) =
+    let (cluster, mut used, families, ()) =
         try_join4(cluster, services(reader, ecs), families(reader, ecs), instances(reader, ecs)).await?;
+    used.namespace = cluster
+        .iter()
+        .flat_map(|answer| items(answer, "clusters"))
+        .find_map(|cluster| cluster["serviceConnectDefaults"]["namespace"].as_str().map(str::to_owned));
     used.schedules = definitions(reader, scope, ecs, &used, &families).await?;
     Ok(used)
 }
@@ -129,6 +137,8 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
         let definitions = parts().filter_map(|part| part["taskDefinition"].as_str().map(str::to_owned));
         used.task_definitions.extend(definitions);
         revisions.extend(items(service, "currentServiceRevisions").filter_map(|r| r["arn"].as_str()));
+        let registries = parts().flat_map(|part| items(part, "serviceRegistries"));
+        used.registries.extend(registries.filter_map(|r| r["registryArn"].as_str().map(str::to_owned)));
         for balancer in parts().flat_map(|part| items(part, "loadBalancers")) {
             let advanced = &balancer["advancedConfiguration"];
             let alternate = &advanced["alternateTargetGroupArn"];

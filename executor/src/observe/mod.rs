@@ -11,6 +11,7 @@ mod balancers;
 mod counted;
 mod ecs;
 mod images;
+mod namespaces;
 mod objects;
 mod reader;
 mod redact;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 use belay_schemas::FORMAT;
 use belay_schemas::observed::Observed;
 use belay_schemas::scope::Scope;
-use futures_util::future::try_join4;
+use futures_util::future::{try_join, try_join4};
 use serde_json::{Value, json};
 
 use crate::cloud::{Clock, Cloud, CloudError};
@@ -117,7 +118,8 @@ pub async fn observe(
     balancers::used(&reader, &used, &named).await?;
     balancers::used(&reader, &found.used, &named).await?;
     if let Some(ecs) = &scope.ecs {
-        around::observe(&reader, ecs, used.scaled, used.schedules, used.listeners).await?;
+        let around = around::observe(&reader, ecs, used.scaled, used.schedules, used.listeners);
+        try_join(around, namespaces::observe(&reader, scope, ecs, used.namespace, used.registries)).await?;
     }
     let mut reads = reader.into_reads();
     if let Some(ecs) = &scope.ecs {

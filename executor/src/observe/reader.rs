@@ -134,13 +134,13 @@ impl<'a> Reader<'a> {
     async fn pages(&self, most: usize, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
         let (token_in, token_out) = match service {
             "ecs" => ("nextToken", "nextToken"),
-            "autoscaling" | "ec2" => ("NextToken", "NextToken"),
+            "autoscaling" | "ec2" | "servicediscovery" => ("NextToken", "NextToken"),
             _ => ("Marker", "NextMarker"),
         };
         let mut sent = input.clone();
         match operation {
             // The default page holds only ten.
-            "ListServices" => sent["maxResults"] = 100.into(),
+            "ListServices" if service == "ecs" => sent["maxResults"] = 100.into(),
             // Fifty, unless more are asked for.
             "DescribeAutoScalingGroups" | "DescribePolicies" => sent["MaxRecords"] = 100.into(),
             _ => {}

@@ -16,7 +16,9 @@ use super::file::{self, FileError};
 use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
-use super::{autoscaling, ec2, ecr, ecs, elb, elbv2, iam, logs, s3, scaling, scheduler, sts, throttle, web};
+use super::{
+    autoscaling, ec2, ecr, ecs, elb, elbv2, iam, logs, s3, scaling, scheduler, servicediscovery, sts, throttle, web,
+};
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 use crate::http;
 
@@ -241,6 +243,7 @@ impl World {
             "logs" => logs::call(self, operation, input),
             "application-autoscaling" => scaling::call(self, operation, input),
             "scheduler" => scheduler::call(self, operation, input),
+            "servicediscovery" => servicediscovery::call(self, operation, input),
             _ => Err(unknown_operation(format!("The simulated AWS does not model the service {service}."))),
         }
     }

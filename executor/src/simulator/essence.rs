@@ -43,6 +43,7 @@ pub fn essence(world: &World) -> Value {
         "autoScalingGroups": machines::groups(world),
         "instances": machines::own_instances(world),
         "logGroups": world.log_groups.iter().map(|(name, g)| (name, json!(g.retention_days))).collect::<BTreeMap<_, _>>(),
+        "registries": registries(world),
         "scalableTargets": scalable_targets(world),
         "schedules": schedules(world),
     });
@@ -97,6 +98,16 @@ fn schedules(world: &World) -> BTreeMap<&str, Value> {
     world.schedules.iter().map(|(key, schedule)| (key.as_str(), bare(schedule))).collect()
 }
 
+/// Services of Cloud Map by namespace and name, with how many tasks are registered.
+fn registries(world: &World) -> BTreeMap<String, Value> {
+    let shown = |id: &str, registry: &super::world::Registry| {
+        let registered = super::ecs::registry::registered(world, id).len();
+        json!([registry.description, registry.dns, registry.custom_health, registry.tags, registered])
+    };
+    let name = |registry: &super::world::Registry| format!("{}/{}", registry.namespace, registry.name);
+    world.registries.iter().map(|(id, registry)| (name(registry), shown(id, registry))).collect()
+}
+
 /// Limits, policies and scheduled actions without times and ARNs.
 fn scalable_targets(world: &World) -> BTreeMap<&str, Value> {
     let bare = |things: &BTreeMap<String, Value>| {
@@ -149,6 +160,17 @@ fn with_content(world: &World, settings: &Map<String, Value>) -> Value {
             .is_some_and(|alarms| alarms["enable"] == false && alarms["alarmNames"] == json!([]))
     {
         configuration.remove("alarms");
+    }
+    // Ids of services of Cloud Map are given in the order in which they are made.
+    for entry in shown.get_mut("serviceRegistries").and_then(Value::as_array_mut).into_iter().flatten() {
+        let id = entry["registryArn"].as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+        if let Some(registry) = world.registries.get(id) {
+            entry["registryArn"] = registry.name.as_str().into();
+        }
+    }
+    // Taking no part in Service Connect is as much as never having been asked to.
+    if shown.get("serviceConnectConfiguration").is_some_and(|connect| connect["enabled"] == false) {
+        shown.remove("serviceConnectConfiguration");
     }
     if let Some(definition) = shown.get_mut("taskDefinition") {
         *definition = content(world, definition.as_str().unwrap_or_default());

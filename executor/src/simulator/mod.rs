@@ -23,6 +23,7 @@ mod request;
 mod s3;
 mod scaling;
 mod scheduler;
+mod servicediscovery;
 mod sts;
 mod targets;
 mod throttle;

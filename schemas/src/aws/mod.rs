@@ -37,7 +37,7 @@ impl Embedded {
 }
 
 /// Sorted by name.
-static SERVICES: [Embedded; 12] = [
+static SERVICES: [Embedded; 13] = [
     Embedded::new("application-autoscaling", include_str!("../../aws/application-autoscaling.json")),
     Embedded::new("autoscaling", include_str!("../../aws/autoscaling.json")),
     Embedded::new("ec2", include_str!("../../aws/ec2.json")),
@@ -49,6 +49,7 @@ static SERVICES: [Embedded; 12] = [
     Embedded::new("logs", include_str!("../../aws/logs.json")),
     Embedded::new("s3", include_str!("../../aws/s3.json")),
     Embedded::new("scheduler", include_str!("../../aws/scheduler.json")),
+    Embedded::new("servicediscovery", include_str!("../../aws/servicediscovery.json")),
     Embedded::new("sts", include_str!("../../aws/sts.json")),
 ];
 

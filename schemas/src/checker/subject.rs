@@ -94,6 +94,9 @@ const MEMBERS: &[Member] = &[
     member("application-autoscaling", "", &["ResourceId", "ResourceIds"], Some("ScalableDimension"), "scalable target"),
     member("events", "", &["Rule", "Name"], None, "event rule"),
     member("scheduler", "", &["Name"], Some("GroupName"), "schedule"),
+    member("servicediscovery", "Namespace", &["Id"], None, "Cloud Map namespace"),
+    member("servicediscovery", "Service", &["Id"], None, "Cloud Map service"),
+    member("servicediscovery", "ListInstances", &["ServiceId"], None, "Cloud Map service"),
     member("logs", "", &["logGroupName"], None, "log group"),
 ];
 

@@ -7,9 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
+use super::connect::Connect;
 use super::container::{
     ContainerCondition, ContainerSettings, HealthCheck, Logs, Ulimit, VolumesFrom, with_container_settings,
 };
+use super::discovery::Discovery;
 use super::scaling::Scaling;
 use super::tasks::{Once, Schedule};
 use super::values::Text;
@@ -85,6 +87,12 @@ pub struct EcsComponent {
     /// How a new revision takes the place of the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Deployment>,
+    /// By which names it and others reach each other (Service Connect), in the environment's `namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Connect>,
+    /// The name by which it is looked up with DNS or with Cloud Map's API, in the environment's `namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
     /// Seconds after a task's start in which failing load balancer checks do not stop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = 60)]

@@ -4,13 +4,17 @@
 //! what is said makes sense is judged in the compiler. Keys are Skopos's; `containers`, `allow_plaintext` and
 //! `minimum_healthy` are ours.
 
+mod connect;
 mod container;
+mod discovery;
 mod ecs;
 mod scaling;
 mod tasks;
 mod values;
 
+pub use connect::{AppProtocol, ClientAlias, Connect, ConnectTimeouts, Offer};
 pub use container::{ContainerCondition, ContainerSettings, HealthCheck, Logs, Ulimit, VolumesFrom};
+pub use discovery::{Discovery, RecordType};
 pub use ecs::{
     Architecture, CapacityShare, CircuitBreaker, Deployment, DeploymentStrategy, EcsComponent, EcsGateway, EcsRaw,
     LaunchType, Network, NetworkMode, Placement, PlacementKind, PlacementStrategy, PropagateTags, TrafficStep,

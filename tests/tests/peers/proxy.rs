@@ -72,6 +72,10 @@ enum There {
     Network,
     /// A target group of this name and number.
     TargetGroup(&'static str, u8),
+    /// A namespace of Cloud Map.
+    Namespace,
+    /// The same with a service of this name in it.
+    Registry(&'static str),
 }
 
 const fn case(service: &'static str, operation: &'static str, at: (&'static str, &'static str), there: There) -> Case {
@@ -80,9 +84,13 @@ const fn case(service: &'static str, operation: &'static str, at: (&'static str,
 
 const AS: &str = "autoscaling";
 const AAS: &str = "application-autoscaling";
+const CLOUD_MAP: &str = "servicediscovery";
 
 /// All of them.
-const CASES: [Case; 41] = [
+const CASES: [Case; 44] = [
+    case(CLOUD_MAP, "CreateService", ("cloud-map", "search.registry.create"), There::Namespace),
+    case(CLOUD_MAP, "UpdateService", ("cloud-map", "api.registry.change"), There::Registry("api")),
+    case(CLOUD_MAP, "DeleteService", ("cloud-map", "cache.registry.redis.delete"), There::Registry("redis")),
     case("ecs", "RegisterTaskDefinition", ("upgrade", "api.task-definition.register"), There::Nothing),
     case("ecs", "DeregisterTaskDefinition", ("upgrade", "api.task-definition.register.undo"), There::Revision),
     case("ecs", "CreateService", ("classic", "ftp.service.create"), There::Revision),
@@ -407,6 +415,19 @@ fn prepare(there: There, account: &Account) -> Known {
             let there =
                 format!("arn:aws:elasticloadbalancing:{REGION}:{}:targetgroup/{name}/{number:016x}", account.id);
             known.instead.push((there, text(&made["TargetGroups"][0]["TargetGroupArn"])));
+        }
+        There::Namespace | There::Registry(_) => {
+            account.must(CLOUD_MAP, "CreateHttpNamespace", &json!({"Name": "shop.internal"}));
+            let namespace = text(&account.must(CLOUD_MAP, "ListNamespaces", &json!({}))["Namespaces"][0]["Id"]);
+            known.instead.push(("ns-0a0000000000000a".to_owned(), namespace.clone()));
+            if let There::Registry(name) = there {
+                let input = json!({"Name": name, "NamespaceId": namespace,
+                    "DnsConfig": {"DnsRecords": [{"Type": "SRV", "TTL": 60}]}});
+                let made = text(&account.must(CLOUD_MAP, "CreateService", &input)["Service"]["Id"]);
+                // The one that the fixture's call names is this one.
+                let ids = (1..=9).map(|number| format!("srv-{number:016x}"));
+                known.instead.extend(ids.map(|id| (id, made.clone())));
+            }
         }
         There::Task => {
             host();

@@ -46,6 +46,12 @@ fn on_auto_scaling(fixture: &Fixture) -> bool {
     fixture.name.starts_with("asg-") || fixture.name == "both-plugins"
 }
 
+/// Fixtures whose components find each other through Cloud Map have not been taken round yet: the shim registers no tasks
+/// there. Their calls are made one by one in proxy.rs.
+fn names_each_other(fixture: &Fixture) -> bool {
+    fixture.name.starts_with("cloud-map") || fixture.name.starts_with("service-connect")
+}
+
 /// How many tasks a service has that does not say it in the model: one on each instance, or what the load asks for.
 const COUNTS: [(&str, &str, u64); 3] =
     [("fargate", "shop_web", 2), ("placement", "ops_datadog", 3), ("placement", "ops_logspout", 3)];
@@ -58,7 +64,7 @@ fn every_fixture_of_services_makes_its_round_trip_on_moto() {
         let running: Vec<_> = ALL
             .iter()
             .enumerate()
-            .filter(|(_, fixture)| !on_auto_scaling(fixture))
+            .filter(|(_, fixture)| !on_auto_scaling(fixture) && !names_each_other(fixture))
             .map(|(number, fixture)| {
                 let account = format!("{:012}", 111_111_111_100 + number);
                 let trip = move || {
@@ -145,6 +151,7 @@ fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
     // moto's VPC has no name.
     let vpcs = account.must("ec2", "DescribeVpcs", &json!({}));
     instead.push(("vpc: default".to_owned(), format!("vpc: {}", vpcs["Vpcs"][0]["VpcId"].as_str().unwrap())));
+    account.seed_namespaces(&world);
     let site = Site::new(fixture, endpoint, account).calling(instead);
     let start = fixture.dir().join("start");
     if start.is_dir() {

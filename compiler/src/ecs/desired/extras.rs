@@ -33,7 +33,7 @@ pub fn all(
         members.push(("ulimits", "ulimits", list.collect()));
     }
     if let Some(logs) = settings.logs {
-        members.push(("logConfiguration", "logs", log_configuration(context, source, logs)));
+        members.push(("logConfiguration", "logs", log_configuration(context, source.component, logs)));
     }
     if !settings.secrets.is_empty() {
         let list = settings.secrets.iter().map(|(name, from)| {
@@ -103,13 +103,14 @@ pub fn log_group(logs: &Logs) -> Option<&str> {
     logs.group.as_deref().filter(|_| logs.driver.as_deref().unwrap_or(AWSLOGS) == AWSLOGS)
 }
 
-fn log_configuration(context: Context<'_>, source: &Source<'_>, logs: &Logs) -> Value {
+/// `logConfiguration`, for a component.
+pub fn log_configuration(context: Context<'_>, component: &str, logs: &Logs) -> Value {
     let driver = logs.driver.as_deref().unwrap_or(AWSLOGS);
     let mut options: Map<String, Value> =
         logs.options.iter().map(|(name, Text(value))| (name.clone(), json!(value))).collect();
     if driver == AWSLOGS {
         let region = context.facts.map(|f| f.region).or(context.settings.region.as_deref());
-        let prefix = logs.stream_prefix.as_deref().unwrap_or(source.component);
+        let prefix = logs.stream_prefix.as_deref().unwrap_or(component);
         for (name, value) in [
             ("awslogs-group", logs.group.as_deref()),
             ("awslogs-region", region),

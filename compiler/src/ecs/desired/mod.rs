@@ -5,7 +5,9 @@
 //! Lists of named things are in a fixed order (main container first, then by name), so equal meaning gives equal bytes.
 
 mod balancing;
+mod connect;
 mod container;
+mod discovery;
 mod extras;
 pub mod network;
 mod ports;
@@ -19,6 +21,7 @@ mod tasks;
 mod typed;
 
 pub use balancing::{Attachment, Balancer, Switch};
+pub use connect::{may_connect, offered, offers};
 pub use extras::log_group;
 pub use network::is_id;
 pub use scaling::Scaling;
@@ -35,6 +38,7 @@ use crate::diagnostics::{Place, Report};
 
 use super::Context;
 use super::origin::Origins;
+use super::registries::Registry;
 
 /// A component of the model with what its task definition and its service are built from.
 #[derive(Clone, Copy)]
@@ -73,6 +77,8 @@ pub struct Desired {
     pub log_groups: Vec<LogGroup>,
     /// How the number of its tasks follows the load.
     pub scaling: Option<Scaling>,
+    /// The Cloud Map service that its tasks register with.
+    pub registry: Option<Registry>,
     /// Whether it is a service, or what else.
     pub kind: Kind,
     /// Codes of warnings that its authors know of, with the place of each.
@@ -99,7 +105,9 @@ fn log_groups(context: Context<'_>, name: &str, component: &Component, settled: 
         c.logs.as_ref().map(|logs| (logs, place)).or(everywhere.clone())
     });
     let main = settled.settings.logs.as_ref().map(|logs| (logs, settled.place("logs")));
-    let all = std::iter::once(main).chain(sidecars).flatten();
+    let proxies = settled.settings.connect.as_ref().and_then(|connect| connect.logs.as_ref());
+    let proxies = proxies.map(|logs| (logs, settled.place("connect").child("logs")));
+    let all = [main, proxies].into_iter().chain(sidecars).flatten();
     all.filter_map(|(logs, place)| {
         Some(LogGroup { name: log_group(logs)?.to_owned(), retention: logs.retention, place })
     })
@@ -112,7 +120,7 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
     let attachments = balancing::attachments(context, name, component, report);
     let part = Part { context, name, component, settled: &settled, attachments: &attachments };
     let task = task::build(part, report);
-    let (mut service, service_origins) = service::build(part, &task.task, report);
+    let (mut service, service_origins, registry) = service::build(part, &task.task, report);
     let kind = tasks::kind(part, &service, report);
     let scaling = match kind {
         Kind::Service => scaling::build(part, &mut service, report),
@@ -132,6 +140,7 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         images: task.images,
         log_groups: log_groups(context, name, component, &settled),
         scaling,
+        registry,
         kind,
         attachments,
         fargate,

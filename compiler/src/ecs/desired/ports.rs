@@ -12,6 +12,7 @@ use crate::ecs::pointer;
 
 use super::Part;
 use super::balancing::{Attachment, Balancer};
+use super::connect;
 
 /// A host port that something asks for, and where.
 struct Fixed {
@@ -32,7 +33,9 @@ pub fn main_container(
     let fixed = fixed_host_ports(part.context, part.name, part.attachments, report);
     judge_fixed(part, mode, &fixed, report);
     let place = Place::model(["components", part.name, "provides", "ports"]);
-    mappings(part.component.provides.as_ref(), mode, &fixed, &place, path, origins, report)
+    let mut all = mappings(part.component.provides.as_ref(), mode, &fixed, &place, path, origins, report);
+    connect::name_ports(part, part.name, &mut all, path, origins);
+    all
 }
 
 /// A host port that no mapping can carry would be lost in silence.
@@ -71,6 +74,8 @@ fn judge_fixed(part: Part<'_>, mode: &str, fixed: &BTreeMap<(u16, Protocol), Fix
 
 /// The `portMappings` of a sidecar.
 pub fn sidecar(
+    part: Part<'_>,
+    name: &str,
     provides: Option<&Provides>,
     mode: &str,
     place: &Place,
@@ -78,7 +83,9 @@ pub fn sidecar(
     origins: &mut Origins,
     report: &mut Report,
 ) -> Vec<Value> {
-    mappings(provides, mode, &BTreeMap::new(), place, path, origins, report)
+    let mut all = mappings(provides, mode, &BTreeMap::new(), place, path, origins, report);
+    connect::name_ports(part, name, &mut all, path, origins);
+    all
 }
 
 fn mappings(

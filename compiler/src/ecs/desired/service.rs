@@ -7,18 +7,19 @@ use serde_json::{Map, Value, json};
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::origin::Origins;
+use crate::ecs::registries::Registry;
 use crate::ecs::shift;
 
 use super::Part;
 use super::balancing::{Attachment, Balancer};
 use super::task::{refuse_keys, refuse_owned_tags};
-use super::{raw, typed};
+use super::{connect, discovery, raw, typed};
 
 /// Members of `deploymentConfiguration` that a daemon has other defaults of.
 const PERCENTS: [&str; 2] = ["maximumPercent", "minimumHealthyPercent"];
 
 /// Builds CreateService's input without names, task definition, token and tags of ours, for a task definition.
-pub fn build(part: Part<'_>, task: &Value, report: &mut Report) -> (Value, Origins) {
+pub fn build(part: Part<'_>, task: &Value, report: &mut Report) -> (Value, Origins, Option<Registry>) {
     let Part { context, name, component, settled, attachments } = part;
     let settings = &settled.settings;
     let place = Place::model(["components", name]);
@@ -58,6 +59,8 @@ pub fn build(part: Part<'_>, task: &Value, report: &mut Report) -> (Value, Origi
     );
     balancers(name, attachments, &mut service, &mut origins, report);
     typed::members(part, task, &mut service, &mut origins, report);
+    connect::member(part, &mut service, &mut origins, report);
+    let registry = discovery::member(part, task, &mut service, &mut origins, report);
 
     let mut said = typed::percents(settings);
     for (raw, at) in &settled.raws {
@@ -86,7 +89,7 @@ pub fn build(part: Part<'_>, task: &Value, report: &mut Report) -> (Value, Origi
     if singleton {
         judge_singleton(name, &service, &origins, &place, report);
     }
-    (service, origins)
+    (service, origins, registry)
 }
 
 /// What a load balancer is, the environment says: only what is named there is looked up, judged and checked before a run.

@@ -158,7 +158,7 @@ fn over(into: &mut EcsComponent, from: &EcsComponent, taken: &mut BTreeSet<&'sta
         options: [
             role, execution_role, group, args, task_cpu, task_mem, launch_type, capacity, platform_version, architecture,
             os, ephemeral_storage, network_mode, network, daemon, placement, scaling, deployment, grace_period, exec,
-            propagate_tags, once, schedule, cpu, mem, mem_reserve, health_check, stop_timeout, start_timeout, logs, registry_credentials
+            propagate_tags, once, schedule, connect, discovery, cpu, mem, mem_reserve, health_check, stop_timeout, start_timeout, logs, registry_credentials
         ],
         lists: [accept, command, ulimits, secrets, env_files, volumes_from, depends_on]
     );

@@ -218,6 +218,8 @@ fn containers(
         let path = container_path(sidecar);
         let ports_place = at.child("provides").child("ports");
         let mappings = ports::sidecar(
+            part,
+            sidecar,
             definition.provides.as_ref(),
             mode,
             &ports_place,

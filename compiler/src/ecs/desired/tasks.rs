@@ -112,6 +112,8 @@ fn refuse_service(part: Part<'_>, key: &str, service: &Value, report: &mut Repor
         (settings.daemon == Some(true), "daemon", settled("daemon")),
         (settings.deployment.is_some(), "deployment", settled("deployment")),
         (settings.grace_period.is_some(), "grace_period", settled("grace_period")),
+        (settings.connect.is_some(), "connect", settled("connect")),
+        (settings.discovery.is_some(), "discovery", settled("discovery")),
     ];
     if let Some(attachment) = part.attachments.first() {
         refused.push((true, "a load balancer", attachment.place.clone()));

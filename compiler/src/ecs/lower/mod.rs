@@ -11,6 +11,7 @@ pub mod log_groups;
 mod once;
 mod preflight;
 mod register;
+mod registries;
 mod remove;
 mod scaling;
 pub mod schedule;
@@ -20,7 +21,7 @@ pub mod timing;
 mod update;
 mod waits;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::model::OnceWhen;
 use belay_schemas::plan::{Change, ComponentSummary, EdgeKind, Node, Phase};
@@ -31,12 +32,15 @@ use crate::lower::draft::Draft;
 use crate::lower::{Lowered, Part, removal_reason};
 
 use super::Context;
+use super::connect;
 use super::desired::{Attachment, Balancer, Desired, Kind, OnceTask};
 use super::diff::{self, Difference};
 use super::groups::Groups;
-use super::json::number;
+use super::json::{number, text};
 use super::made;
+use super::namespaces;
 use super::ownership::Orphan;
+use super::registries::Surplus;
 use super::routing::Routing;
 
 pub use component::tasks;
@@ -63,6 +67,18 @@ pub enum Work<'a> {
     Schedule(schedule::Work<'a>),
 }
 
+/// What is to be taken away.
+pub struct Goes<'a> {
+    /// Services.
+    pub orphans: &'a [Orphan<'a>],
+    /// Components that left revisions behind although their services are gone.
+    pub leftover_families: &'a [String],
+    /// Schedules.
+    pub schedules: &'a [schedule::Leftover<'a>],
+    /// Cloud Map services.
+    pub registries: &'a [Surplus<'a>],
+}
+
 /// A lowering in progress. Components are handed over one by one: what is known of one moves into the plan before the
 /// next is looked at, so that a large model is never in memory twice.
 pub struct Lowerer<'a> {
@@ -71,6 +87,8 @@ pub struct Lowerer<'a> {
     raises: Vec<timing::Raise>,
     attachments: Vec<(String, Attachment)>,
     log_groups: log_groups::Groups,
+    /// Cloud Map namespaces by ARN, with the nodes that need them first.
+    namespaces: BTreeMap<String, Vec<String>>,
     /// Tasks that run once, by component: whether they do may depend on the others.
     once: Vec<Desired>,
 }
@@ -84,6 +102,7 @@ impl<'a> Lowerer<'a> {
             raises: Vec::new(),
             attachments: Vec::new(),
             log_groups: log_groups::Groups::default(),
+            namespaces: BTreeMap::new(),
             once: Vec::new(),
         }
     }
@@ -93,6 +112,12 @@ impl<'a> Lowerer<'a> {
         let component = desired.component.clone();
         let service = desired.service_name.clone();
         let attachments = desired.attachments.clone();
+        let registry = desired.registry.clone();
+        let namespace = desired.service.get(connect::MEMBER).and_then(|c| text(c, "namespace"));
+        let namespace = namespace.and_then(|named| match named.starts_with("arn:") {
+            true => Some(named.to_owned()),
+            false => namespaces::arn_of(self.context, Some(named)).map(str::to_owned),
+        });
         let wanted = desired.scaling.clone();
         self.log_groups.add(&component, &desired.log_groups, report);
         if matches!(work, Work::Once) {
@@ -107,12 +132,24 @@ impl<'a> Lowerer<'a> {
             self.part.draft.after(&lowered.ready, first);
             self.part.draft.back_before(back, &lowered.back);
         }
-        if !scaled.is_empty() && result.is_none() {
+        let registry = registry.as_ref();
+        let registered = registry.and_then(|registry| registries::lower(self.context, registry, &mut self.part.draft));
+        if let (Some((id, back)), Some(lowered)) = (&registered, &result) {
+            self.part.draft.after(id, &lowered.starts);
+            self.part.draft.back_before(&lowered.back, back);
+        }
+        if (!scaled.is_empty() || registered.is_some()) && result.is_none() {
             change = Change::Update;
+        }
+        if let (Some((id, _)), Some(registry)) = (registered, registry) {
+            self.namespaces.entry(registry.namespace.arn.clone()).or_default().push(id);
         }
         self.part.components.insert(component.clone(), ComponentSummary { change, floor });
         if let Some(result) = result {
             self.attachments.extend(attachments.into_iter().map(|a| (component.clone(), a)));
+            if let Some(namespace) = namespace {
+                self.namespaces.entry(namespace).or_default().extend(result.entries.iter().cloned());
+            }
             self.part.lowered.insert(component, result);
         }
     }
@@ -120,9 +157,7 @@ impl<'a> Lowerer<'a> {
     /// Lowers what is to be taken away, and what is read before anything changes.
     pub fn finish(
         mut self,
-        orphans: &[Orphan<'_>],
-        leftover_families: &[String],
-        schedules: &[schedule::Leftover<'_>],
+        goes: &Goes<'_>,
         (groups, routing): (&Groups<'_>, &Routing<'_>),
         report: &mut Report,
     ) -> Part {
@@ -135,18 +170,19 @@ impl<'a> Lowerer<'a> {
                 self.part.draft.back_before(&lowered.back, &made.back);
             }
         }
-        remove_orphans(context, orphans, &mut self.part);
+        remove_orphans(context, goes.orphans, &mut self.part);
         if let Some(facts) = context.facts {
-            for component in leftover_families {
+            for component in goes.leftover_families {
                 if remove::tidy_all(context, facts, component, &mut self.part.draft) {
                     let tidied = ComponentSummary { change: Change::Tidy, floor: 0 };
                     self.part.components.insert(component.clone(), tidied);
                 }
             }
         }
-        for leftover in schedules {
+        for leftover in goes.schedules {
             schedule::remove(context, leftover, &mut self.part);
         }
+        registries::remove(context, goes.registries, &mut self.part);
         let made = target_groups::lower(context, groups, &mut self.part.draft);
         for group in &made {
             let behind = behind(&self.attachments, &group.arn);
@@ -169,6 +205,7 @@ impl<'a> Lowerer<'a> {
             begin(&cluster, &mut part.draft);
             let used = self.attachments.iter().filter_map(|(name, a)| part.lowered.get(name).map(|l| (a, l)));
             preflight::balancers(used, routing, &mut part.draft);
+            preflight::namespaces(context, &self.namespaces, &mut part.draft);
             part.preflight.push(cluster);
             made::settle(&mut part.draft.nodes);
         }

@@ -6,8 +6,9 @@ use belay_schemas::plan::{Action, Phase};
 use serde_json::json;
 
 use crate::ecs::desired::{Attachment, Balancer};
+use crate::ecs::json::text;
 use crate::ecs::routing::Routing;
-use crate::ecs::{Context, made};
+use crate::ecs::{Context, made, namespaces};
 
 use super::calls::ecs;
 use crate::lower::Lowered;
@@ -86,6 +87,21 @@ pub fn balancers<'a>(
     }
     for (from, to) in edges {
         draft.after(&from, &to);
+    }
+}
+
+/// The namespaces of components that change are there; `used` names the nodes that need each of them first.
+pub fn namespaces(context: Context<'_>, used: &BTreeMap<String, Vec<String>>, draft: &mut Draft) {
+    for (arn, entries) in used {
+        let known = context.facts.map(|facts| facts.namespaces(arn)).unwrap_or_default();
+        let name = known.first().and_then(|n| text(n, "Name")).unwrap_or_else(|| namespaces::id_of(arn));
+        let id = format!("preflight.namespace.{name}");
+        let read = call("servicediscovery", "GetNamespace", json!({"Id": namespaces::id_of(arn)}));
+        let action = Action::Read { read, expect: Some(format!("Namespace.Arn == '{arn}'")) };
+        draft.add(node(id.clone(), None, Phase::Preflight, format!("Cloud Map namespace {name} is there"), action));
+        for entry in entries {
+            draft.after(&id, entry);
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
 
 pub use agents::cluster as check_agents;
 pub use capacity::Capacity;
+pub use discovery::Offered;
 
 /// What the rules look at.
 struct Subject<'a> {

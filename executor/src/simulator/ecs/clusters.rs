@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::errors::invalid;
 use super::super::request::{Answer, Paging, at_most, items, lists, short, text, texts, to_ecs_tags};
+use super::super::servicediscovery::namespace_arn;
 use super::super::world::{Cluster, ServiceStatus, TaskStatus, World};
 use super::cluster_name;
 
@@ -52,6 +53,9 @@ fn show(world: &World, name: &str, cluster: &Cluster, input: &Value) -> Value {
         "capacityProviders": cluster.capacity_providers,
         "defaultCapacityProviderStrategy": cluster.default_capacity_provider_strategy,
     });
+    if let Some(namespace) = &cluster.service_connect_namespace {
+        shown["serviceConnectDefaults"] = json!({"namespace": namespace_arn(world, short(namespace))});
+    }
     if lists(input, "include", "TAGS") {
         shown["tags"] = to_ecs_tags(&cluster.tags);
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::request::{Answer, Paging, at_most, items, lists, short, to_ecs_tags};
 use super::super::world::{Deployment, DeploymentStatus, RolloutState, Service, ServiceStatus, TaskStatus, World};
 use super::scheduler::{on_fargate, wanted_count};
-use super::{cluster_name, rollout, service_key, services as changes};
+use super::{cluster_name, connect, rollout, service_key, services as changes};
 
 /// Settings that DescribeServices does not give; DescribeServiceRevisions does.
 const ONLY_IN_REVISIONS: [&str; 5] = [
@@ -154,6 +154,9 @@ fn deployment(world: &World, service: &Service, deployment: &Deployment) -> Valu
         if let Some(value) = settings.get(name) {
             shown[name] = value.clone();
         }
+    }
+    if let Some(resources) = connect::resources(world, &key, &settings) {
+        shown["serviceConnectResources"] = resources;
     }
     let balancers = settings.get("loadBalancers").and_then(Value::as_array);
     let classic = balancers.is_some_and(|list| list.iter().any(|b| b.get("loadBalancerName").is_some()));

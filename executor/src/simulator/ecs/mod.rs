@@ -2,11 +2,13 @@
 
 mod agents;
 mod clusters;
+pub(super) mod connect;
 mod deployments;
 mod describe;
 mod instances;
 mod lifecycle;
 mod placement;
+pub(super) mod registry;
 mod rollout;
 mod run;
 mod scheduler;

@@ -12,6 +12,7 @@ use super::super::world::{
     Deployment, DeploymentStatus, ImageUse, Revision, Rollback, RolloutState, Service, ServiceDeployment,
     ServiceDeploymentStatus as Status, TaskStatus, World,
 };
+use super::connect;
 use super::scheduler::{is_settled, say, wanted_count};
 use super::shift;
 
@@ -45,7 +46,9 @@ pub(super) fn begin(world: &mut World, service: &mut Service) {
         .collect();
     let images = resolve(world, &settings);
     let (alternate, shift) = shift::plan(service);
-    let revision = Revision { id: world.long_id("serviceRevision"), settings, images, alternate, created_at: now };
+    let reaches = connect::reaches(world, &settings);
+    let id = world.long_id("serviceRevision");
+    let revision = Revision { id, settings, images, alternate, reaches, created_at: now };
     let target = revision.id.clone();
     service.revisions.insert(0, revision);
     let id = world.long_id("serviceDeployment");

@@ -9,7 +9,7 @@ use super::super::request::{items, number, short, text};
 use super::super::world::{Service, World};
 use super::placement::Expression;
 use super::scheduler::on_fargate;
-use super::shift;
+use super::{connect, registry, service_key, shift};
 use crate::cloud::CloudError;
 
 /// Members of the input that are not settings of the service.
@@ -79,7 +79,9 @@ pub(super) fn settings_of_create(
             wanted.insert("availabilityZoneRebalancing".to_owned(), default.into());
         }
     }
-    check(world, &wanted)?;
+    connect::complete(world, cluster, &mut wanted);
+    let key = service_key(cluster, text(input, "serviceName").unwrap_or_default());
+    check(world, &key, &wanted)?;
     if let Some(role) = role(world, &wanted, input)? {
         wanted.insert("role".to_owned(), role.into());
     }
@@ -132,7 +134,8 @@ fn role(world: &World, wanted: &Map<String, Value>, input: &Value) -> Result<Opt
 }
 
 /// What AWS refuses of the settings of a service as a whole.
-pub(super) fn check(world: &World, wanted: &Map<String, Value>) -> Result<(), CloudError> {
+pub(super) fn check(world: &World, key: &str, wanted: &Map<String, Value>) -> Result<(), CloudError> {
+    let settings = wanted;
     let wanted = Value::Object(wanted.clone());
     if wanted["deploymentController"]["type"] != "ECS" {
         return Err(unmodelled("deployment controllers other than ECS"));
@@ -151,6 +154,8 @@ pub(super) fn check(world: &World, wanted: &Map<String, Value>) -> Result<(), Cl
     }
     let definition = text(&wanted, "taskDefinition").unwrap_or_default();
     let shape = world.task_shape(definition).ok_or_else(|| invalid("TaskDefinition not found."))?;
+    connect::check(world, key, settings, &shape)?;
+    registry::check(world, settings, &shape)?;
     let own = shape.network_mode == "awsvpc";
     let network = wanted.get("networkConfiguration").filter(|n| !n.is_null());
     if own && network.is_none() {

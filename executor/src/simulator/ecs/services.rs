@@ -10,7 +10,9 @@ use super::super::images::sha256;
 use super::super::request::{Answer, Reply, ecs_tags, number, required, text};
 use super::super::world::{Creation, RolloutState, Service, ServiceDeploymentStatus, ServiceStatus, World};
 use super::service_input::{check, settings_of_create};
-use super::{cluster_name, describe, rollout, service_key, service_not_active, service_not_found, with_service};
+use super::{
+    cluster_name, connect, describe, rollout, service_key, service_not_active, service_not_found, with_service,
+};
 use crate::cloud::CloudError;
 
 /// Settings whose change starts a deployment; the API's documentation names those that do not.
@@ -173,7 +175,8 @@ fn updated(world: &World, service: &Service, input: &Value) -> Result<Map<String
             wanted.insert("role".to_owned(), linked.into());
         }
     }
-    check(world, &wanted)?;
+    connect::complete(world, &service.cluster, &mut wanted);
+    check(world, &service.key(), &wanted)?;
     Ok(wanted)
 }
 

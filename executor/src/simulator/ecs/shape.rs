@@ -31,6 +31,7 @@ pub(super) struct PortShape {
     /// 0: any free one.
     pub(super) host: u64,
     pub(super) protocol: String,
+    pub(super) name: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +93,7 @@ impl ContainerShape {
             container: number(mapping, "containerPort").unwrap_or(0),
             host: number(mapping, "hostPort").unwrap_or(0),
             protocol: text(mapping, "protocol").unwrap_or("tcp").to_owned(),
+            name: text(mapping, "name").map(str::to_owned),
         };
         let check = |check: &Value| CheckShape {
             interval: number(check, "interval").unwrap_or(30),

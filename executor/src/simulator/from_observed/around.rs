@@ -6,7 +6,7 @@ use belay_schemas::observed::Observed;
 use serde_json::{Map, Value, json};
 
 use super::super::time::Time;
-use super::super::world::{LogGroup, ScalableTarget, World};
+use super::super::world::{LogGroup, Namespace, NamespaceKind, Registry, ScalableTarget, World};
 use super::{items, text, texts};
 
 /// Everything of an operation's answers.
@@ -60,6 +60,51 @@ pub(super) fn schedules(world: &mut World, observed: &Observed) {
     for (_, schedule) in observed.outputs("scheduler", "GetSchedule") {
         let group = schedule["GroupName"].as_str().unwrap_or("default");
         world.schedules.insert(format!("{group}/{}", text(schedule, "Name")), schedule.clone());
+    }
+}
+
+/// Cloud Map namespaces.
+pub(super) fn namespaces(world: &mut World, observed: &Observed, since: Time) {
+    let listed = all(observed, "servicediscovery", "ListNamespaces", "Namespaces");
+    let got = observed.outputs("servicediscovery", "GetNamespace").map(|(_, output)| &output["Namespace"]);
+    for namespace in listed.chain(got) {
+        let kind = NamespaceKind::of(&text(namespace, "Type"));
+        let made = Namespace { name: text(namespace, "Name"), kind, created_at: since };
+        world.namespaces.insert(text(namespace, "Id"), made);
+    }
+}
+
+/// Services of Cloud Map, but for those that ECS makes for Service Connect: they follow from its services.
+pub(super) fn registries(world: &mut World, observed: &Observed, since: Time) {
+    let service = "servicediscovery";
+    let revisions = all(observed, "ecs", "DescribeServiceRevisions", "serviceRevisions");
+    let offers = revisions.flat_map(|revision| items(&revision["serviceConnectConfiguration"], "services"));
+    let connected: Vec<&str> =
+        offers.filter_map(|o| o["discoveryName"].as_str().or_else(|| o["portName"].as_str())).collect();
+    let listed = observed.outputs(service, "ListServices").flat_map(|(input, output)| {
+        let namespace = input["Filters"][0]["Values"][0].clone();
+        items(output, "Services").map(move |one| (one, namespace.clone())).collect::<Vec<_>>()
+    });
+    let got = observed.outputs(service, "GetService").map(|(_, output)| {
+        let one = &output["Service"];
+        (one, one["NamespaceId"].clone())
+    });
+    for (one, namespace) in listed.chain(got).filter(|(one, _)| !connected.contains(&&*text(one, "Name"))) {
+        let arn = text(one, "Arn");
+        let tags = observed.outputs(service, "ListTagsForResource").find(|(input, _)| input["ResourceARN"] == *arn);
+        let tags = tags.map(|(_, output)| items(output, "Tags").map(|t| (text(t, "Key"), text(t, "Value"))).collect());
+        let member = |name: &str| one[name].as_str().map(str::to_owned);
+        let made = Registry {
+            name: text(one, "Name"),
+            namespace: namespace.as_str().unwrap_or_default().to_owned(),
+            description: member("Description"),
+            dns: one.get("DnsConfig").cloned(),
+            custom_health: one.get("HealthCheckCustomConfig").is_some(),
+            creator_request_id: member("CreatorRequestId"),
+            tags: tags.unwrap_or_default(),
+            created_at: since,
+        };
+        world.registries.insert(text(one, "Id"), made);
     }
 }
 

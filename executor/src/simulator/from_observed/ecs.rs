@@ -62,6 +62,9 @@ pub(super) fn clusters(world: &mut World, observed: &Observed) {
                     capacity_providers: super::texts(cluster, "capacityProviders"),
                     default_capacity_provider_strategy: list("defaultCapacityProviderStrategy"),
                     settings: list("settings"),
+                    service_connect_namespace: cluster["serviceConnectDefaults"]["namespace"]
+                        .as_str()
+                        .map(str::to_owned),
                     tags: tags(cluster),
                 },
             );

@@ -81,6 +81,8 @@ impl World {
         around::network(&mut world, observed);
         around::log_groups(&mut world, observed, since);
         around::schedules(&mut world, observed);
+        around::namespaces(&mut world, observed, since);
+        around::registries(&mut world, observed, since);
         for (service, call) in ecs::creations(observed) {
             crate::simulator::ecs::call(&mut world, &call.operation, &call.input)
                 .map_err(|reason| FromObservedError::Service { service: text(&service, "serviceName"), reason })?;

@@ -57,6 +57,7 @@ impl World {
                 capacity_providers: Vec::new(),
                 default_capacity_provider_strategy: Vec::new(),
                 settings: vec![json!({"name": "containerInsights", "value": "disabled"})],
+                service_connect_namespace: None,
                 tags: BTreeMap::new(),
             },
         );

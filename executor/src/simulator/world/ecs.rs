@@ -2,7 +2,7 @@
 //!
 //! Settings that the simulator only hands through are kept as AWS writes them; what scheduling decides on is typed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub struct Cluster {
     /// Settings, in ECS's shape.
     #[serde(default)]
     pub settings: Vec<Value>,
+    /// The namespace of Service Connect for services that name none: its id or ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_connect_namespace: Option<String>,
     /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -402,6 +405,9 @@ pub struct Revision {
     /// Whether its tasks are in the alternate target groups of its load balancers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alternate: bool,
+    /// Hosts with ports that its tasks reach through Service Connect: what was offered when its deployment began.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reaches: BTreeSet<String>,
     /// When it was made.
     pub created_at: Time,
 }

@@ -6,6 +6,7 @@
 mod around;
 mod balancing;
 mod default;
+mod discovery;
 mod ecs;
 mod groups;
 mod machines;
@@ -22,6 +23,7 @@ pub use around::{LogGroup, LogStream, ScalableTarget};
 pub use balancing::{
     ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
 };
+pub use discovery::{Namespace, NamespaceKind, Registry};
 pub use ecs::{
     Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family, ImageUse,
     InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
@@ -153,6 +155,12 @@ pub struct World {
     /// Scalable targets of Application Auto Scaling by `service/CLUSTER/NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scalable_targets: BTreeMap<String, ScalableTarget>,
+    /// Namespaces of Cloud Map by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Services of Cloud Map by id, but for those that ECS makes for Service Connect.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, Registry>,
     /// Schedules of EventBridge Scheduler by `GROUP/NAME`, in the service's shape.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Value>,
@@ -214,6 +222,8 @@ impl World {
             http_requests: Vec::new(),
             afflictions: BTreeMap::new(),
             log_groups: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            registries: BTreeMap::new(),
             scalable_targets: BTreeMap::new(),
             schedules: BTreeMap::new(),
             log: Vec::new(),
