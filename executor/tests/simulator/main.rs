@@ -4,6 +4,8 @@
 
 mod balancing;
 mod calls;
+mod cloud_map;
+mod connect;
 mod deployments;
 mod essence;
 mod faults;
