@@ -143,6 +143,7 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
             routing.wanted.extend(route(context, name, rule, place, &config.listeners, report));
         }
         meet(&routing.wanted, report);
+        routing.wanted.retain(|route| included(context, route.components.iter().copied(), false));
     }
     let Some(facts) = context.facts else { return routing };
     let project = context.tag("project");
@@ -167,16 +168,33 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
             let wanted = routing.wanted.iter_mut().find(|r| Some(r.name) == name && r.listener == arn);
             match (wanted, name) {
                 (Some(wanted), _) if wanted.running.is_none() => wanted.running = Some(rule),
-                (_, Some(name)) => {
+                (_, Some(name)) if goes(context, config.rules.get(name), deploy) => {
                     let last = last.next().unwrap_or(LAST);
                     routing.surplus.push(Surplus { name, at, listener: arn, rule, last });
                 }
-                (_, None) => {}
+                _ => {}
             }
         }
     }
     taken(&routing, facts, report);
     routing
+}
+
+/// Whether a plan that is limited to some components is about these: about one of them, or about each of them.
+fn included<'a>(context: Context<'_>, mut components: impl Iterator<Item = &'a str>, each: bool) -> bool {
+    let only = &context.options.only;
+    let is = |name: &str| only.iter().any(|one| one == name);
+    only.is_empty() || if each { components.all(is) } else { components.any(is) }
+}
+
+/// Whether a rule of ours that is not wanted is deleted. A plan that is limited leaves alone what others get requests by,
+/// and what nobody can tell the components of.
+fn goes(context: Context<'_>, said: Option<&ListenerRule>, deploy: bool) -> bool {
+    if context.options.only.is_empty() {
+        return true;
+    }
+    let gateway = said.and_then(|rule| context.loaded.model.gateways.get(&rule.to)).filter(|_| !deploy);
+    gateway.is_some_and(|gateway| included(context, gateway.target.0.iter().map(String::as_str), true))
 }
 
 fn route<'a>(

@@ -2,9 +2,10 @@
 
 use belay_compiler::show::{compare, markdown, text};
 use belay_schemas::plan::{Mode, Plan};
+use serde_json::json;
 
 use crate::listing::compiled;
-use crate::support::{ENVIRONMENT, Input, World, web};
+use crate::support::{ENVIRONMENT, Input, World, env, group_arn, web};
 
 const BACK: &str = "  back:\n    image: back:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
 const OTHER: &str = "  other:\n    image: other:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
@@ -48,6 +49,46 @@ fn a_limited_plan_says_so_and_touches_nothing_else() {
     let difference = compare(&plan, &whole);
     assert!(!difference.same);
     assert!(difference.text.contains("limited to: only web → all components"), "{}", difference.text);
+}
+
+/// `web` and `back`, each with a rule of its own that leads to it.
+fn routed(hosts: [&str; 2]) -> (String, String, World) {
+    const LISTENER: &str =
+        "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/main/0123456789abcdef/0123456789abcdef";
+    let gateway = |name: &str, component: &str| {
+        format!("  {name}: {{type: load_balancer, exposes: {{port: \"\", target_port: 80}}, target: [{component}]}}\n")
+    };
+    let back = BACK.replace("    plugin", "    provides: {ports: [80]}\n    plugin");
+    let model =
+        web("provides: {ports: [80]}") + &back + "gateways:\n" + &gateway("front", "web") + &gateway("side", "back");
+    let [first, second] = hosts;
+    let environment = env(&format!(
+        "lb: {{front: front, side: side}}\nlisteners: {{main: \"{LISTENER}\"}}\nrules: {{web: {{listener: main, priority: 10, host: [{first}], to: front}}, back: {{listener: main, priority: 20, host: [{second}], to: side}}}}"
+    ));
+    let mut world = World::new().group("front", "instance").group("side", "instance");
+    let rule = |name: &str, priority: &str, group: &str| {
+        json!({"RuleArn": format!("{}/{priority}", LISTENER.replace(":listener/", ":listener-rule/")), "Priority": priority, "IsDefault": false,
+            "Conditions": [{"Field": "host-header", "Values": ["old.example.com"], "HostHeaderConfig": {"Values": ["old.example.com"]}}],
+            "Actions": [{"Type": "forward", "TargetGroupArn": group_arn(group)}],
+            "Tags": [{"Key": "belay:project", "Value": "shop"}, {"Key": "belay:rule", "Value": name}]})
+    };
+    world.rules.insert(LISTENER.to_owned(), vec![rule("web", "10", "front"), rule("back", "20", "side")]);
+    (model, environment, world)
+}
+
+#[test]
+fn the_rules_of_what_a_plan_leaves_alone_stay() {
+    let touched = |input: &Input| -> Vec<String> {
+        let nodes = input.plan().nodes.into_iter();
+        nodes.filter(|node| node.id.starts_with("rule.") && !node.id.contains(".undo")).map(|node| node.id).collect()
+    };
+    let (model, environment, world) = routed(["new.example.com", "newer.example.com"]);
+    let input = Input::new(&model, &environment).world(world);
+    assert_eq!(touched(&input), ["rule.back.change", "rule.web.change"]);
+    assert_eq!(touched(&only(input.clone(), &["web"])), ["rule.web.change"]);
+    let teardown = input.options(|o| o.mode = Mode::Teardown);
+    assert_eq!(touched(&teardown), ["rule.back.delete", "rule.web.delete"]);
+    assert_eq!(touched(&only(teardown, &["back"])), ["rule.back.delete"]);
 }
 
 #[test]

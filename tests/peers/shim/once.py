@@ -1,6 +1,6 @@
 """Tasks that run once: moto starts them and lets them run for good, AWS tells how they end.
 
-A task ends by itself at the second look. One whose image is known to fail ends with an exit code, unless it was started
+A task ends by itself at the second look, unless it was told to sleep. One whose image is known to fail ends with an exit code, unless it was started
 with a command of its own.
 """
 import time
@@ -10,14 +10,15 @@ LOOKS = 2
 
 class Once:
     def __init__(self, definition, doomed, given):
-        own = any("command" in one for one in given.get("overrides", {}).get("containerOverrides", []))
+        told = [one["command"] for one in given.get("overrides", {}).get("containerOverrides", []) if one.get("command")]
+        self.sleeps = any(command[0] == "sleep" for command in told)
         self.containers = [{"name": one["name"], "image": one["image"]} for one in definition["containerDefinitions"]]
-        self.code = 1 if doomed and not own else 0
+        self.code = 1 if doomed and not told else 0
         self.looks, self.started, self.stopped, self.why = 0, time.time(), None, {}
 
     def look(self, task):
         self.looks += 1
-        if self.looks >= LOOKS and not self.stopped:
+        if self.looks >= LOOKS and not self.stopped and not self.sleeps:
             self.stop(self.code, "EssentialContainerExited", "Essential container in task exited")
         return self.told(task)
 

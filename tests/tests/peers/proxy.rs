@@ -422,7 +422,9 @@ fn prepare(there: There, account: &Account) -> Known {
         }
         There::Task => {
             host();
-            let run = json!({"cluster": "default", "taskDefinition": register("prepared"), "count": 1});
+            let sleeps = json!({"containerOverrides": [{"name": "main", "command": ["sleep", "infinity"]}]});
+            let run = json!({"cluster": "default", "taskDefinition": register("prepared"), "count": 1,
+                "overrides": sleeps});
             known.task = account.must("ecs", "RunTask", &run)["tasks"][0]["taskArn"].clone();
         }
         There::Schedule(name) => {
