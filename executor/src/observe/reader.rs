@@ -132,11 +132,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn pages(&self, most: usize, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
-        let (token_in, token_out) = match service {
-            "ecs" => ("nextToken", "nextToken"),
-            "autoscaling" | "ec2" | "servicediscovery" => ("NextToken", "NextToken"),
-            _ => ("Marker", "NextMarker"),
-        };
+        let (token_in, token_out) = tokens(service);
         let mut sent = input.clone();
         match operation {
             // The default page holds only ten.
@@ -248,9 +244,46 @@ fn pause(tries: u32, salt: &str) -> u64 {
     base / 2 + spread % (base / 2 + 1)
 }
 
+/// What a service calls the place of the next page, in requests and in answers.
+fn tokens(service: &str) -> (&'static str, &'static str) {
+    match service {
+        "ecs" | "logs" => ("nextToken", "nextToken"),
+        "application-autoscaling" | "autoscaling" | "ec2" | "scheduler" | "servicediscovery" => {
+            ("NextToken", "NextToken")
+        }
+        _ => ("Marker", "NextMarker"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use belay_schemas::aws::{FaultKind, Strictness, validate_input};
+
+    #[test]
+    fn pages_are_asked_for_in_the_service_s_own_words() {
+        for (service, operation) in [
+            ("application-autoscaling", "DescribeScalableTargets"),
+            ("application-autoscaling", "DescribeScalingPolicies"),
+            ("autoscaling", "DescribeAutoScalingGroups"),
+            ("ec2", "DescribeSubnets"),
+            ("ecs", "ListServices"),
+            ("elb", "DescribeLoadBalancers"),
+            ("elbv2", "DescribeTargetGroups"),
+            ("logs", "DescribeLogGroups"),
+            ("servicediscovery", "ListNamespaces"),
+        ] {
+            let input = serde_json::json!({tokens(service).0: "next"});
+            let faults = validate_input(service, operation, &input, Strictness::Exact);
+            let unknown = |kind: &FaultKind| {
+                matches!(
+                    kind,
+                    FaultKind::UnknownMember { .. } | FaultKind::UnknownOperation | FaultKind::UnknownService
+                )
+            };
+            assert!(!faults.iter().any(|fault| unknown(&fault.kind)), "{service} {operation}: {faults:?}");
+        }
+    }
 
     #[test]
     fn pauses_grow_and_stay_bounded() {
