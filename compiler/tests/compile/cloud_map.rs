@@ -72,7 +72,7 @@ fn another_name_is_another_service_and_the_old_one_goes_at_the_end() {
     let expected = [("api.registry.api.delete", Phase::Finalize), ("api.registry.create", Phase::Deploy)];
     assert_eq!(changes(&plan), expected, "{}", listing(&plan));
     let why = &plan.nodes.iter().find(|n| n.id == "api.service.update").expect("an update").why;
-    let told = why.iter().find(|w| w.to.to_string().contains("made by this plan"));
+    let told = why.iter().find(|w| w.to.to_string().contains("Cloud Map service of api"));
     assert!(told.is_some_and(|w| w.from.to_string().contains(SRV)), "{why:#?}");
 }
 
