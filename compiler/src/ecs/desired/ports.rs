@@ -76,13 +76,13 @@ fn judge_fixed(part: Part<'_>, mode: &str, fixed: &BTreeMap<(u16, Protocol), Fix
 pub fn sidecar(
     part: Part<'_>,
     name: &str,
-    provides: Option<&Provides>,
     mode: &str,
     place: &Place,
     path: &str,
     origins: &mut Origins,
     report: &mut Report,
 ) -> Vec<Value> {
+    let provides = part.component.containers.get(name).and_then(|c| c.provides.as_ref());
     let mut all = mappings(provides, mode, &BTreeMap::new(), place, path, origins, report);
     connect::name_ports(part, name, &mut all, path, origins);
     all

@@ -217,16 +217,8 @@ fn containers(
         }
         let path = container_path(sidecar);
         let ports_place = at.child("provides").child("ports");
-        let mappings = ports::sidecar(
-            part,
-            sidecar,
-            definition.provides.as_ref(),
-            mode,
-            &ports_place,
-            &pointer::join(&path, "portMappings"),
-            origins,
-            report,
-        );
+        let mappings =
+            ports::sidecar(part, sidecar, mode, &ports_place, &pointer::join(&path, "portMappings"), origins, report);
         let mut own = definition.container();
         let mut places = Places::plain(at.clone());
         if own.logs.is_none() {
