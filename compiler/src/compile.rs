@@ -10,7 +10,6 @@ use belay_schemas::FORMAT;
 use belay_schemas::checker;
 use belay_schemas::image::Image;
 use belay_schemas::late::is_reserved;
-use belay_schemas::model::TeardownOrphans;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Inputs, Mode, Notice, Plan, Target, canonical_digest};
 use belay_schemas::scope::Scope;
@@ -21,7 +20,7 @@ use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired, Kind};
 use crate::ecs::facts::Facts;
 use crate::ecs::lower::{Goes, Lowerer, Work, schedule};
-use crate::ecs::ownership::{self, Orphan, Standing};
+use crate::ecs::ownership::{self, Leftovers, Orphan, Standing};
 use crate::ecs::scope::is_service;
 use crate::ecs::settings::{self, Settings};
 use crate::ecs::{Context, diff, groups, registries, routing, rules};
@@ -45,6 +44,13 @@ pub struct Options {
     pub adopt: Vec<String>,
 }
 
+impl Options {
+    /// Whether a plan is about a component.
+    pub fn includes(&self, component: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|one| one == component)
+    }
+}
+
 /// Compiles a plan; absent when the report holds an error.
 pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, report: &mut Report) -> Option<Plan> {
     check_options(loaded, observed, options, report);
@@ -57,7 +63,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         check_observed(context, &placement, observed, report);
     }
     let only: BTreeSet<&str> = options.only.iter().map(String::as_str).collect();
-    let included = |name: &str| only.is_empty() || only.contains(name);
+    let included = |name: &str| options.includes(name);
     let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
     let mut lowerer = Lowerer::new(context);
     let mut capacity = rules::Capacity::new(context);
@@ -94,8 +100,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let groups = groups::resolve(context, report);
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
     let schedules = leftover_schedules(context, &placement, &included, report);
-    let surplus =
-        registries::surplus(context, &registered, &|component| may_go(context, &placement, &included, component));
+    let surplus = leftover_registries(context, &placement, &registered, report);
     if report.has_errors() {
         return None;
     }
@@ -160,6 +165,12 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     violations.is_empty().then_some(plan)
 }
 
+/// Warnings about what components share, so that none of them can accept them.
+const COMMON: [&str; 2] = ["B436", "B457"];
+
+/// Warnings about what runs at the moment: accepting them is right at other times as well.
+const PASSING: [&str; 2] = ["B456", "B458"];
+
 /// Takes back the warnings about a component that its authors know of, and tells which of these there are not.
 fn accept(context: Context<'_>, name: &str, mark: usize, accepted: &BTreeMap<String, Place>, report: &mut Report) {
     if accepted.is_empty() {
@@ -168,11 +179,14 @@ fn accept(context: Context<'_>, name: &str, mark: usize, accepted: &BTreeMap<Str
     let taken = report.accept(mark, |code| accepted.contains_key(code));
     for (code, place) in accepted.iter().filter(|(code, _)| !taken.contains(code.as_str())) {
         let known = crate::diagnostics::codes::title(code);
-        // What only an observation shows may well be there.
-        if known.is_some() && (context.facts.is_none() || report.has_errors()) {
+        // What only an observation shows may well be there, and what depends on what runs comes and goes.
+        if known.is_some() && (context.facts.is_none() || report.has_errors() || PASSING.contains(&code.as_str())) {
             continue;
         }
         let message = match known {
+            Some(title) if COMMON.contains(&code.as_str()) => {
+                format!("`accept` lists {code} ({title}), which is never about one component alone")
+            }
             Some(title) => format!("`accept` lists {code} ({title}), and there is no such warning about `{name}`"),
             None => format!("`accept` lists `{code}`, which is no code of a warning"),
         };
@@ -356,11 +370,8 @@ fn check_observed(context: Context<'_>, placement: &Placement<'_>, observed: &Ob
 fn unobserved_images(context: Context<'_>, placement: &Placement<'_>, report: &mut Report) {
     const SHOWN: usize = 10;
     let Some(facts) = context.facts else { return };
-    let only = &context.options.only;
     let wanted = |name: &str| {
-        context.options.mode == Mode::Deploy
-            && placement.ecs.contains(name)
-            && (only.is_empty() || only.iter().any(|o| o == name))
+        context.options.mode == Mode::Deploy && placement.ecs.contains(name) && context.options.includes(name)
     };
     let components = context.loaded.model.components.iter().filter(|(name, _)| wanted(name));
     let images = components.flat_map(|(name, component)| {
@@ -431,21 +442,17 @@ fn orphans<'a>(
 ) -> Vec<Orphan<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
-    if deploy && !context.options.only.is_empty() {
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    if leftovers == Leftovers::Untold {
         return Vec::new();
     }
     let in_model = |name: &str| deploy && placement.ecs.contains(name) && is_service(context, name);
     let mut all = ownership::orphans(context, facts, &in_model);
     all.retain(|o| included(&o.component));
-    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
-    let place = Place::model(["lifecycle", "teardown_orphans"]);
-    if deploy && when == TeardownOrphans::Never {
+    if leftovers == Leftovers::Stay {
         for orphan in &all {
-            report.push(
-                Diagnostic::warning("B506", format!("service `{}` runs but is not in the model: it is left alone", orphan.service_name))
-                    .at(place.clone())
-                    .help("to take it away, write `teardown_orphans: after`, or compile with `--mode teardown --only COMPONENT`"),
-            );
+            let what = format!("service `{}` runs but is not in the model", orphan.service_name);
+            ownership::left_alone(&what, true, report);
         }
         return Vec::new();
     }
@@ -474,11 +481,26 @@ fn was_no_service(context: Context<'_>, desired: &Desired, report: &mut Report) 
     false
 }
 
-/// Whether what a component has beside its service may be taken away where the component does not want it.
-fn may_go(context: Context<'_>, placement: &Placement<'_>, included: &dyn Fn(&str) -> bool, component: &str) -> bool {
-    let stays = placement.ecs.contains(component) || context.options.mode == Mode::Teardown;
-    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
-    included(component) && (stays || (context.options.only.is_empty() && when != TeardownOrphans::Never))
+/// Cloud Map services of the project that nobody registers with any more.
+fn leftover_registries<'a>(
+    context: Context<'a>,
+    placement: &Placement<'_>,
+    registered: &BTreeSet<String>,
+    report: &mut Report,
+) -> Vec<registries::Surplus<'a>> {
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    // What a component of the model registers with is a matter of that component.
+    let own = |one: &registries::Surplus<'_>| placement.ecs.contains(one.component) || leftovers == Leftovers::Go;
+    let mut all = registries::surplus(context, registered);
+    all.retain(|one| context.options.includes(one.component));
+    if leftovers == Leftovers::Stay {
+        for one in all.iter().filter(|one| !own(one)) {
+            let what = format!("Cloud Map service `{}` is of no component of the model", one.name());
+            ownership::left_alone(&what, true, report);
+        }
+    }
+    all.retain(own);
+    all
 }
 
 /// Schedules of the project that its model does not want any more.
@@ -490,7 +512,8 @@ fn leftover_schedules<'a>(
 ) -> Vec<schedule::Leftover<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
-    if deploy && !context.options.only.is_empty() {
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    if leftovers == Leftovers::Untold {
         return Vec::new();
     }
     let components = &context.loaded.model.components;
@@ -501,9 +524,10 @@ fn leftover_schedules<'a>(
     };
     let mut all = schedule::leftovers(context, facts, &scheduled);
     all.retain(|leftover| included(&leftover.component));
-    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
-    if deploy && when == TeardownOrphans::Never {
-        schedule::left_alone(&all, &Place::model(["lifecycle", "teardown_orphans"]), report);
+    if leftovers == Leftovers::Stay {
+        for leftover in &all {
+            ownership::left_alone(&format!("schedule `{}` is not in the model", leftover.name), true, report);
+        }
         return Vec::new();
     }
     all
@@ -513,8 +537,7 @@ fn leftover_schedules<'a>(
 fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>], included: &dyn Fn(&str) -> bool) -> Vec<String> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
-    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
-    if deploy && (when == TeardownOrphans::Never || !context.options.only.is_empty()) {
+    if Leftovers::of(&context.loaded.model, context.options) != Leftovers::Go {
         return Vec::new();
     }
     let prefix = context.family("");

@@ -2,24 +2,21 @@
 //!
 //! Invariant: only what the model says of those components counts; whatever else is left out is left out on purpose.
 
-use std::collections::BTreeSet;
-
 use belay_schemas::plan::Mode;
 
 use crate::compile::Options;
 use crate::diagnostics::{Diagnostic, Place, Report};
-use crate::ecs::Context;
 use crate::ecs::desired::settle;
+use crate::ecs::{Context, connect};
 
 /// Tells what the components of a limited plan rely on and the plan leaves out. `runs`: whether a component of the model
 /// runs now.
 pub fn check(context: Context<'_>, runs: &dyn Fn(&str) -> bool, report: &mut Report) {
-    let only: BTreeSet<&str> = context.options.only.iter().map(String::as_str).collect();
-    if only.is_empty() {
+    if context.options.only.is_empty() {
         return;
     }
     let components = &context.loaded.model.components;
-    let included = |name: &str| only.contains(name);
+    let included = |name: &str| context.options.includes(name);
     for (name, component) in components {
         let place = Place::model(["components", name]);
         for used in component.uses.keys() {
@@ -34,6 +31,20 @@ pub fn check(context: Context<'_>, runs: &dyn Fn(&str) -> bool, report: &mut Rep
                         .at(at)
                         .help(format!("add `--only {used}`, or deploy `{used}` first")),
                     ),
+                Mode::Deploy if included(used) && !included(name) => {
+                    let news = connect::beyond(context, name, used);
+                    if !news.is_empty() {
+                        let message = format!(
+                            "`{used}` offers {} from now on, which `{name}` reaches only once it is deployed anew, and `--only` leaves it out",
+                            news.join(", ")
+                        );
+                        report.push(
+                            Diagnostic::warning("B328", message)
+                                .at(at)
+                                .help(format!("add `--only {name}`: later plans do not see that it is needed")),
+                        );
+                    }
+                }
                 Mode::Teardown if included(used) && !included(name) && runs(name) => report.push(
                     Diagnostic::warning(
                         "B328",

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use belay_schemas::model::TeardownOrphans;
 use belay_schemas::plan::Mode;
 use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::ecs::ownership::{self, Leftovers};
 use crate::lower::Part;
 
 use super::Context;
@@ -162,7 +162,8 @@ fn orphans<'a>(
 ) -> Vec<(String, Slot<'a>)> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
-    if deploy && !context.options.only.is_empty() {
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    if leftovers == Leftovers::Untold {
         return Vec::new();
     }
     let mut all = Vec::new();
@@ -182,14 +183,10 @@ fn orphans<'a>(
         let label = side.map_or_else(|| format!("old-{}", legal(name)), |side| side.to_string());
         all.push((component, Slot { label, name, group }));
     }
-    let when = context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans).unwrap_or_default();
-    if deploy && when == TeardownOrphans::Never {
+    if leftovers == Leftovers::Stay {
         for (_, slot) in &all {
-            report.push(
-                Diagnostic::warning("B506", format!("Auto Scaling group `{}` runs but is not in the model: it is left alone", slot.name))
-                    .at(Place::model(["lifecycle", "teardown_orphans"]))
-                    .help("to take it away, write `teardown_orphans: after`, or compile with `--mode teardown --only COMPONENT`"),
-            );
+            let what = format!("Auto Scaling group `{}` runs but is not in the model", slot.name);
+            ownership::left_alone(&what, true, report);
         }
         return Vec::new();
     }

@@ -138,6 +138,7 @@ codes![
     ("B455", "output is lost"),
     ("B456", "ECS agent too old"),
     ("B457", "container instances are not in order"),
+    ("B458", "nobody answers for a while"),
     ("B501", "not ours"),
     ("B502", "managed by somebody else"),
     ("B503", "deployment in flight"),

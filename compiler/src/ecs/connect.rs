@@ -75,30 +75,14 @@ pub fn discovery_name(service: &Value) -> &str {
 /// What components that this one uses offer from now on, and it could not reach without being deployed anew.
 pub fn unseen(context: Context<'_>, desired: &Desired) -> Vec<Change> {
     let enabled = desired.service.get(MEMBER).and_then(|c| c.get("enabled")) == Some(&json!(true));
-    let (Some(facts), Some(component), true) =
+    let (Some(_), Some(component), true) =
         (context.facts, context.loaded.model.components.get(&desired.component), enabled)
     else {
         return Vec::new();
     };
-    let only = &context.options.only;
-    let changes = |name: &String| only.is_empty() || only.contains(name);
     let mut unseen = Vec::new();
-    for used in component.uses.keys().filter(|used| changes(used)) {
-        let offers = desired::offers(context, used);
-        if offers.is_empty() {
-            continue;
-        }
-        let running = facts.service(&context.service_name(used)).and_then(|service| {
-            let revision = facts.current_revision(service);
-            super::diff::running(service, revision, MEMBER)
-        });
-        let before = endpoints(context, running);
-        let wanted = json!({
-            "enabled": true,
-            "namespace": desired.service[MEMBER]["namespace"],
-            "services": offers.iter().map(|offer| desired::offered(used, offer)).collect::<Vec<_>>(),
-        });
-        for (host, port) in endpoints(context, Some(&wanted)).difference(&before) {
+    for used in component.uses.keys().filter(|used| context.options.includes(used)) {
+        for (host, port) in news(context, used, &desired.service[MEMBER]) {
             unseen.push(Change {
                 path: pointer::pointer([MEMBER, "reaches", &format!("{host}:{port}")]),
                 from: Value::Null,
@@ -108,4 +92,35 @@ pub fn unseen(context: Context<'_>, desired: &Desired) -> Vec<Change> {
         }
     }
     unseen
+}
+
+/// What a component offers from now on and does not yet, in the namespace of a client's configuration.
+fn news(context: Context<'_>, used: &str, client: &Value) -> Vec<(String, u64)> {
+    let offers = desired::offers(context, used);
+    if offers.is_empty() {
+        return Vec::new();
+    }
+    let before = endpoints(context, running(context, used));
+    let wanted = json!({
+        "enabled": true,
+        "namespace": client["namespace"],
+        "services": offers.iter().map(|offer| desired::offered(used, offer)).collect::<Vec<_>>(),
+    });
+    endpoints(context, Some(&wanted)).difference(&before).cloned().collect()
+}
+
+/// The configuration with which a component's service runs.
+fn running<'a>(context: Context<'a>, component: &str) -> Option<&'a Value> {
+    let facts = context.facts?;
+    let service = facts.service(&context.service_name(component))?;
+    super::diff::running(service, facts.current_revision(service), MEMBER)
+}
+
+/// Hosts and ports that a component offers from now on, and that another one, which runs, reaches only once it is deployed
+/// anew.
+pub fn beyond(context: Context<'_>, client: &str, used: &str) -> Vec<String> {
+    let Some(configuration) = running(context, client).filter(|c| c.get("enabled") == Some(&json!(true))) else {
+        return Vec::new();
+    };
+    news(context, used, configuration).iter().map(|(host, port)| format!("{host}:{port}")).collect()
 }

@@ -9,7 +9,7 @@ use belay_schemas::observed::{ImageObservation, Observed};
 use belay_schemas::scope::Scope;
 use serde_json::Value;
 
-use super::json::{family, items, number, revision, tag, text};
+use super::json::{family, items, number, revision, tag, text, upper_tag};
 
 /// An index over observed state.
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl<'a> Rule<'a> {
 
     /// The value of a tag.
     pub fn tag(&self, key: &str) -> Option<&'a str> {
-        self.tags.iter().find(|t| text(t, "Key") == Some(key)).and_then(|t| text(t, "Value"))
+        upper_tag(self.tags, key)
     }
 }
 
@@ -314,8 +314,7 @@ impl<'a> Facts<'a> {
 
     /// Cloud Map services in the namespace of an ARN; absent when it was not looked at.
     pub fn registries(&self, namespace: &str) -> Option<&[&'a Value]> {
-        let id = namespace.rsplit('/').next()?;
-        self.registries.get(id).map(Vec::as_slice)
+        self.registries.get(super::namespaces::id_of(namespace)).map(Vec::as_slice)
     }
 
     /// All observed Cloud Map services, by ARN.
@@ -352,8 +351,7 @@ impl<'a> Facts<'a> {
 
     /// A tag of a rule or target group, by its ARN.
     pub fn tag(&self, arn: &str, key: &str) -> Option<&'a str> {
-        let tags = self.balancing_tags.get(arn)?;
-        tags.iter().find(|t| text(t, "Key") == Some(key)).and_then(|t| text(t, "Value"))
+        upper_tag(self.balancing_tags.get(arn)?, key)
     }
 
     /// ARNs of rules, and of listeners of network load balancers, that lead to a target group.
@@ -427,13 +425,6 @@ impl Facts<'_> {
             picked["deployments"] = items(s, "deployments").len().into();
             picked
         };
-        let group = [
-            "TargetGroupName",
-            "TargetType",
-            "LoadBalancerArns",
-            "HealthCheckIntervalSeconds",
-            "HealthyThresholdCount",
-        ];
         let scaling = [&self.scalable_targets, &self.scaling_policies, &self.scheduled_actions]
             .map(|list| list.iter().map(|v| pick(v, &SCALING_MEMBERS)).collect::<Vec<_>>());
         let mut used = serde_json::json!({
@@ -444,7 +435,7 @@ impl Facts<'_> {
             "services": self.services.iter().map(|(n, s)| ((*n).to_owned(), service(s))).collect::<BTreeMap<_, _>>(),
             "definitions": self.definitions.iter().map(|(arn, d)| ((*arn).to_owned(), serde_json::json!({"task": super::normal::task(d.task), "tags": d.tags}))).collect::<BTreeMap<_, _>>(),
             "families": self.families,
-            "targetGroups": self.target_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &group))).collect::<BTreeMap<_, _>>(),
+            "targetGroups": self.target_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &GROUP_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "targetGroupAttributes": self.target_group_attributes,
             "classic": self.classic.iter().map(|(n, b)| ((*n).to_owned(), pick(b, &["ListenerDescriptions", "HealthCheck"]))).collect::<BTreeMap<_, _>>(),
             "classicAttributes": self.classic_attributes,
@@ -457,7 +448,7 @@ impl Facts<'_> {
             "registered": self.registered.iter().map(|(arn, one)| ((*arn).to_owned(), pick(one, &REGISTRY_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "registryTags": self.registry_tags,
             "rules": self.rules,
-            "ruleTags": self.balancing_tags,
+            "balancingTags": self.balancing_tags,
             "vpcs": self.vpcs.iter().map(|v| pick(v, &["VpcId", "Tags"])).collect::<Vec<_>>(),
             "subnets": self.subnets.iter().map(|v| pick(v, &["SubnetId", "VpcId", "Tags"])).collect::<Vec<_>>(),
             "securityGroups": self.security_groups.iter().map(|v| pick(v, &["GroupId", "GroupName", "VpcId"])).collect::<Vec<_>>(),
@@ -467,9 +458,8 @@ impl Facts<'_> {
             let network = self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| !ecs.network.is_empty());
             used.retain(|name, value| match name.as_str() {
                 "vpcs" | "subnets" | "securityGroups" => network,
-                "logGroups" | "schedules" | "rules" | "ruleTags" | "registries" | "registered" | "registryTags" => {
-                    value.as_object().is_some_and(|groups| !groups.is_empty())
-                }
+                "logGroups" | "schedules" | "rules" | "balancingTags" | "registries" | "registered"
+                | "registryTags" => value.as_object().is_some_and(|groups| !groups.is_empty()),
                 "namespaces" => value.as_array().is_some_and(|all| !all.is_empty()),
                 "scaling" => {
                     value.as_array().is_some_and(|lists| lists.iter().any(|list| list != &serde_json::json!([])))
@@ -500,6 +490,23 @@ const SERVICE_MEMBERS: [&str; 18] = [
     "status",
     "tags",
     "taskDefinition",
+];
+
+const GROUP_MEMBERS: [&str; 14] = [
+    "HealthCheckIntervalSeconds",
+    "HealthCheckPath",
+    "HealthCheckPort",
+    "HealthCheckProtocol",
+    "HealthCheckTimeoutSeconds",
+    "HealthyThresholdCount",
+    "LoadBalancerArns",
+    "Matcher",
+    "Port",
+    "Protocol",
+    "TargetGroupName",
+    "TargetType",
+    "UnhealthyThresholdCount",
+    "VpcId",
 ];
 
 const SCALING_MEMBERS: [&str; 10] = [

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::environment::{CheckProtocol, TargetCheck, TargetGroup, TargetProtocol, TargetType};
-use belay_schemas::model::TeardownOrphans;
 use belay_schemas::plan::Mode;
 use serde_json::{Value, json};
 
@@ -17,13 +16,14 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::desired::{self, network};
 use super::facts::Facts;
 use super::json::{number, text};
+use super::ownership::{self, Leftovers};
 use super::settings::{self, Reference};
 use super::{Context, made, names};
 
 /// The attribute that says how long a target answers what it was asked before.
 pub const DELAY: &str = "deregistration_delay.timeout_seconds";
-/// Its default.
-const DEFAULT_DELAY: u16 = 300;
+/// Its default, in seconds; classic load balancers have the same one.
+pub const DEFAULT_DELAY: u16 = 300;
 /// Longest name.
 const LONGEST: usize = 32;
 /// What AWS sets once and for all, and the key that says it.
@@ -163,18 +163,22 @@ fn check_protocol(group: &TargetGroup) -> CheckProtocol {
     group.health_check.as_ref().and_then(|check| check.protocol).unwrap_or(usual)
 }
 
+/// Components whose tasks are in a group.
+fn behind<'a>(context: Context<'a>, key: &str) -> impl Iterator<Item = &'a str> {
+    let settings = context.settings.balancers.iter().filter(move |(_, setting)| setting.names(key));
+    settings.flat_map(move |(name, _)| {
+        let gateway = context.loaded.model.gateways.get(name);
+        gateway.map_or_else(|| vec![name.as_str()], |gateway| gateway.target.0.iter().map(String::as_str).collect())
+    })
+}
+
 /// What is registered in a group: what the tasks behind it need, unless the environment says otherwise.
 fn kind(context: Context<'_>, key: &str, group: &TargetGroup) -> TargetType {
     let own = |component: &str| {
         let model = context.loaded.model.components.get(component);
         model.is_some_and(|model| desired::network_mode(&desired::settle(context, component, model)) == "awsvpc")
     };
-    let settings = context.settings.balancers.iter();
-    let mut behind = settings.filter(|(_, setting)| setting.names(key)).flat_map(|(name, _)| {
-        let gateway = context.loaded.model.gateways.get(name);
-        gateway.map_or_else(|| vec![name.as_str()], |gateway| gateway.target.0.iter().map(String::as_str).collect())
-    });
-    group.kind.unwrap_or(if behind.any(own) { TargetType::Ip } else { TargetType::Instance })
+    group.kind.unwrap_or(if behind(context, key).any(own) { TargetType::Ip } else { TargetType::Instance })
 }
 
 /// The VPC of a group as it is written, and where: its own one, or the one of all networks.
@@ -213,6 +217,8 @@ pub fn resolve<'a>(context: Context<'a>, report: &mut Report) -> Groups<'a> {
             groups.wanted.extend(resolve_one(context, key, group, place, report));
         }
         apart(&groups.wanted, report);
+        // Those of components that a limited plan leaves out are neither made nor changed.
+        groups.wanted.retain(|group| behind(context, group.key).any(|name| context.options.includes(name)));
     }
     groups.surplus = surplus(context, &groups.wanted, report);
     groups
@@ -394,7 +400,7 @@ fn fixed(name: &str, wanted: &Value, running: &Value, place: &Place, report: &mu
                 format!("the {key} of target group `{name}` is {}, and AWS cannot make it {}", shown(from), shown(to)),
             )
             .at(place.child(key))
-            .help("give the group another `name` as well: a new one is then made beside it, services and rules move to that, and the old one is deleted after the commit point"),
+            .help("give the group another `name` as well: a new one is then made beside it, services move to that and rules after them (B458), and the old one is deleted after the commit point"),
         );
     }
 }
@@ -402,10 +408,9 @@ fn fixed(name: &str, wanted: &Value, running: &Value, place: &Place, report: &mu
 /// Groups of ours that are neither wanted nor named by anybody.
 fn surplus<'a>(context: Context<'a>, wanted: &[Group<'_>], report: &mut Report) -> Vec<Surplus<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
-    let never =
-        context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans) == Some(TeardownOrphans::Never);
-    // Part of a system says nothing about the rest of it.
-    if !context.options.only.is_empty() || (never && context.options.mode == Mode::Deploy) {
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    // Groups are no component's, so a teardown of some components leaves them.
+    if !context.options.only.is_empty() {
         return Vec::new();
     }
     let (project, key) = (context.tag("project"), context.tag("target-group"));
@@ -417,6 +422,10 @@ fn surplus<'a>(context: Context<'a>, wanted: &[Group<'_>], report: &mut Report) 
             continue;
         }
         if wanted.iter().any(|group| group.name == name) || is_named(context, name, arn) {
+            continue;
+        }
+        if leftovers == Leftovers::Stay {
+            ownership::left_alone(&format!("target group `{name}` is not asked for any more"), false, report);
             continue;
         }
         let foreign = facts.leading_to(arn).find(|rule| facts.tag(rule, &project) != Some(&context.options.project));

@@ -31,6 +31,11 @@ pub fn tag<'a>(tags: &'a [Value], key: &str) -> Option<&'a str> {
     tags.iter().find(|t| text(t, "key") == Some(key)).and_then(|t| text(t, "value"))
 }
 
+/// The value of a tag in a list of `{Key, Value}`, as most services but ECS write it.
+pub fn upper_tag<'a>(tags: &'a [Value], key: &str) -> Option<&'a str> {
+    tags.iter().find(|t| text(t, "Key") == Some(key)).and_then(|t| text(t, "Value"))
+}
+
 /// `{"key": key, "value": value}`.
 pub fn tag_entry(key: impl Into<String>, value: impl Into<Value>) -> Value {
     let mut map = Map::new();

@@ -39,7 +39,6 @@ pub fn id_of(arn: &str) -> &str {
 
 /// The ARN that a service's configuration means; without one, its cluster's default.
 pub fn arn_of<'v>(context: Context<'v>, written: Option<&'v str>) -> Option<&'v str> {
-    let facts = context.facts?;
     let written = match written {
         Some(written) => written,
         None => default_of(context)?,
@@ -47,7 +46,7 @@ pub fn arn_of<'v>(context: Context<'v>, written: Option<&'v str>) -> Option<&'v 
     if written.starts_with("arn:") {
         return Some(written);
     }
-    match facts.namespaces(written).as_slice() {
+    match context.facts?.namespaces(written).as_slice() {
         [one] => text(one, "Arn"),
         _ => None,
     }

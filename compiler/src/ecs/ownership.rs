@@ -1,7 +1,10 @@
 //! Whose a running service is: ours, somebody else's, or in a state in which nobody should touch it.
 
+use belay_schemas::model::{Model, TeardownOrphans};
+use belay_schemas::plan::Mode;
 use serde_json::Value;
 
+use crate::compile::Options;
 use crate::diagnostics::{Diagnostic, Place, Report};
 
 use super::Context;
@@ -104,6 +107,40 @@ pub fn at_rest(service_name: &str, service: &Value, at: &Place, report: &mut Rep
         return refuse("B503", message, "wait until it is done or stop it, then observe and compile again", report);
     }
     true
+}
+
+/// What becomes of things that the project owns and its inputs do not ask for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are taken away.
+    Go,
+    /// They stay, and each is told: `teardown_orphans: never`.
+    Stay,
+    /// A deployment of some components says nothing about the rest of the system.
+    Untold,
+}
+
+impl Leftovers {
+    /// As model and command line say it.
+    pub fn of(model: &Model, options: &Options) -> Self {
+        let when = model.lifecycle.as_ref().and_then(|lifecycle| lifecycle.teardown_orphans).unwrap_or_default();
+        match options.mode {
+            Mode::Teardown => Self::Go,
+            Mode::Deploy if !options.only.is_empty() => Self::Untold,
+            Mode::Deploy if when == TeardownOrphans::Never => Self::Stay,
+            Mode::Deploy => Self::Go,
+        }
+    }
+}
+
+/// Tells of something that stays; `component`: it is a component's, which can be torn down by itself.
+pub fn left_alone(what: &str, component: bool, report: &mut Report) {
+    let other = if component { ", or compile with `--mode teardown --only COMPONENT`" } else { "" };
+    report.push(
+        Diagnostic::warning("B506", format!("{what}: it is left alone"))
+            .at(Place::model(["lifecycle", "teardown_orphans"]))
+            .help(format!("to take it away, write `teardown_orphans: after`{other}")),
+    );
 }
 
 /// A service of ours whose component is not in the model.

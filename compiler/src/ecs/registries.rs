@@ -11,7 +11,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 
 use super::Context;
 use super::facts::Facts;
-use super::json::{items, text};
+use super::json::{items, text, upper_tag};
 use super::made;
 use super::namespaces::Namespace;
 
@@ -60,8 +60,7 @@ pub enum Owner<'a> {
 /// Whose a Cloud Map service is.
 pub fn owner<'a>(context: Context<'_>, facts: &Facts<'a>, registry: &Value) -> Owner<'a> {
     let tags = text(registry, "Arn").and_then(|arn| facts.registry_tags(arn)).unwrap_or_default();
-    let value = |key: &str| tags.iter().find(|tag| text(tag, "Key") == Some(key)).and_then(|tag| text(tag, "Value"));
-    match (value(&context.tag("project")), value(&context.tag("component"))) {
+    match (upper_tag(tags, &context.tag("project")), upper_tag(tags, &context.tag("component"))) {
         (Some(project), Some(component)) if project == context.options.project => Owner::Ours(component),
         (Some(project), _) => Owner::Other(project),
         (None, _) => Owner::Nobody,
@@ -148,17 +147,24 @@ pub struct Surplus<'a> {
     pub registry: &'a Value,
 }
 
-/// Those of ours that are none of `wanted`, by ARN; `gone` says of which components what is left may go.
-pub fn surplus<'a>(context: Context<'a>, wanted: &BTreeSet<String>, gone: &dyn Fn(&str) -> bool) -> Vec<Surplus<'a>> {
+impl Surplus<'_> {
+    /// Its name in its namespace.
+    pub fn name(&self) -> &str {
+        text(self.registry, "Name").unwrap_or_default()
+    }
+}
+
+/// Those of ours that are none of `wanted`, by ARN.
+pub fn surplus<'a>(context: Context<'a>, wanted: &BTreeSet<String>) -> Vec<Surplus<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
     let mut all: Vec<Surplus<'a>> = facts
         .all_registries()
         .filter(|(arn, _)| !wanted.contains(*arn))
         .filter_map(|(_, registry)| match owner(context, facts, registry) {
-            Owner::Ours(component) if gone(component) => Some(Surplus { component, registry }),
+            Owner::Ours(component) => Some(Surplus { component, registry }),
             _ => None,
         })
         .collect();
-    all.sort_by_key(|one| (one.component, text(one.registry, "Name")));
+    all.sort_by_key(|one| (one.component, one.name().to_owned()));
     all
 }

@@ -13,6 +13,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::Context;
 use super::facts::{Facts, Rule};
 use super::json::{items, text};
+use super::ownership::{self, Leftovers};
 use super::settings::{self, Reference};
 use super::{groups, made};
 
@@ -88,6 +89,22 @@ pub fn content(rule: &Value) -> Value {
     })
 }
 
+/// Its hosts and its paths.
+pub fn lists(content: &Value) -> (&[Value], &[Value]) {
+    (items(content, "Hosts"), items(content, "Paths"))
+}
+
+/// What it is for.
+pub fn words(content: &Value) -> String {
+    let (hosts, paths) = lists(content);
+    let join = |list: &[Value]| list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    match (hosts.is_empty(), paths.is_empty()) {
+        (false, true) => join(hosts),
+        (true, _) => join(paths),
+        (false, false) => format!("{} of {}", join(paths), join(hosts)),
+    }
+}
+
 /// The listener of a rule, or a listener of a network load balancer itself, by an ARN of either.
 pub fn listener_of(arn: &str) -> Option<String> {
     if arn.contains(":listener/net/") {
@@ -115,11 +132,9 @@ pub fn reference(context: Context<'_>, written: &str, place: &Place, report: &mu
         return None;
     };
     let listener = config.and_then(|c| c.listeners.get(&rule.listener));
-    let (project, key) = (context.tag("project"), context.tag("rule"));
+    let key = context.tag("rule");
     let running = context.facts.zip(listener).and_then(|(facts, listener)| {
-        facts.rules(listener).find(|rule| {
-            rule.tag(&project) == Some(context.options.project.as_str()) && rule.tag(&key) == Some(written)
-        })
+        facts.rules(listener).find(|rule| ours(context, rule) && rule.tag(&key) == Some(written))
     });
     Some(running.map_or_else(|| made::rule(written), |rule| rule.arn().to_owned()))
 }
@@ -146,7 +161,6 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
         routing.wanted.retain(|route| included(context, route.components.iter().copied(), false));
     }
     let Some(facts) = context.facts else { return routing };
-    let project = context.tag("project");
     let key = context.tag("rule");
     for (at, arn) in &config.listeners {
         if !facts.looked_at(arn) {
@@ -163,12 +177,11 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
         }
         let mut last = free(facts, arn, &routing.wanted);
         for rule in facts.rules(arn) {
-            let ours = rule.tag(&project) == Some(context.options.project.as_str());
-            let name = rule.tag(&key).filter(|_| ours);
+            let name = rule.tag(&key).filter(|_| ours(context, &rule));
             let wanted = routing.wanted.iter_mut().find(|r| Some(r.name) == name && r.listener == arn);
             match (wanted, name) {
                 (Some(wanted), _) if wanted.running.is_none() => wanted.running = Some(rule),
-                (_, Some(name)) if goes(context, config.rules.get(name), deploy) => {
+                (_, Some(name)) if goes(context, name, config.rules.get(name), deploy, report) => {
                     let last = last.next().unwrap_or(LAST);
                     routing.surplus.push(Surplus { name, at, listener: arn, rule, last });
                 }
@@ -176,22 +189,30 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
             }
         }
     }
-    taken(&routing, facts, report);
+    taken(context, &routing, facts, report);
     routing
+}
+
+/// Whether a rule is this project's.
+fn ours(context: Context<'_>, rule: &Rule<'_>) -> bool {
+    rule.tag(&context.tag("project")) == Some(context.options.project.as_str())
 }
 
 /// Whether a plan that is limited to some components is about these: about one of them, or about each of them.
 fn included<'a>(context: Context<'_>, mut components: impl Iterator<Item = &'a str>, each: bool) -> bool {
-    let only = &context.options.only;
-    let is = |name: &str| only.iter().any(|one| one == name);
-    only.is_empty() || if each { components.all(is) } else { components.any(is) }
+    let is = |name: &str| context.options.includes(name);
+    context.options.only.is_empty() || if each { components.all(is) } else { components.any(is) }
 }
 
 /// Whether a rule of ours that is not wanted is deleted. A plan that is limited leaves alone what others get requests by,
 /// and what nobody can tell the components of.
-fn goes(context: Context<'_>, said: Option<&ListenerRule>, deploy: bool) -> bool {
+fn goes(context: Context<'_>, name: &str, said: Option<&ListenerRule>, deploy: bool, report: &mut Report) -> bool {
     if context.options.only.is_empty() {
-        return true;
+        let leftovers = Leftovers::of(&context.loaded.model, context.options);
+        if leftovers == Leftovers::Stay {
+            ownership::left_alone(&format!("rule `{name}` is not asked for any more"), false, report);
+        }
+        return leftovers == Leftovers::Go;
     }
     let gateway = said.and_then(|rule| context.loaded.model.gateways.get(&rule.to)).filter(|_| !deploy);
     gateway.is_some_and(|gateway| included(context, gateway.target.0.iter().map(String::as_str), true))
@@ -303,7 +324,7 @@ fn meet(wanted: &[Route<'_>], report: &mut Report) {
 }
 
 /// No wanted rule gets a priority that another rule has and keeps.
-fn taken(routing: &Routing<'_>, facts: &Facts<'_>, report: &mut Report) {
+fn taken(context: Context<'_>, routing: &Routing<'_>, facts: &Facts<'_>, report: &mut Report) {
     let running = routing.wanted.iter().filter_map(|r| r.running);
     let moving: BTreeSet<&str> = running.chain(routing.surplus.iter().map(|s| s.rule)).map(|rule| rule.arn()).collect();
     for route in &routing.wanted {
@@ -313,10 +334,18 @@ fn taken(routing: &Routing<'_>, facts: &Facts<'_>, report: &mut Report) {
         report.push(
             Diagnostic::error(
                 "B443",
-                format!("priority {number} of listener `{}` is taken by {}", route.at, content(other.rule)),
+                format!("priority {number} of listener `{}` is taken by the rule for {}", route.at, words(&content(other.rule))),
             )
             .at(route.place.child("priority"))
-            .help("take another priority: the rule belongs to somebody else"),
+            .help(match other.tag(&context.tag("rule")).filter(|_| ours(context, &other)) {
+                Some(name) if !context.options.only.is_empty() => format!(
+                    "it is rule `{name}` of this project, which `--only` leaves as it is: name its component as well, or take another priority"
+                ),
+                Some(name) => format!(
+                    "it is rule `{name}` of this project, which `teardown_orphans: never` keeps: take another priority"
+                ),
+                None => "take another priority: the rule belongs to somebody else".to_owned(),
+            }),
         );
     }
 }

@@ -33,6 +33,26 @@ fn a_new_image() {
 }
 
 #[test]
+fn a_plan_is_of_the_health_checks_that_were_observed() {
+    let world = |path: &str| {
+        World::new().group("front", "instance").with(|w| w.target_groups[0]["HealthCheckPath"] = json!(path))
+    };
+    let observed = |world: World| {
+        let input = Input::new(&(web("provides: {ports: [80]}") + FRONT), &env("lb: {front: front}")).world(world);
+        input.plan().inputs.observed
+    };
+    assert_eq!(observed(world("/")), observed(world("/")));
+    assert_ne!(observed(world("/")), observed(world("/up")));
+}
+
+#[test]
+fn accepting_what_comes_and_goes_is_right_at_other_times_too() {
+    let accepting = |code: &str| first(&web_with(&format!("mem: 128, accept: {{{code}: Known}}"), "")).compile().codes;
+    assert_eq!(accepting("B458"), [""; 0]);
+    assert_eq!(accepting("B451"), ["B305"]);
+}
+
+#[test]
 fn nothing_to_change() {
     let rich = web_with(
         "mem: 256, mem_reserve: 128, cpu: 10, role: reader, command: [/serve], args: [-v]",

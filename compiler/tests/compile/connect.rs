@@ -1,6 +1,6 @@
 //! Service Connect: what is sent, what AWS fills in, and who is deployed anew.
 
-use belay_schemas::plan::{Change, Plan};
+use belay_schemas::plan::{Change, Edge, EdgeKind, Plan};
 use serde_json::{Value, json};
 
 use crate::listing::{compiled, inputs, listing};
@@ -84,11 +84,37 @@ fn a_client_is_deployed_anew_for_what_it_could_not_reach() {
     // It goes back before the component that it uses does, and forward after it.
     let after = |from: &str, to: &str| plan.edges.iter().any(|edge| edge.from == from && edge.to == to);
     assert!(after("api.service.deployed", "web.service.update"), "{}", listing(&plan));
+    let back = |edge: &&Edge| {
+        edge.kind == EdgeKind::UndoAfter && edge.from.starts_with("web.service.") && edge.to.starts_with("api.service.")
+    };
+    assert!(plan.edges.iter().any(|edge| back(&edge)), "{}", listing(&plan));
     // Fewer names are no reason.
     let mut less = deployed(&model(&more), |_| {});
     let world = less.world.take().unwrap_or_else(World::new).apply(&plan);
     less = Input::new(&model(FIRST), &env("namespace: shop.internal")).world(world);
     assert_eq!(compiled(&less).components["web"].change, Change::None);
+}
+
+#[test]
+fn a_port_of_a_sidecar_is_offered() {
+    let model = "components:\n  api:\n    image: nginx:1.27\n    containers:\n      proxy: {image: \"envoy:1\", mem: 64, provides: {ports: [9000]}}\n    plugin: {ec2-ecs: {mem: 128, connect: {offers: [{port: 9000, container: proxy, name: mesh}]}}}\n";
+    let plan = compiled(&Input { model: model.to_owned(), ..first() });
+    let containers = &inputs(&plan, "RegisterTaskDefinition")[0]["containerDefinitions"];
+    let proxy = containers.as_array().into_iter().flatten().find(|one| one["name"] == "proxy").expect("the sidecar");
+    assert_eq!(proxy["portMappings"][0]["name"], "mesh", "{containers:#}");
+    assert_eq!(connects(&plan, "CreateService")[0]["services"][0]["portName"], "mesh");
+}
+
+#[test]
+fn the_environment_says_what_is_offered_too() {
+    let mut input = first();
+    input.environments = vec![env(
+        "namespace: shop.internal\ncomponents: {api: {connect: {offers: [{port: 81, name: admin, raw: {timeout: {idleTimeoutSeconds: 9}}}]}}}",
+    )];
+    let plan = compiled(&input);
+    let again = input.clone().world(input.world.clone().unwrap_or_else(World::new).apply(&plan));
+    assert!(compiled(&again).nodes.is_empty(), "{}", listing(&compiled(&again)));
+    assert_eq!(connects(&plan, "CreateService")[0]["services"][0]["portName"], "admin");
 }
 
 #[test]

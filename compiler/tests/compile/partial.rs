@@ -10,6 +10,9 @@ use crate::support::{ENVIRONMENT, Input, World, env, group_arn, web};
 const BACK: &str = "  back:\n    image: back:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
 const OTHER: &str = "  other:\n    image: other:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
 
+const LISTENER: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/main/0123456789abcdef/0123456789abcdef";
+
 fn model() -> String {
     web("uses: {back: {}}") + BACK
 }
@@ -53,8 +56,6 @@ fn a_limited_plan_says_so_and_touches_nothing_else() {
 
 /// `web` and `back`, each with a rule of its own that leads to it.
 fn routed(hosts: [&str; 2]) -> (String, String, World) {
-    const LISTENER: &str =
-        "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/main/0123456789abcdef/0123456789abcdef";
     let gateway = |name: &str, component: &str| {
         format!("  {name}: {{type: load_balancer, exposes: {{port: \"\", target_port: 80}}, target: [{component}]}}\n")
     };
@@ -89,6 +90,57 @@ fn the_rules_of_what_a_plan_leaves_alone_stay() {
     let teardown = input.options(|o| o.mode = Mode::Teardown);
     assert_eq!(touched(&teardown), ["rule.back.delete", "rule.web.delete"]);
     assert_eq!(touched(&only(teardown, &["back"])), ["rule.back.delete"]);
+}
+
+#[test]
+fn target_groups_of_what_a_plan_leaves_alone_stay() {
+    let (model, environment, _) = routed(["a.example.com", "b.example.com"]);
+    let environment = environment.clone() + "    target_groups: {front: {vpc: main}, side: {vpc: main}}\n";
+    let world = World::new().with(|w| {
+        w.rules.insert(LISTENER.to_owned(), Vec::new());
+        w.vpcs.push(json!({"VpcId": "vpc-12345678", "Tags": [{"Key": "Name", "Value": "main"}]}));
+    });
+    let input = Input::new(&model, &environment).world(world);
+    let made = |input: &Input| -> Vec<String> {
+        let nodes = input.plan().nodes.into_iter().map(|node| node.id);
+        nodes.filter(|id| id.starts_with("target-group.") && id.ends_with(".create")).collect()
+    };
+    assert_eq!(made(&input), ["target-group.front.create", "target-group.side.create"]);
+    assert_eq!(made(&only(input, &["web"])), ["target-group.front.create"]);
+}
+
+#[test]
+fn a_priority_that_a_rule_out_of_the_plan_has_is_said_to_be_ours() {
+    let (model, environment, world) = routed(["new.example.com", "newer.example.com"]);
+    let swapped = environment.replace("priority: 10", "priority: 11").replace("priority: 20", "priority: 10");
+    let input = Input::new(&model, &swapped.replace("priority: 11", "priority: 20")).world(world);
+    assert!(input.compile().plan.is_some(), "all rules may change places");
+    let outcome = only(input, &["web"]).compile();
+    assert_eq!(outcome.codes, ["B443"], "{}", outcome.text);
+    assert!(
+        outcome.text.contains("it is rule `back` of this project, which `--only` leaves as it is"),
+        "{}",
+        outcome.text
+    );
+}
+
+#[test]
+fn who_cannot_reach_what_is_new_is_named() {
+    let of = |offers: &str| {
+        format!(
+            "components:\n  api:\n    image: nginx:1.27\n    provides: {{ports: [80, 81]}}\n    plugin: {{ec2-ecs: {{mem: 128, connect: {{offers: [{offers}]}}}}}}\n  web:\n    image: nginx:1.27\n    uses: {{api: {{}}}}\n    plugin: {{ec2-ecs: {{mem: 128}}}}\n"
+        )
+    };
+    let environment = env("namespace: shop.internal");
+    let world = World::new().namespace("shop.internal", 1, "DNS_PRIVATE");
+    let before = Input::new(&of("{port: 80}"), &environment).world(world.clone());
+    let world = world.apply(&before.plan());
+    let input = Input::new(&of("{port: 80}, {port: 81, name: admin}"), &environment).world(world);
+    let outcome = only(input.clone(), &["api"]).compile();
+    assert_eq!(outcome.codes, ["B328"], "{}", outcome.text);
+    assert!(outcome.text.contains("`api` offers admin.shop.internal:81 from now on"), "{}", outcome.text);
+    assert_eq!(only(input.clone(), &["api", "web"]).compile().codes, [""; 0]);
+    assert_eq!(only(input, &["web"]).compile().codes, [""; 0]);
 }
 
 #[test]

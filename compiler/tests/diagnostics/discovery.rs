@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::case::{Case, case};
-use crate::support::{Input, World, env, web_with};
+use crate::support::{Input, World, env, web, web_with};
 
 #[test]
 fn discovery() {
@@ -85,6 +85,23 @@ pub fn table() -> Vec<Case> {
             1,
             "HTTP",
         )),
+        case("B440", "port of an address without DNS")
+            .model(looked_up("{port: 80}, network_mode: awsvpc"), looked_up("{}, network_mode: awsvpc"))
+            .with_env(env("namespace: shop.internal\nnetwork: {subnets: [subnet-0a000001]}"))
+            .world(World::new().namespace("shop.internal", 1, "HTTP").with(|w| {
+                w.subnets = vec![json!({"SubnetId": "subnet-0a000001", "VpcId": "vpc-0a000001", "Tags": []})];
+            })),
+        case("B345", "kind of a namespace")
+            .model(looked_up("{port: 80}"), looked_up("{port: 80, record: SRV}"))
+            .with_env(env(&format!("namespace: \"{arn}\""))),
+        case("B506", "Cloud Map service that stays")
+            .model(
+                web("") + "lifecycle: {teardown_orphans: never}\n",
+                web("") + "lifecycle: {teardown_orphans: after}\n",
+            )
+            .with_env(here())
+            .world(gone())
+            .warning(),
         found("B440", "addresses of shared instances", "{record: A}"),
         found("B440", "port that is not provided", "{port: 81}"),
         case("B440", "which port")
@@ -156,6 +173,17 @@ fn foreign(project: Option<&str>) -> World {
                 "DnsConfig": {"DnsRecords": [{"Type": kind, "TTL": 60}]}})
         };
         w.registries.insert("ns-1".to_owned(), vec![one("srv-1", "legacy", "SRV"), one("srv-2", "old", "A")]);
+    })
+}
+
+/// A component that is not there any more left a Cloud Map service.
+fn gone() -> World {
+    foreign(Some("shop")).with(|w| {
+        let left: Vec<_> = w.registries.values_mut().flatten().collect();
+        for registry in left {
+            registry["Tags"][1]["Value"] = json!("cache");
+        }
+        w.registries.values_mut().for_each(|all| all.truncate(1));
     })
 }
 

@@ -54,6 +54,20 @@ fn there(tags: &[(&str, &str)]) -> World {
 
 const OURS: [(&str, &str); 2] = [("belay:project", "shop"), ("belay:target-group", "front")];
 
+/// `web` behind a gateway, with this word for what is left over.
+pub fn stays(orphans: &str) -> String {
+    web("provides: {ports: [80]}") + FRONT + &format!("lifecycle: {{teardown_orphans: {orphans}}}\n")
+}
+
+/// A rule of the project's that its environment does not name.
+pub fn rule(priority: &str) -> serde_json::Value {
+    json!({"RuleArn": MAIN.replace(":listener/", ":listener-rule/") + "/0123456789abcdef",
+        "Priority": priority, "IsDefault": false,
+        "Tags": [{"Key": "belay:project", "Value": "shop"}, {"Key": "belay:rule", "Value": "old"}],
+        "Conditions": [{"Field": "path-pattern", "Values": ["/old/*"]}],
+        "Actions": [{"Type": "forward", "TargetGroupArn": group_arn("front")}]})
+}
+
 pub fn table() -> Vec<Case> {
     let fronted = || web("provides: {ports: [80]}") + FRONT;
     let right = made("vpc: main");
@@ -133,5 +147,17 @@ pub fn table() -> Vec<Case> {
             }))
             .warning()
             .also("B343"),
+        case("B506", "target group that stays")
+            .model(stays("never"), stays("after"))
+            .with_env(env(&format!("lb: {{front: {}}}", group_arn("other"))))
+            .world(there(&OURS).group("other", "instance"))
+            .warning(),
+        case("B506", "rule that stays")
+            .model(stays("never"), stays("after"))
+            .with_env(env(&format!("lb: {{front: front}}\nlisteners: {{main: \"{MAIN}\"}}")))
+            .world(heard().group("front", "instance").with(|w| {
+                w.rules.insert(MAIN.to_owned(), vec![rule("20")]);
+            }))
+            .warning(),
     ]
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::case::{Case, case};
-use crate::support::{FRONT, World, env, raw_task, web, web_with};
+use crate::support::{FRONT, Input, World, env, raw_task, web, web_with};
 
 #[test]
 fn practice() {
@@ -42,6 +42,28 @@ fn fargate(plugin: &str) -> String {
     web_with(&format!("launch_type: FARGATE, task_cpu: 256, task_mem: 512, execution_role: ecs{plugin}"), "")
 }
 
+/// `web` with two tasks behind a gateway.
+fn fronted() -> String {
+    web("replicas: 2\nprovides: {ports: [80]}") + FRONT
+}
+
+/// It runs in this target group.
+fn behind(group: &str) -> World {
+    let world = World::new().group("front", "instance").group("back", "instance");
+    let input = Input::new(&fronted(), &env(&format!("lb: {{front: {group}}}"))).world(world.clone());
+    world.apply(&input.plan())
+}
+
+/// Two privileged components, of which these mean it.
+fn privileged(accepting: &[&str]) -> String {
+    let one = |name: &str| {
+        let accept = if accepting.contains(&name) { ", accept: {B454: \"It is an agent.\"}" } else { "" };
+        let raw = "raw: {task_definition: {containerDefinitions: {privileged: true}}}";
+        format!("  {name}: {{image: \"{name}:1\", plugin: {{ec2-ecs: {{mem: 128{accept}, {raw}}}}}}}\n")
+    };
+    ["api", "web"].iter().fold("components:\n".to_owned(), |model, name| model + &one(name))
+}
+
 /// What tells users apart from their number: instances with agents and Docker in these versions.
 fn agents(versions: &[(&str, &str, bool)]) -> World {
     World::new().with(|w| {
@@ -56,11 +78,12 @@ fn agents(versions: &[(&str, &str, bool)]) -> World {
 fn cases() -> Vec<Case> {
     let front = |lines: &str| web(&format!("provides: {{ports: [80]}}{lines}")) + FRONT;
     let balanced = || World::new().group("front", "instance");
-    let logs = |options: &str| {
+    let logs_in = |region: &str, options: &str| {
         raw_task(&format!(
-            "containerDefinitions:\n  logConfiguration:\n    logDriver: awslogs\n    options: {{awslogs-region: us-east-1, {options}}}"
+            "containerDefinitions:\n  logConfiguration:\n    logDriver: awslogs\n    options: {{awslogs-region: {region}, {options}}}"
         ))
     };
+    let logs = |options: &str| logs_in("us-east-1", options);
     let exec = || web_with("mem: 128, exec: true", "");
     let subnets = || env("network: {subnets: [subnet-0a000001]}");
     let network = || {
@@ -79,10 +102,6 @@ fn cases() -> Vec<Case> {
         })
     };
     vec![
-        case("B421", "subnets of two networks")
-            .with_model(own())
-            .with_env(both())
-            .worlds(subnets_of(["vpc-1", "vpc-2"]), subnets_of(["vpc-1", "vpc-1"])),
         case("B426", "target group of another network")
             .with_model(own() + FRONT)
             .with_env(both() + "    lb: {front: front}\n")
@@ -93,6 +112,9 @@ fn cases() -> Vec<Case> {
                 w.log_groups.insert("/shop/web".to_owned());
             }),
         ),
+        case("B416", "in this region")
+            .model(logs("awslogs-group: /shop/web"), logs_in("eu-west-1", "awslogs-group: /shop/web"))
+            .world(World::new()),
         case("B416", "the driver may make it")
             .model(
                 logs("awslogs-group: /shop/web, awslogs-create-group: \"false\""),
@@ -174,6 +196,23 @@ fn cases() -> Vec<Case> {
             .warning(),
         case("B457", "old docker")
             .worlds(agents(&[("1.90.0", "19.03.13-ce", true)]), agents(&[("1.90.0", "20.10.25", true)]))
+            .warning(),
+        case("B458", "another target group")
+            .with_model(fronted())
+            .env(env("lb: {front: back}"), env("lb: {front: front}"))
+            .world(behind("front"))
+            .warning(),
+        case("B458", "accepted")
+            .model(fronted(), fronted().replace("mem: 128", "mem: 128, accept: {B458: \"Nobody shops at night.\"}"))
+            .with_env(env("lb: {front: back}"))
+            .world(behind("front"))
+            .warning(),
+        case("B454", "accepted by the other component")
+            .model(privileged(&["web"]), privileged(&["api", "web"]))
+            .warning(),
+        case("B305", "what is about the whole cluster")
+            .model(web_with("mem: 128, accept: {B457: \"Known.\"}", ""), web(""))
+            .world(World::new())
             .warning(),
         case("B305", "nothing to accept")
             .model(web_with("mem: 128, accept: {B451: \"Known.\"}", ""), web(""))

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::case::{Case, case};
+use crate::groups::{rule, stays};
 use crate::support::{FRONT, Input, World, env, group_arn, raw_service, web, web_with};
 
 #[test]
@@ -286,5 +287,12 @@ pub fn table() -> Vec<Case> {
         case("B440", "unknown port").model(registry(&by_port.replace("80", "81")), registry(&by_port)),
         case("B440", "too many tasks")
             .model(registry(&by_port).replace("    provides", "    replicas: 1001\n    provides"), registry(&by_port)),
+        case("B443", "priority of a rule that stays")
+            .model(stays("never"), stays("after"))
+            .with_env(env(&format!("lb: {{front: front}}\nlisteners: {{main: \"{MAIN}\"}}\nrules: {{www: {{listener: main, priority: 20, host: [a.example.com], to: front}}}}")))
+            .world(heard().with(|w| {
+                w.rules.insert(MAIN.to_owned(), vec![rule("20")]);
+            }))
+            .also("B506"),
     ]
 }

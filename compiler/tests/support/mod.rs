@@ -29,7 +29,7 @@ pub struct Input {
 }
 
 /// Codes of best practices.
-const ADVICE: std::ops::RangeInclusive<&str> = "B450"..="B457";
+const ADVICE: std::ops::RangeInclusive<&str> = "B450"..="B458";
 
 /// What came out.
 pub struct Outcome {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::asg::Context;
 use crate::asg::desired::Balancer;
+use crate::ecs::groups;
 use crate::ecs::json::number;
 use crate::lower::draft::call;
 
@@ -80,8 +81,8 @@ fn pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
             let group = facts.target_group(arn);
             let interval = group.and_then(|g| number(g, "HealthCheckIntervalSeconds")).unwrap_or(30);
             let threshold = group.and_then(|g| number(g, "HealthyThresholdCount")).unwrap_or(5);
-            let delay = facts.target_group_attribute(arn, "deregistration_delay.timeout_seconds");
-            (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(300))
+            let delay = facts.target_group_attribute(arn, groups::DELAY);
+            (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(groups::DEFAULT_DELAY.into()))
         }
     }
 }

@@ -13,25 +13,25 @@ use crate::ecs::namespaces;
 use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 
-use super::{Part, extras, raw};
+use super::{Part, extras, raw, settle};
 
 /// Where the configuration stands in a service.
 const CONFIGURATION: &str = "/serviceConnectConfiguration";
+
+/// What a raw block of an offer cannot set.
+const NAME: &str = "portName";
 
 /// Whether settings say anything of Service Connect, so that its namespace matters.
 pub fn may_connect(settings: &EcsComponent) -> bool {
     settings.connect.as_ref().is_some_and(|connect| connect.enabled != Some(false))
 }
 
-/// What a component of the model offers in this environment, and whether it takes part at all.
-pub fn offers<'a>(context: Context<'a>, name: &str) -> &'a [Offer] {
-    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref());
-    let own = config.and_then(|c| c.components.get(name)).and_then(|own| own.connect.as_ref());
-    let component = context.loaded.model.components.get(name);
-    let written = || component?.plugin.as_ref()?.ecs.as_ref()?.connect.as_ref();
-    match own.or_else(written) {
-        Some(connect) if connect.enabled != Some(false) => &connect.offers,
-        _ => &[],
+/// What a component of the model offers in this environment.
+pub fn offers(context: Context<'_>, name: &str) -> Vec<Offer> {
+    let Some(component) = context.loaded.model.components.get(name) else { return Vec::new() };
+    match &settle(context, name, component).settings.connect {
+        Some(connect) if connect.enabled != Some(false) => connect.offers.clone(),
+        _ => Vec::new(),
     }
 }
 
@@ -126,11 +126,7 @@ fn entry(
     report: &mut Report,
 ) -> Option<Map<String, Value>> {
     let container = offer.container.as_deref().unwrap_or(part.name);
-    let provides = match offer.container.as_deref().filter(|name| *name != part.name) {
-        None => part.component.provides.as_ref(),
-        Some(name) => part.component.containers.get(name).and_then(|c| c.provides.as_ref()),
-    };
-    let ports = provides.map(|p| p.ports.as_slice()).unwrap_or_default();
+    let ports = part.provides(container);
     let tcp = offer.port.protocol == Protocol::Tcp;
     let (Some(port), true) = (offer.port.number.filter(|_| tcp), ports.contains(&offer.port)) else {
         let message = match (offer.port.number, tcp) {
@@ -165,7 +161,7 @@ fn entry(
                     .help("write it as `name` of the offer: the port mapping gets the same"),
             );
         }
-        raw::merge_except(&mut entry, block, &["portName"], &here, &at.child("raw"), origins);
+        raw::merge_except(&mut entry, block, &[NAME], &here, &at.child("raw"), origins);
     }
     Some(entry)
 }
@@ -173,8 +169,9 @@ fn entry(
 /// What an offer of a component is to the API, wherever its values came from.
 pub fn offered(component: &str, offer: &Offer) -> Value {
     let mut entry = plain(name_of(component, offer), offer.port.number.unwrap_or_default(), offer);
-    for (name, value) in offer.raw.iter().flatten() {
-        entry.insert(name.clone(), value.clone());
+    if let Some(block) = &offer.raw {
+        // Nobody asks where these values come from.
+        raw::merge_except(&mut entry, block, &[NAME], "", &Place::model([NAME]), &mut Origins::default());
     }
     Value::Object(entry)
 }

@@ -1,6 +1,6 @@
 //! Cloud Map: the service in a namespace that a component's tasks register with, and how they do.
 
-use belay_schemas::model::{Discovery, Port, RecordType};
+use belay_schemas::model::{Discovery, RecordType};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -45,6 +45,14 @@ pub fn member(
         report.push(Diagnostic::error("B440", message).at(place.child(key)).help(help));
     };
     let own = text(task, "networkMode") == Some("awsvpc");
+    if namespace.kind.is_none() && wanted.record.is_none() && wanted.ttl.is_none() {
+        report.push(
+            Diagnostic::error("B345", format!("whether namespace `{}` has DNS has to be looked up", namespace.arn))
+                .at(place)
+                .help("compile with `--observed FILE` (see `belayc scope` and `belay observe`), or say `record: A` or `record: SRV`"),
+        );
+        return None;
+    }
     let plain = namespace.kind.as_deref() == Some("HTTP");
     let record = match (plain, wanted.record, own) {
         (true, None, _) if wanted.ttl.is_none() => None,
@@ -93,11 +101,14 @@ pub fn member(
         origins.set(format!("{REGISTRIES}/0/containerPort"), key("port", wanted.port.is_some()));
     } else if wanted.port.is_some() || wanted.container.is_some() {
         let key = if wanted.port.is_some() { "port" } else { "container" };
-        report.push(
-            Diagnostic::error("B440", "records of the type A tell no port")
-                .at(place.child(key))
-                .help("write `record: SRV`, or remove `port` and `container`"),
-        );
+        let (message, help) = match plain {
+            true => (
+                "where there is no DNS, a task with an address of its own is told by that alone",
+                "remove `port` and `container`",
+            ),
+            false => ("records of the type A tell no port", "write `record: SRV`, or remove `port` and `container`"),
+        };
+        report.push(Diagnostic::error("B440", message).at(place.child(key)).help(help));
         return None;
     }
     service.insert("serviceRegistries".to_owned(), json!([entry]));
@@ -106,17 +117,13 @@ pub fn member(
 
 /// The container port that is told.
 fn port(part: Part<'_>, wanted: &Discovery, container: &str, place: &Place, report: &mut Report) -> Option<u16> {
-    let provides = match Some(container).filter(|name| *name != part.name) {
-        None => part.component.provides.as_ref(),
-        Some(name) => part.component.containers.get(name).and_then(|c| c.provides.as_ref()),
-    };
-    let ports = provides.map(|p| p.ports.as_slice()).unwrap_or_default();
+    let ports = part.provides(container);
     let found = match (&wanted.port, ports) {
         (Some(port), ports) => ports.iter().find(|known| *known == port),
         (None, [only]) => Some(only),
         (None, _) => None,
     };
-    let number = found.and_then(|Port { number, .. }| *number);
+    let number = found.and_then(|port| port.number);
     if number.is_none() {
         let known: Vec<String> = ports.iter().map(ToString::to_string).collect();
         let message = match (&wanted.port, known.len()) {

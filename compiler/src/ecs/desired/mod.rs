@@ -31,7 +31,7 @@ pub use tasks::{Kind, OnceTask, Timetable, check_when};
 
 use std::collections::BTreeMap;
 
-use belay_schemas::model::Component;
+use belay_schemas::model::{Component, Port};
 use serde_json::Value;
 
 use crate::diagnostics::{Place, Report};
@@ -48,6 +48,17 @@ struct Part<'a> {
     component: &'a Component,
     settled: &'a Settled<'a>,
     attachments: &'a [Attachment],
+}
+
+impl<'a> Part<'a> {
+    /// The ports that one of the component's containers provides.
+    fn provides(&self, container: &str) -> &'a [Port] {
+        let provides = match container == self.name {
+            true => self.component.provides.as_ref(),
+            false => self.component.containers.get(container).and_then(|c| c.provides.as_ref()),
+        };
+        provides.map(|provides| provides.ports.as_slice()).unwrap_or_default()
+    }
 }
 
 /// What AWS should hold for one component.

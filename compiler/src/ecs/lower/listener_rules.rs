@@ -14,7 +14,8 @@ use crate::ecs::Context;
 use crate::ecs::diff;
 use crate::ecs::facts::Rule;
 use crate::ecs::json::{items, text};
-use crate::ecs::routing::{Route, Routing, Surplus, content};
+use crate::ecs::routing::{Route, Routing, Surplus, content, lists, words};
+use crate::ecs::settings;
 
 use super::change::Change;
 use super::target_groups::Done;
@@ -82,6 +83,13 @@ struct Move<'a> {
     rule: Rule<'a>,
     to: u32,
     place: Place,
+    /// Its name, if it is to be deleted afterwards: the environment says nothing of it any more.
+    gone: Option<&'a str>,
+}
+
+/// Where the environment does not name a rule any more.
+fn unnamed() -> Place {
+    settings::place(&["rules"]).key()
 }
 
 /// Rules that change their places, by listener. What is to be deleted goes behind all others before that, so that its place
@@ -93,12 +101,18 @@ fn moves<'a>(routing: &Routing<'a>) -> BTreeMap<&'a str, Vec<Move<'a>>> {
             route.running.filter(|rule| text(rule.rule, "Priority") != Some(&route.priority.to_string()))
         {
             let place = route.place.child("priority");
-            all.entry(route.listener).or_default().push(Move { at: route.at, rule, to: route.priority, place });
+            all.entry(route.listener).or_default().push(Move {
+                at: route.at,
+                rule,
+                to: route.priority,
+                place,
+                gone: None,
+            });
         }
     }
     for surplus in &routing.surplus {
-        let place = Place::environment(["plugin_config", "ec2-ecs"]).key();
-        let going = Move { at: surplus.at, rule: surplus.rule, to: surplus.last, place };
+        let (rule, gone) = (surplus.rule, Some(surplus.name));
+        let going = Move { at: surplus.at, rule, to: surplus.last, place: unnamed(), gone };
         all.entry(surplus.listener).or_default().push(going);
     }
     all
@@ -196,20 +210,6 @@ fn create(
     (id, back)
 }
 
-fn lists(content: &Value) -> (&[Value], &[Value]) {
-    (items(content, "Hosts"), items(content, "Paths"))
-}
-
-fn words(content: &Value) -> String {
-    let (hosts, paths) = lists(content);
-    let join = |list: &[Value]| list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-    match (hosts.is_empty(), paths.is_empty()) {
-        (false, true) => join(hosts),
-        (true, _) => join(paths),
-        (false, false) => format!("{} of {}", join(paths), join(hosts)),
-    }
-}
-
 fn group_name(arn: &str) -> &str {
     arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(arn)
 }
@@ -229,15 +229,17 @@ fn leads_nowhere_yet(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>) ->
 const SHARED: &str =
     "Rules[0].{Target: Actions[0].TargetGroupArn, Groups: length(Actions[0].ForwardConfig.TargetGroups || `[]`)}";
 
-/// Lets a rule lead to its new target group as well, with no share of the requests: the service can then be put behind it
-/// while the old one still answers.
+/// Lets a rule lead to its new target group as well, with no share of the requests: ECS puts a service only behind a group to
+/// which something leads.
 fn widen(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Draft) -> (String, Back) {
     let target = content(rule.rule)["Target"].clone();
+    // Why the rule changes at all: `modify` says the same, and once is enough.
+    let (place, from, to) = (&route.place, content(rule.rule), wanted(route));
     let change = Change {
         id: format!("rule.{}.widen", route.name),
         component: None,
         summary: format!("let the rule {} know {}, still without requests", route.name, group_name(&route.group)),
-        why: vec![diff::why(context, &route.place.child("to"), target.clone(), json!(route.group))],
+        why: vec![diff::why(context, place, from, to)],
         forward: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": both(&target, &route.group)})),
         back_summary: format!(
             "let the rule {} lead to {} alone",
@@ -324,14 +326,19 @@ fn priorities(context: Context<'_>, moves: &[Move<'_>], draft: &mut Draft) -> (S
     let (mut from, mut to) = (Vec::new(), Vec::new());
     let (mut before, mut after, mut arns) = (Vec::new(), Vec::new(), Vec::new());
     let mut why: Vec<Why> = Vec::new();
-    for Move { rule, to: new, place, .. } in moves {
+    for Move { rule, to: new, place, gone, .. } in moves {
         let old = text(rule.rule, "Priority").unwrap_or_default();
         from.push(format!("{old} {}", rule.arn()));
         to.push(format!("{new} {}", rule.arn()));
         before.push(json!({"RuleArn": rule.arn(), "Priority": old.parse::<u32>().unwrap_or_default()}));
         after.push(json!({"RuleArn": rule.arn(), "Priority": new}));
         arns.push(rule.arn());
-        why.push(diff::why(context, place, json!(old), json!(new)));
+        why.push(match gone {
+            None => diff::why(context, place, json!(old), json!(new)),
+            Some(name) => {
+                diff::why(context, place, json!({*name: {"Priority": old}}), json!({*name: {"Priority": new}}))
+            }
+        });
     }
     from.sort();
     to.sort();
@@ -353,9 +360,14 @@ fn priorities(context: Context<'_>, moves: &[Move<'_>], draft: &mut Draft) -> (S
     change.add(draft)
 }
 
+/// The node that deletes a rule.
+pub fn deletion(name: &str) -> String {
+    format!("rule.{name}.delete")
+}
+
 fn remove(context: Context<'_>, surplus: &Surplus<'_>, draft: &mut Draft) {
     let arn = surplus.rule.arn();
-    let id = format!("rule.{}.delete", surplus.name);
+    let id = deletion(surplus.name);
     let content = content(surplus.rule.rule);
     let mut gone = node(
         id.clone(),
@@ -364,12 +376,10 @@ fn remove(context: Context<'_>, surplus: &Surplus<'_>, draft: &mut Draft) {
         format!("delete the rule for {}", words(&content)),
         Action::Call { call: elbv2("DeleteRule", json!({"RuleArn": arn})), expect: None },
     );
-    let place = Place::environment(["plugin_config", "ec2-ecs"]).key();
+    let (place, from) = (unnamed(), json!(surplus.name));
     gone.why = vec![match context.options.mode {
-        Mode::Deploy => diff::why(context, &place, content.clone(), Value::Null),
-        Mode::Teardown => {
-            Why { path: place.pointer, at: Some("--mode teardown".to_owned()), from: content.clone(), to: Value::Null }
-        }
+        Mode::Deploy => diff::why(context, &place, from, Value::Null),
+        Mode::Teardown => Why { path: place.pointer, at: Some("--mode teardown".to_owned()), from, to: Value::Null },
     }];
     gone.guards =
         vec![guard_after(COMMIT, of_rule(arn), [("Rules[0].Actions[0].TargetGroupArn", content["Target"].clone())])];

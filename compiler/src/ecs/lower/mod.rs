@@ -36,12 +36,12 @@ use super::connect;
 use super::desired::{Attachment, Balancer, Desired, Kind, OnceTask};
 use super::diff::{self, Difference};
 use super::groups::Groups;
-use super::json::{number, text};
+use super::json::{items, number, text};
 use super::made;
 use super::namespaces;
 use super::ownership::Orphan;
 use super::registries::Surplus;
-use super::routing::Routing;
+use super::routing::{self, Routing};
 
 pub use component::tasks;
 pub use tags::key as tag_key;
@@ -114,10 +114,7 @@ impl<'a> Lowerer<'a> {
         let attachments = desired.attachments.clone();
         let registry = desired.registry.clone();
         let namespace = desired.service.get(connect::MEMBER).and_then(|c| text(c, "namespace"));
-        let namespace = namespace.and_then(|named| match named.starts_with("arn:") {
-            true => Some(named.to_owned()),
-            false => namespaces::arn_of(self.context, Some(named)).map(str::to_owned),
-        });
+        let namespace = namespace.and_then(|named| namespaces::arn_of(self.context, Some(named)).map(str::to_owned));
         let wanted = desired.scaling.clone();
         self.log_groups.add(&component, &desired.log_groups, report);
         if matches!(work, Work::Once) {
@@ -194,7 +191,19 @@ impl<'a> Lowerer<'a> {
         }
         listener_rules::lower(context, routing, &made, &mut self.part);
         for surplus in &groups.surplus {
-            target_groups::remove(context, surplus, &mut self.part.draft);
+            // What leads to it, and services whose tasks ECS still takes out of it.
+            let leads = |one: &&routing::Surplus<'_>| {
+                let groups = context.facts.and_then(|facts| facts.led_to(one.rule.arn()));
+                groups.is_some_and(|groups| groups.contains(&surplus.arn))
+            };
+            let behind = |orphan: &&Orphan<'_>| {
+                let is = |one: &Value| text(one, "targetGroupArn") == Some(surplus.arn);
+                items(orphan.service, "loadBalancers").iter().any(is)
+            };
+            let rules = routing.surplus.iter().filter(leads).map(|rule| listener_rules::deletion(rule.name));
+            let services = goes.orphans.iter().filter(behind).map(|orphan| remove::gone(&orphan.component));
+            let needed: Vec<String> = rules.chain(services).collect();
+            target_groups::remove(context, surplus, &needed, &mut self.part.draft);
         }
         let part = &mut self.part;
         if !part.draft.nodes.is_empty() {

@@ -111,6 +111,11 @@ fn tag_value(context: Context<'_>, service: &Value) -> Value {
     crate::ecs::json::tag(items(service, "tags"), &context.tag("project")).map_or(Value::Null, |v| json!(v))
 }
 
+/// The wait for a component's service to be gone.
+pub fn gone(component: &str) -> String {
+    format!("{component}.service.gone")
+}
+
 /// Deletes a service of ours and deregisters all of its revisions, after the commit point.
 pub fn delete(context: Context<'_>, facts: &Facts<'_>, orphan: &Orphan<'_>, why: &Why, draft: &mut Draft) {
     let (cluster, service) = (context.settings.cluster.as_str(), orphan.service_name);
@@ -151,7 +156,7 @@ pub fn delete(context: Context<'_>, facts: &Facts<'_>, orphan: &Orphan<'_>, why:
     if let Some(given_up) = scaling::give_up(scaled(context, orphan), draft) {
         draft.after(&given_up, &id);
     }
-    let gone = format!("{}.service.gone", orphan.component);
+    let gone = gone(&orphan.component);
     let subject = waits::subject(cluster, service, &[]);
     let limits = timing::draining(context, timing::pace_of_service(context, orphan.service));
     draft.add(node(

@@ -7,7 +7,7 @@ use belay_schemas::late::{output, run_token};
 use belay_schemas::plan::{Action, Call, Change as Kind, ComponentSummary, Phase, Why};
 use serde_json::{Map, Value, json};
 
-use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::Context;
 use crate::ecs::desired::{Desired, Timetable};
 use crate::ecs::diff::{self, Difference};
@@ -286,15 +286,4 @@ fn disable(leftover: &Leftover<'_>, why: Why, draft: &mut Draft) -> Lowered {
     };
     let (id, back) = change.add(draft);
     Lowered { entries: vec![id.clone()], starts: id.clone(), ready: id, back }
-}
-
-/// Says which schedules are left alone.
-pub fn left_alone(leftovers: &[Leftover<'_>], place: &Place, report: &mut Report) {
-    for leftover in leftovers {
-        report.push(
-            Diagnostic::warning("B506", format!("schedule `{}` is not in the model: it is left alone", leftover.name))
-                .at(place.clone())
-                .help("to take it away, write `teardown_orphans: after`, or compile with `--mode teardown --only COMPONENT`"),
-        );
-    }
 }

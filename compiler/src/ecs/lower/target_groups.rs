@@ -10,7 +10,7 @@ use belay_schemas::plan::{Action, Call, Mode, Phase, Why};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::Place;
-use crate::ecs::groups::{DELAY, Group, Groups, Surplus};
+use crate::ecs::groups::{DEFAULT_DELAY, DELAY, Group, Groups, Surplus};
 use crate::ecs::json::text;
 use crate::ecs::{Context, diff, made, settings};
 use crate::lower::COMMIT;
@@ -102,7 +102,7 @@ fn create(context: Context<'_>, group: &Group<'_>, draft: &mut Draft) -> Done {
     let absent = when("it is gone already", of_arn(&arn), gone, []);
     let back = draft.with_undo(forward, vec![(Some(absent), Vec::new()), (None, vec![undo])]);
     let mut last = id.clone();
-    if group.delay != 300 {
+    if group.delay != DEFAULT_DELAY {
         last = format!("target-group.{}.delay", group.key);
         let mut delay = node(
             last.clone(),
@@ -165,7 +165,8 @@ fn change(context: Context<'_>, group: &Group<'_>, running: &Value, draft: &mut 
         add(change, draft);
     }
     let observed = context.facts.zip(arn.as_str()).and_then(|(facts, arn)| facts.target_group_attribute(arn, DELAY));
-    let (before, after) = (observed.unwrap_or("300").to_owned(), group.delay.to_string());
+    let usual = DEFAULT_DELAY.to_string();
+    let (before, after) = (observed.unwrap_or(&usual).to_owned(), group.delay.to_string());
     if before != after {
         let place = group.place.child("deregistration_delay");
         let change = Change {
@@ -205,8 +206,8 @@ fn checks(wanted: &Value, running: &Value) -> (Map<String, Value>, Map<String, V
     (all(running), all(wanted))
 }
 
-/// Deletes what nobody asks for any more, after whatever needs it is gone.
-pub fn remove(context: Context<'_>, surplus: &Surplus<'_>, draft: &mut Draft) {
+/// Deletes what nobody asks for any more, after the nodes that end what still needs it.
+pub fn remove(context: Context<'_>, surplus: &Surplus<'_>, needed: &[String], draft: &mut Draft) {
     let arn = json!(surplus.arn);
     // Several of one key may be left over, but not of one name.
     let id = format!("target-group.{}.delete", surplus.name);
@@ -227,17 +228,9 @@ pub fn remove(context: Context<'_>, surplus: &Surplus<'_>, draft: &mut Draft) {
     gone.guards = vec![guard_after(COMMIT, tags_of(&arn), [(ours.as_str(), json!(context.options.project))])];
     gone.probe = Some(probe(of_arn(&arn), "length(TargetGroups || `[]`) == `0`", "`{}`", []));
     gone.irreversible = Some("it runs after the commit point; the same group made again has another ARN".to_owned());
-    // What leads to it, and what ECS still takes targets out of it for.
-    let needs = |action: &Action| match action {
-        Action::Call { call, .. } => call.operation == "DeleteRule",
-        Action::Wait { .. } => true,
-        _ => false,
-    };
-    let finalize = draft.nodes.iter().filter(|n| n.phase == Phase::Finalize);
-    let before: Vec<String> = finalize.filter(|n| needs(&n.action)).map(|n| n.id.clone()).collect();
     draft.add(gone);
     draft.after(COMMIT, &id);
-    for earlier in before {
-        draft.after(&earlier, &id);
+    for earlier in needed {
+        draft.after(earlier, &id);
     }
 }

@@ -16,8 +16,6 @@ use serde_json::Value;
 const START: u64 = 60;
 /// Seconds from SIGTERM to SIGKILL unless a container says otherwise.
 const STOP_TIMEOUT: u64 = 30;
-/// Deregistration delay of a target group unless its attributes say otherwise.
-const DEREGISTRATION_DELAY: u64 = 300;
 
 /// Limits of one wait, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +75,9 @@ fn balancer_pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
             let group = facts.and_then(|f| f.target_group(arn));
             let interval = group.and_then(|g| number(g, "HealthCheckIntervalSeconds")).unwrap_or(30);
             let threshold = group.and_then(|g| number(g, "HealthyThresholdCount")).unwrap_or(5);
-            let delay = facts.and_then(|f| f.target_group_attribute(arn, "deregistration_delay.timeout_seconds"));
-            let found = (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(DEREGISTRATION_DELAY));
+            let delay = facts.and_then(|f| f.target_group_attribute(arn, groups::DELAY));
+            let found =
+                (interval * threshold, delay.and_then(|d| d.parse().ok()).unwrap_or(u64::from(groups::DEFAULT_DELAY)));
             match (group, groups::pace(context, arn)) {
                 // What the plan changes holds before, or after it.
                 (Some(_), Some((healthy, delay))) => (found.0.max(healthy), found.1.max(delay)),
@@ -90,7 +89,10 @@ fn balancer_pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
             let check = facts.and_then(|f| f.classic(name)).and_then(|b| b.get("HealthCheck"));
             let interval = check.and_then(|c| number(c, "Interval")).unwrap_or(30);
             let threshold = check.and_then(|c| number(c, "HealthyThreshold")).unwrap_or(10);
-            (interval * threshold, facts.and_then(|f| f.classic_drain(name)).unwrap_or(DEREGISTRATION_DELAY))
+            (
+                interval * threshold,
+                facts.and_then(|f| f.classic_drain(name)).unwrap_or(u64::from(groups::DEFAULT_DELAY)),
+            )
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::json::{flag, text};
 use crate::ecs::{Context, settings};
 
-use super::Subject;
+use super::{Subject, advice};
 
 /// Version of agents and Docker: major, minor, patch.
 type Version = (u64, u64, u64);
@@ -56,7 +56,10 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
             if old.len() == 1 { "has" } else { "have" },
             shown(oldest),
         );
-        report.push(Diagnostic::warning("B456", message).at(place).help(
+        report.push(advice(
+            "B456",
+            message,
+            place,
             "no task of this component is placed there: update the agent (`aws ecs update-container-agent`) or the AMI",
         ));
     }

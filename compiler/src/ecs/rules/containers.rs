@@ -85,7 +85,9 @@ fn group(subject: &Subject<'_>, name: &str, options: &Value, report: &mut Report
     let Some(group) = text(options, "awslogs-group") else { return };
     let made = subject.desired.log_groups.iter().any(|g| g.name == group);
     let (Some(facts), false) = (subject.context.facts, made) else { return };
-    if text(options, "awslogs-create-group") == Some("true")
+    // Groups of other regions are not looked at.
+    if text(options, "awslogs-region").is_some_and(|region| region != facts.region)
+        || text(options, "awslogs-create-group") == Some("true")
         || facts.log_group(group).is_some()
         || !facts.looked_for_group(group)
     {

@@ -188,7 +188,6 @@ fn awsvpc(subject: &Subject<'_>, mode: &str, report: &mut Report) {
                     );
                 }
             }
-            one_vpc(subject, vpc, report);
         }
         (_, Some(_)) => report.push(
             subject
@@ -206,24 +205,4 @@ pub fn vpcs<'a>(subject: &Subject<'a>) -> BTreeSet<&'a str> {
     let found = subject.context.facts.into_iter().flat_map(|facts| facts.subnets.iter());
     let named = found.filter(|s| text(s, "SubnetId").is_some_and(|id| wanted.contains(&id)));
     named.filter_map(|s| text(s, "VpcId")).collect()
-}
-
-/// Tasks of one service are in one VPC.
-fn one_vpc(subject: &Subject<'_>, configuration: &Value, report: &mut Report) {
-    let vpcs = vpcs(subject);
-    if vpcs.len() < 2 || items(configuration, "subnets").is_empty() {
-        return;
-    }
-    let shown: Vec<&str> = vpcs.into_iter().collect();
-    report.push(
-        subject
-            .error(
-                "B421",
-                format!("the subnets are in several VPCs: {}", shown.join(", ")),
-                subject.in_service(["networkConfiguration", "awsvpcConfiguration", "subnets"]),
-            )
-            .help(
-                "name subnets of one VPC; `vpc:` beside `subnets` says of which, where names are the same in several",
-            ),
-    );
 }

@@ -15,12 +15,14 @@ use serde_json::Value;
 use crate::diagnostics::{Place, Report};
 use crate::ecs::desired::Kind;
 use crate::ecs::json::{flag, items, number, text};
+use crate::ecs::made;
 
 use super::{Subject, advice};
 
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     purpose(subject, report);
     single(subject, report);
+    moved(subject, report);
     readiness(subject, report);
     privileges(subject, report);
     for (name, container) in subject.containers() {
@@ -110,6 +112,39 @@ fn single(subject: &Subject<'_>, report: &mut Report) {
     report.push(
         advice("B451", format!("`{}` is behind a load balancer and has one task, which nobody asked for", desired.component), Place::model(["components", &desired.component]).key(), "write `replicas: 2`, so that users are served while a task or its instance is replaced; or `replicas: 1` if one is meant").related(attachment.place.clone(), "it is put behind the load balancer here"),
     );
+}
+
+/// A rolling deployment leaves one target group for another: its tasks are in one of them only, and a rule that leads to the
+/// other one answers with an error until it is changed. Where ECS shifts the traffic there is no such moment.
+fn moved(subject: &Subject<'_>, report: &mut Report) {
+    let (context, desired) = (subject.context, subject.desired);
+    let running = context.facts.and_then(|facts| facts.service(&desired.service_name));
+    let strategy = subject.service().pointer("/deploymentConfiguration/strategy").and_then(Value::as_str);
+    let groups = |service| -> BTreeSet<&str> {
+        items(service, "loadBalancers").iter().filter_map(|one| text(one, "targetGroupArn")).collect()
+    };
+    let (Some(running), None | Some("ROLLING")) = (running, strategy) else { return };
+    let (before, after) = (groups(running), groups(subject.service()));
+    let (Some(from), Some(to)) = (before.first(), after.first()) else { return };
+    if !before.is_disjoint(&after) || number(running, "desiredCount") == Some(0) {
+        return;
+    }
+    report.push(advice(
+        "B458",
+        format!(
+            "`{}` moves from target group `{}` to `{}` in a rolling deployment: when its last old tasks leave, nobody answers requests that are still led to the old group",
+            desired.component,
+            called(from),
+            called(to),
+        ),
+        desired.attachments.first().map_or_else(|| subject.in_service(["loadBalancers"]), |one| one.place.clone()),
+        "let ECS shift the traffic: `deployment: {strategy: blue-green}` and a `switch` under `lb`; or choose an hour at which nobody minds",
+    ));
+}
+
+/// The name of a target group that there is or that the plan makes.
+fn called(arn: &str) -> &str {
+    made::group_of(arn).map(|(name, _)| name).or_else(|| arn.rsplit('/').nth(1)).unwrap_or(arn)
 }
 
 /// Others start as soon as a component runs; without any health check nobody knows whether it answers by then.
