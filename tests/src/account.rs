@@ -114,23 +114,14 @@ impl Account {
         pushed["imageDetails"][0]["imageDigest"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Makes the namespaces of a world.
-    pub fn seed_namespaces(&self, world: &World) {
-        if world.namespaces.is_empty() {
+    /// Makes a namespace.
+    pub fn namespace(&self, name: &str, kind: NamespaceKind) {
+        if kind == NamespaceKind::Http {
+            self.must("servicediscovery", "CreateHttpNamespace", &json!({"Name": name}));
             return;
         }
         let vpc = self.must("ec2", "DescribeVpcs", &json!({}))["Vpcs"][0]["VpcId"].clone();
-        for namespace in world.namespaces.values() {
-            match namespace.kind {
-                NamespaceKind::Http => {
-                    self.must("servicediscovery", "CreateHttpNamespace", &json!({"Name": namespace.name}));
-                }
-                _ => {
-                    let input = json!({"Name": namespace.name, "Vpc": vpc});
-                    self.must("servicediscovery", "CreatePrivateDnsNamespace", &input);
-                }
-            }
-        }
+        self.must("servicediscovery", "CreatePrivateDnsNamespace", &json!({"Name": name, "Vpc": vpc}));
     }
 
     /// Makes what a world holds before anything is deployed, as far as the emulator knows such things. Gives back the ARNs of
@@ -188,24 +179,9 @@ impl Account {
     pub fn seed_machines(&self, world: &World) -> Vec<(String, String)> {
         let network = Network::of(self, world);
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let name = |id: &str, name: &str| {
-            let tags = json!({"Resources": [id], "Tags": [{"Key": "Name", "Value": name}]});
-            self.must("ec2", "CreateTags", &tags);
-        };
-        let tagged = |of: &Value| {
-            let tags = of["Tags"].as_array().cloned().unwrap_or_default();
-            tags.iter().find(|tag| tag["Key"] == "Name").map(|tag| text(tag, "Value"))
-        };
-        for vpc in &world.vpcs {
-            name(&network.vpc, &tagged(vpc).unwrap_or_default());
-        }
         let mut instead = Vec::new();
-        for subnet in &world.subnets {
-            let id = text(subnet, "SubnetId");
-            if let (Some(here), Some(called)) = (network.subnet(&id), tagged(subnet)) {
-                name(here, &called);
-                instead.push((id, here.to_owned()));
-            }
+        for id in world.subnets.iter().map(|subnet| text(subnet, "SubnetId")) {
+            instead.extend(network.subnet(&id).map(|here| (id.clone(), here.to_owned())));
         }
         for group in world.security_groups.iter().filter(|group| group["GroupName"] != "default") {
             let input = json!({"GroupName": group["GroupName"], "Description": "of a test", "VpcId": network.vpc});

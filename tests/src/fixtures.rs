@@ -41,7 +41,16 @@ pub struct Fixture {
     pub world: fn(&mut World),
     /// What the world differs in after the start was deployed.
     pub then: fn(&mut World),
+    /// Healthy targets behind its load balancers in the end: target groups, classic ones in `classic`.
+    pub behind: Named,
+    /// All Cloud Map services in the end, by name, with the number of their instances.
+    pub registered: Named,
+    /// Tasks of services of which the model does not say how many there are in the end.
+    pub tasks: Named,
 }
+
+/// A number for each of some names.
+type Named = &'static [(&'static str, usize)];
 
 const PLAIN: Fixture = Fixture {
     name: "",
@@ -51,34 +60,95 @@ const PLAIN: Fixture = Fixture {
     end: End::Target,
     world: |_| {},
     then: |_| {},
+    behind: &[],
+    registered: &[],
+    tasks: &[],
 };
 
 /// All scenarios of Amazon ECS.
 pub const ALL: [Fixture; 24] = [
-    Fixture { name: "blue-green", world: pairs, ..PLAIN },
-    Fixture { name: "canary", world: pairs, ..PLAIN },
-    Fixture { name: "canary-failing", end: End::Initial, world: alarming, ..PLAIN },
-    Fixture { name: "classic", project: "legacy", ..PLAIN },
-    Fixture { name: "cloud-map", world: connected, ..PLAIN },
-    Fixture { name: "cloud-map-failing", end: End::Initial, world: connected, ..PLAIN },
-    Fixture { name: "failing", end: End::Initial, world: failing, ..PLAIN },
-    Fixture { name: "fargate", environments: &["base.yaml", "prod.yaml"], world: fargate, ..PLAIN },
-    Fixture { name: "gateway-change", ..PLAIN },
-    Fixture { name: "orphan", ..PLAIN },
-    Fixture { name: "pinned", ..PLAIN },
-    Fixture { name: "placement", project: "ops", ..PLAIN },
-    Fixture { name: "rules", ..PLAIN },
-    Fixture { name: "scale", ..PLAIN },
-    Fixture { name: "service-connect", world: connected, ..PLAIN },
-    Fixture { name: "service-connect-failing", end: End::Initial, world: connected, ..PLAIN },
-    Fixture { name: "shop", ..PLAIN },
-    Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], ..PLAIN },
-    Fixture { name: "target-groups", project: "store", ..PLAIN },
-    Fixture { name: "target-groups-failing", project: "store", end: End::Initial, world: failing, ..PLAIN },
+    Fixture {
+        name: "blue-green",
+        world: pairs,
+        behind: &[("shop-blue", 0), ("shop-green", 2), ("docs-blue", 1), ("docs-green", 0)],
+        ..PLAIN
+    },
+    Fixture { name: "canary", world: pairs, behind: &[("shop-api", 0), ("api-green", 2)], ..PLAIN },
+    Fixture {
+        name: "canary-failing",
+        end: End::Initial,
+        world: alarming,
+        behind: &[("shop-api", 2), ("api-green", 0)],
+        ..PLAIN
+    },
+    Fixture { name: "classic", project: "legacy", behind: &[("shop-classic", 2), ("internal-api", 2)], ..PLAIN },
+    Fixture { name: "cloud-map", world: connected, registered: &[("api", 2), ("cache", 1), ("search", 1)], ..PLAIN },
+    Fixture {
+        name: "cloud-map-failing",
+        end: End::Initial,
+        world: connected,
+        registered: &[("api", 2), ("legacy", 1), ("redis", 1)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "failing",
+        end: End::Initial,
+        world: failing,
+        behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "fargate",
+        environments: &["base.yaml", "prod.yaml"],
+        world: fargate,
+        behind: &[("shop-web", 2), ("shop-api", 2)],
+        tasks: &[("shop_web", 2)],
+        ..PLAIN
+    },
+    Fixture { name: "gateway-change", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 2)], ..PLAIN },
+    Fixture { name: "orphan", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
+    Fixture { name: "pinned", behind: &[("shop-api", 2)], ..PLAIN },
+    Fixture { name: "placement", project: "ops", tasks: &[("ops_datadog", 3), ("ops_logspout", 3)], ..PLAIN },
+    Fixture { name: "rules", behind: &[("shop-web", 2), ("unattached", 1)], ..PLAIN },
+    Fixture { name: "scale", behind: &[("shop-web", 1), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
+    Fixture {
+        name: "service-connect",
+        world: connected,
+        registered: &[("api", 2), ("api-admin", 2), ("billing", 1)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "service-connect-failing",
+        end: End::Initial,
+        world: connected,
+        registered: &[("api", 2)],
+        ..PLAIN
+    },
+    Fixture { name: "shop", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
+    Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], behind: &[("shop-api", 2)], ..PLAIN },
+    Fixture {
+        name: "target-groups",
+        project: "store",
+        behind: &[("store-web", 2), ("store-api-8080", 2), ("store-docs", 1)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "target-groups-failing",
+        project: "store",
+        end: End::Initial,
+        world: failing,
+        behind: &[("store-web", 2)],
+        ..PLAIN
+    },
     Fixture { name: "tasks", world: tasks, ..PLAIN },
     Fixture { name: "tasks-failing", end: End::Initial, world: tasks, ..PLAIN },
-    Fixture { name: "teardown", mode: Mode::Teardown, ..PLAIN },
-    Fixture { name: "upgrade", ..PLAIN },
+    Fixture {
+        name: "teardown",
+        mode: Mode::Teardown,
+        behind: &[("shop-web", 0), ("shop-api", 0), ("shop-admin", 0)],
+        ..PLAIN
+    },
+    Fixture { name: "upgrade", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
 ];
 
 /// All scenarios of EC2 Auto Scaling, and of both together.

@@ -13,16 +13,15 @@ import re
 import threading
 import urllib.parse
 
+from moto.elbv2.models import elbv2_backends
 from moto.iam.access_control import IAMRequest
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
 
-from . import groups, health, rollout
+from . import groups, health, names, rollout
 from .ecs import Ecs, Refused
 
 TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "ecr": "AmazonEC2ContainerRegistry_V20150921"}
-# Priorities that no test uses, of the 50,000 that there are.
-SPARE = 49_000
 SPELLING = re.compile(r"<(HostHeader|PathPattern)Config>\s*(<Values>.*?</Values>)\s*</\1Config>", re.DOTALL)
 SCOPE = re.compile(r"Credential=([^/]+)/[0-9]+/([^/]+)/([^/]+)/aws4_request")
 # The protocol's names of services that botocore and the AWS CLI call otherwise; which of two it is says the version.
@@ -67,12 +66,10 @@ class Shim:
                 if target.startswith(TARGETS["ecs"] + "."):
                     return self.ecs_call(environ, operation, given, start_response)
                 if operation == "SetRulePriorities":
-                    # moto moves one rule after another and refuses a place that is still taken; AWS moves them at once.
-                    aside = form | {name: str(SPARE + index) for index, name in enumerate(form) if name.endswith(".Priority")}
-                    self.pass_on(environ, urllib.parse.urlencode(aside).encode(), lambda *_: None)
+                    return self.set_priorities(environ, body, form, start_response)
                 if operation == "DescribeRules":
                     # moto tells hosts and paths as they were given, AWS in both spellings.
-                    status, kind, text = self.gathered(self.moto, environ, body)
+                    status, kind, text = self.gathered(environ, body)
                     return answer(start_response, status, kind, SPELLING.sub(r"\2\g<0>", text))
                 if operation == "DescribeTargetHealth" and "Targets.member.1.Id" not in form:
                     found = health.targets(self.ecs.services.values(), form.get("TargetGroupArn"))
@@ -89,6 +86,9 @@ class Shim:
                     found = groups.classic_health(*place, form["LoadBalancerName"], asked, self.ecs.doomed)
                     if found is not None:
                         return answer(start_response, 200, "text/xml", health.instance_health(found))
+                if service == "servicediscovery" and operation == "DeleteService" and names.in_use(*self.place(environ), given):
+                    text = json.dumps({"__type": "ResourceInUse", "Message": "Service contains registered instances; delete the instances before deleting the service"})
+                    return answer(start_response, 400, "application/x-amz-json-1.1", text)
                 if service == "autoscaling":
                     place = self.place(environ)
                     groups.before(*place, operation, form)
@@ -100,12 +100,11 @@ class Shim:
             with self.lock:
                 self.open -= 1
 
-    def pass_on(self, environ, body, start_response):
+    def pass_on(self, environ, body, start_response, application=None):
         asked = environ | {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        return self.moto(asked, start_response)
+        return (application or self.moto)(asked, start_response)
 
-    @staticmethod
-    def gathered(application, environ, body):
+    def gathered(self, environ, body, application=None):
         """Status, content type and text of an answer."""
         told = {}
 
@@ -113,9 +112,24 @@ class Shim:
             told["status"], told["type"] = int(status.split()[0]), dict(headers).get("Content-Type", "")
             return lambda data: None
 
-        asked = environ | {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        text = b"".join(application(asked, started)).decode()
+        text = b"".join(self.pass_on(environ, body, started, application)).decode()
         return told["status"], told["type"], text
+
+    def set_priorities(self, environ, body, form, start_response):
+        """moto moves one rule after another and refuses a place that is still taken; AWS moves all of them at once, or none."""
+        arns = [value for name, value in form.items() if name.endswith(".RuleArn")]
+        account, region = self.place(environ)
+        balancers = elbv2_backends[account][region].load_balancers.values()
+        listeners = [listener for balancer in balancers for listener in balancer.listeners.values()]
+        rules = [rule for listener in listeners for rule in listener.rules.values() if rule.arn in arns]
+        before = [(rule, rule.priority) for rule in rules]
+        for rule in rules:
+            rule.priority = None
+        status, kind, text = self.gathered(environ, body)
+        if status != 200:
+            for rule, priority in before:
+                rule.priority = priority
+        return answer(start_response, status, kind, text)
 
     def told(self, path, body, start_response):
         with self.lock:
@@ -185,12 +199,11 @@ class Shim:
             asked |= {"HTTP_X_AMZ_TARGET": f"{TARGETS[service]}.{operation}", "CONTENT_TYPE": "application/x-amz-json-1.1"}
         if service not in self.services:
             self.services[service] = self.moto.get_application(asked)
-        status, kind, text = self.gathered(self.services[service], asked, body)
+        status, kind, text = self.gathered(asked, body, self.services[service])
         if status == 200:
             return None if service == "elbv2" else json.loads(text)
-        if service != "ecs" or not kind.startswith("application/"):
-            if service == "ecr":
-                return {}
+        if service == "ecr":
+            return {}
         raise Passed(status, kind, text)
 
 

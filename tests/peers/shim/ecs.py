@@ -8,6 +8,7 @@ import random
 import time
 import uuid
 
+from . import health, names
 from .once import Once
 from .rollout import HIDDEN, OPEN, PLAIN, REVISED, Service
 
@@ -52,6 +53,7 @@ class Ecs:
     def __init__(self):
         self.services = {}  # by ARN
         self.once = {}  # tasks of RunTask, by ARN
+        self.tokens = {}  # answers of RunTask, by cluster, client token and task definition
         self.doomed = {}  # why tasks of an image stop, by its digest
         self.ids = Ids()
         self.ports = 32768
@@ -81,6 +83,7 @@ class Ecs:
 
     def create_service(self, moto, given):
         name = given["serviceName"]
+        self.check_groups(given)
         known = self.find(moto, given.get("cluster", "default"), name)
         if known and known.status == "DRAINING":
             raise Refused("InvalidParameterException", "Unable to Start a service that is still Draining.")
@@ -103,6 +106,7 @@ class Ecs:
             raise Refused("ServiceNotFoundException", "Service not found.")
         if service.status != "ACTIVE":
             raise Refused("ServiceNotActiveException", "Service was not ACTIVE.")
+        self.check_groups(given)
         given = dict(given)
         if given.get("taskDefinition"):
             found = moto("DescribeTaskDefinition", {"taskDefinition": given["taskDefinition"]})["taskDefinition"]
@@ -136,6 +140,7 @@ class Ecs:
             service = self.services.get(base["serviceArn"])
             if service:
                 service.step()
+                names.settle(service)
                 answer["services"][index] = self.told(service, moto, base)
         return answer
 
@@ -193,10 +198,13 @@ class Ecs:
     # Tasks of services
 
     def list_tasks(self, moto, given):
-        if "serviceName" not in given:
-            return moto("ListTasks", given)
-        service = self.find(moto, given.get("cluster", "default"), given["serviceName"])
         stopped = given.get("desiredStatus", "RUNNING") == "STOPPED"
+        if "serviceName" not in given:
+            # To moto, tasks that ended by themselves still run.
+            found = moto("ListTasks", {name: value for name, value in given.items() if name != "desiredStatus"})["taskArns"]
+            ended = {arn for arn, once in self.once.items() if once.stopped}
+            return {"taskArns": [arn for arn in found if (arn in ended) == stopped]}
+        service = self.find(moto, given.get("cluster", "default"), given["serviceName"])
         tasks = service.tasks if service else []
         return {"taskArns": [task.arn for task in reversed(tasks) if (task.last == "STOPPED") == stopped]}
 
@@ -212,7 +220,11 @@ class Ecs:
     # Tasks of nobody
 
     def run_task(self, moto, given):
+        token = (given.get("cluster"), given.get("clientToken"), given["taskDefinition"])
+        if given.get("clientToken") and token in self.tokens:
+            return self.tokens[token]
         answer = moto("RunTask", given)
+        self.tokens[token] = answer
         for index, task in enumerate(answer["tasks"]):
             definition = self.definition(moto, task["taskDefinitionArn"])
             once = Once(definition, self.reason([image(moto, one) for one in definition["containerDefinitions"]]), given)
@@ -249,6 +261,15 @@ class Ecs:
 
     # What all of them need
 
+    @staticmethod
+    def check_groups(given):
+        """A target group has to be one to which a listener or a rule leads."""
+        for balancer in given.get("loadBalancers", []):
+            arn = balancer.get("targetGroupArn")
+            if arn and not health.is_led_to(arn):
+                raise Refused("InvalidParameterException",
+                              f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
+
     def find(self, moto, cluster, name):
         found = moto("DescribeServices", {"cluster": cluster, "services": [name]})["services"]
         return self.services.get(found[0]["serviceArn"]) if found else None
@@ -263,8 +284,11 @@ class Ecs:
         service.members["taskDefinition"] = found["taskDefinitionArn"]
         images = [image(moto, one) for one in found["containerDefinitions"]]
 
-        def lead(rule, group):
-            moto("ModifyRule", {"RuleArn": rule, "Actions.member.1.Type": "forward", "Actions.member.1.TargetGroupArn": group}, "elbv2")
+        def lead(rule, group, other):
+            to = "Actions.member.1.ForwardConfig.TargetGroups.member"
+            moto("ModifyRule", {
+                "RuleArn": rule, "Actions.member.1.Type": "forward", f"{to}.1.TargetGroupArn": group, f"{to}.1.Weight": 100,
+                f"{to}.2.TargetGroupArn": other, f"{to}.2.Weight": 0}, "elbv2")
 
         service.deploy(images, self.reason(images), lambda revision: self.place(moto, service.cluster, revision), lead)
 

@@ -5,6 +5,8 @@ group or a classic load balancer, their health is told from here. All others are
 """
 from xml.sax.saxutils import escape
 
+from moto.elbv2.models import elbv2_backends
+
 
 def targets(services, arn):
     """Targets of a target group: (id, port) of each running task behind it."""
@@ -27,6 +29,12 @@ def places(service, balancer, deployment=None):
     mine = [task for task in service.tasks if deployment in (None, task.deployment)]
     running = [task for task in mine if task.last == "RUNNING" and key in task.ports]
     return [task.ports[key] for task in running]
+
+
+def is_led_to(arn):
+    """Whether a listener or a rule leads to a target group."""
+    _, _, _, region, account, _ = arn.split(":", 5)
+    return elbv2_backends[account][region]._any_listener_using(arn)
 
 
 def target_health(found):

@@ -1,7 +1,7 @@
 """Tasks that run once: moto starts them and lets them run for good, AWS tells how they end.
 
-A task ends by itself at the second look, unless it was told to sleep. One whose image is known to fail ends with an exit code, unless it was started
-with a command of its own.
+A task ends by itself at the second look, unless it was told to sleep. One whose image is known to fail ends with an exit
+code, unless it was started with a command of its own.
 """
 import time
 

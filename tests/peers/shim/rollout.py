@@ -1,14 +1,17 @@
 """Services over time: what moto does not keep of them, and how their deployments go.
 
 A service goes one step on whenever somebody looks at it. A deployment starts its tasks in the first step and is complete
-after `STEPS` of them, when the tasks of the one before have gone; traffic that is to be shifted is shifted then, all at once. Tasks whose image is known to fail stop as soon as they
-start; the deployment circuit breaker counts them.
+after `STEPS` of them, when the tasks of the one before have gone; traffic that is to be shifted is shifted then, all at
+once. Tasks whose image is known to fail stop as soon as they start; the deployment circuit breaker counts them. An image of
+which an alarm is known (a reason that begins with `ALARM`) works until it has the traffic: then the alarm goes off.
 """
 import math
 import time
 
 # Looks until a deployment is complete.
 STEPS = 2
+# Begins the name of an alarm in the place of a reason why tasks stop.
+ALARM = "ALARM "
 # What of a service belongs to its revisions: AWS's text for each of these parameters of UpdateService says "This parameter
 # triggers a new service deployment". A rollback brings exactly them back.
 REVISED = ("taskDefinition", "networkConfiguration", "platformVersion", "loadBalancers", "serviceRegistries",
@@ -34,6 +37,7 @@ class Service:
         self.members = {}
         self.desired = 0
         self.deployments, self.history, self.revisions, self.tasks, self.events = [], [], {}, [], []
+        self.registered, self.offers = set(), {}  # in Cloud Map: (service, task) of each task, services of its own by name
 
     @property
     def primary(self):
@@ -66,7 +70,7 @@ class Service:
             "clusterArn": self.cluster, "createdAt": time.time(), "containerImages": images,
         } | {name: self.members[name] for name in REVISED if self.members.get(name)}
         revision |= {name: self.members[name] for name in ("launchType", "capacityProviderStrategy") if self.members.get(name)}
-        balancers = [one | {"targetGroupArn": self.group(one, before)} for one in self.members.get("loadBalancers", [])]
+        balancers = [self.side(one, before) for one in self.members.get("loadBalancers", [])]
         revision["resolvedConfiguration"] = {"loadBalancers": [
             {"targetGroupArn": one["targetGroupArn"]} for one in balancers if one["targetGroupArn"]]}
         self.revisions[revision["serviceRevisionArn"]] = revision
@@ -81,13 +85,15 @@ class Service:
         })
         self.begin(revision, doomed, place, lead, balancers)
 
-    def group(self, balancer, before):
-        """The target group of the next tasks: of a pair between which traffic is shifted, the one that has none."""
+    def side(self, balancer, before):
+        """A load balancer of the next tasks, with their target group: of a pair between which traffic is shifted, the one that
+        has none; and `other`, the one that has it."""
         own, advanced = balancer.get("targetGroupArn"), balancer.get("advancedConfiguration", {})
         shifts = self.members["deploymentConfiguration"].get("strategy", "ROLLING") != "ROLLING"
-        other = advanced.get("alternateTargetGroupArn")
+        alternate = advanced.get("alternateTargetGroupArn")
         busy = before and any(one["targetGroupArn"] == own for one in before.balancers)
-        return other if shifts and other and busy else own
+        group = alternate if shifts and alternate and busy else own
+        return balancer | {"targetGroupArn": group, "other": own if group == alternate else alternate}
 
     def begin(self, revision, doomed, place, lead, balancers):
         for old in self.deployments:
@@ -117,9 +123,10 @@ class Service:
         if self.status != "ACTIVE" or primary is None:
             return
         if primary.rollout == "IN_PROGRESS":
-            self.fail(primary) if primary.doomed else self.advance(primary)
+            dies = primary.doomed and not primary.doomed.startswith(ALARM)
+            self.fail(primary) if dies else self.advance(primary)
         elif primary.rollout == "FAILED":
-            self.roll_back("too many of its tasks failed")
+            self.roll_back(primary.reason)
         elif not primary.doomed:
             self.fill(primary)
         self.tasks = self.tasks[-200:]
@@ -131,8 +138,13 @@ class Service:
             return
         for balancer in primary.balancers:
             rule = balancer.get("advancedConfiguration", {}).get("productionListenerRule")
-            if rule:
-                primary.lead(rule, balancer["targetGroupArn"])
+            for rule in filter(None, (rule, balancer.get("advancedConfiguration", {}).get("testListenerRule"))):
+                primary.lead(rule, balancer["targetGroupArn"], balancer["other"])
+        if primary.doomed:
+            primary.done("FAILED", "failed: alarm detected")
+            self.current["alarms"] = {"status": "TRIGGERED", "triggeredAlarmNames": [primary.doomed.removeprefix(ALARM)]}
+            self.current["status"] = "ROLLBACK_REQUESTED" if self.good() else "STOPPED"
+            return
         self.stop([task for task in self.tasks if task.deployment is not primary], "Scaling activity initiated by deployment")
         del self.deployments[1:]
         primary.done("COMPLETED", "completed")
@@ -176,7 +188,7 @@ class Service:
             "reason": reason, "startedAt": time.time(), "serviceRevisionArn": back["serviceRevisionArn"]})
         self.say(f"rolling back to deployment of {back['taskDefinition']}.")
         standing = next((one for one in self.deployments if one.revision is back), None)
-        balancers = standing.balancers if standing else [one | {} for one in back.get("loadBalancers", [])]
+        balancers = standing.balancers if standing else [self.side(one, None) for one in back.get("loadBalancers", [])]
         self.begin(back, None, left.place, left.lead, balancers)
         # The tasks that still run the old revision belong to the deployment that brings it back.
         for task in self.tasks:

@@ -13,6 +13,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use belay_executor::aws::{AwsCloud, WallClock};
 use belay_executor::journal::MemorySink;
 use belay_executor::run::{Options, Outcome, Setup, begin};
+use belay_executor::simulator::world::NamespaceKind;
 use belay_schemas::aws;
 use belay_schemas::plan::Plan;
 use belay_tests::account::Account;
@@ -408,7 +409,7 @@ fn prepare(there: There, account: &Account) -> Known {
             known.instead.push((there, text(&made["TargetGroups"][0]["TargetGroupArn"])));
         }
         There::Namespace | There::Registry(_) => {
-            account.must(CLOUD_MAP, "CreateHttpNamespace", &json!({"Name": "shop.internal"}));
+            account.namespace("shop.internal", NamespaceKind::DnsPrivate);
             let namespace = text(&account.must(CLOUD_MAP, "ListNamespaces", &json!({}))["Namespaces"][0]["Id"]);
             known.instead.push(("ns-0a0000000000000a".to_owned(), namespace.clone()));
             if let There::Registry(name) = there {

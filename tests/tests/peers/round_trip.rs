@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use belay_executor::simulator::World;
+use belay_executor::simulator::world::{Behaviour, Image};
 use belay_schemas::plan::{Mode, Plan};
 use belay_tests::account::Account;
 use belay_tests::compare::assert_same;
@@ -16,46 +17,6 @@ use serde_json::{Value, json};
 
 use crate::{emulator, listed};
 
-/// How many healthy targets each fixture leaves behind a load balancer: target groups, then classic ones.
-const BEHIND: [(&str, &[(&str, usize)]); 20] = [
-    ("blue-green", &[("shop-blue", 0), ("shop-green", 2), ("docs-blue", 1), ("docs-green", 0)]),
-    ("canary", &[("shop-api", 0), ("api-green", 2)]),
-    ("canary-failing", &[("shop-api", 2), ("api-green", 0)]),
-    ("classic", &[("shop-classic", 2), ("internal-api", 2)]),
-    ("failing", &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)]),
-    ("fargate", &[("shop-web", 2), ("shop-api", 2)]),
-    ("gateway-change", &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 2)]),
-    ("orphan", &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)]),
-    ("pinned", &[("shop-api", 2)]),
-    ("placement", &[]),
-    ("rules", &[]),
-    ("scale", &[("shop-web", 1), ("shop-api", 2), ("shop-admin", 1)]),
-    ("shop", &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)]),
-    ("sidecars", &[("shop-api", 2)]),
-    ("tasks", &[]),
-    ("tasks-failing", &[]),
-    ("target-groups", &[("store-web", 2), ("store-api-8080", 2), ("store-docs", 1)]),
-    ("target-groups-failing", &[("store-web", 2)]),
-    ("teardown", &[("shop-web", 0), ("shop-api", 0), ("shop-admin", 0)]),
-    ("upgrade", &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)]),
-];
-
-/// Fixtures of virtual machines name AMIs, and moto gives every AMI an id of its own making; their way over HTTP was walked
-/// by hand only.
-fn on_auto_scaling(fixture: &Fixture) -> bool {
-    fixture.name.starts_with("asg-") || fixture.name == "both-plugins"
-}
-
-/// Fixtures whose components find each other through Cloud Map have not been taken round yet: the shim registers no tasks
-/// there. Their calls are made one by one in proxy.rs.
-fn names_each_other(fixture: &Fixture) -> bool {
-    fixture.name.starts_with("cloud-map") || fixture.name.starts_with("service-connect")
-}
-
-/// How many tasks a service has that does not say it in the model: one on each instance, or what the load asks for.
-const COUNTS: [(&str, &str, u64); 3] =
-    [("fargate", "shop_web", 2), ("placement", "ops_datadog", 3), ("placement", "ops_logspout", 3)];
-
 #[test]
 fn every_fixture_of_services_makes_its_round_trip_on_moto() {
     let (server, client) = emulator(Emulator::Shimmed);
@@ -64,7 +25,6 @@ fn every_fixture_of_services_makes_its_round_trip_on_moto() {
         let running: Vec<_> = ALL
             .iter()
             .enumerate()
-            .filter(|(_, fixture)| !on_auto_scaling(fixture) && !names_each_other(fixture))
             .map(|(number, fixture)| {
                 let account = format!("{:012}", 111_111_111_100 + number);
                 let trip = move || {
@@ -147,11 +107,10 @@ fn running(account: &Account) -> Vec<String> {
 fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
     let mut world = World::default_account();
     (fixture.world)(&mut world);
-    let mut instead = account.seed(&world);
-    // moto's VPC has no name.
-    let vpcs = account.must("ec2", "DescribeVpcs", &json!({}));
-    instead.push(("vpc: default".to_owned(), format!("vpc: {}", vpcs["Vpcs"][0]["VpcId"].as_str().unwrap())));
-    account.seed_namespaces(&world);
+    let instead = account.seed(&world);
+    for namespace in world.namespaces.values() {
+        account.namespace(&namespace.name, namespace.kind);
+    }
     let site = Site::new(fixture, endpoint, account).calling(instead);
     let start = fixture.dir().join("start");
     if start.is_dir() {
@@ -168,14 +127,9 @@ fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
 
     let images = site.take(&fixture.dir());
     let digests: BTreeMap<String, String> = images.iter().map(|image| (image.clone(), account.push(image))).collect();
-    let reason = match fixture.name {
-        "tasks-failing" => "container migrate exited with code 1",
-        _ => "Task failed ELB health checks",
-    };
-    // The simulated AWS lets an alarm go off for this one; here its tasks end as soon as they start.
-    let broken = ["-broken", "-locked", "shop/api:5.2.1"];
-    if let Some(broken) = digests.iter().find(|(image, _)| broken.iter().any(|end| image.ends_with(end))) {
-        account.server("/shim/failing", Some(&json!({broken.1: reason})));
+    let failing = digests.iter().find_map(|(image, digest)| Some((digest, fails(world.images.get(image)?)?)));
+    if let Some((digest, (reason, _))) = &failing {
+        account.server("/shim/failing", Some(&json!({*digest: reason})));
     }
     let before = state(account);
     let plan = site.plan();
@@ -192,12 +146,27 @@ fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
         }
         End::Initial => {
             assert_eq!(done.code, 3, "{}", done.stderr);
-            assert!(done.stderr.contains(reason), "no reason is given:\n{}", done.stderr);
+            let (_, (_, told)) = failing.expect("an image that fails");
+            assert!(done.stderr.contains(&told), "no reason is given:\n{}", done.stderr);
             assert_same("the state before", &state(account), &before);
         }
     }
     assert_eq!(status["verdict"]["exitCode"], json!(done.code), "{status}");
     behind(fixture, account);
+}
+
+/// Why tasks of an image fail, as the shim takes it and as Belay tells it; nothing if they work.
+fn fails(image: &Image) -> Option<(String, String)> {
+    let same = |reason: &str| Some((reason.to_owned(), reason.to_owned()));
+    match (&image.behaviour, image.alarms.keys().next()) {
+        (Behaviour::NeverHealthy, _) => same("Task failed ELB health checks"),
+        // The shim's tasks that run once know one exit code beside 0.
+        (Behaviour::Crash { exit_code, .. }, _) if *exit_code != 0 => {
+            Some(("Essential container in task exited".to_owned(), "exited with code 1".to_owned()))
+        }
+        (_, Some(alarm)) => Some((format!("ALARM {alarm}"), "an alarm went off".to_owned())),
+        _ => None,
+    }
 }
 
 /// As when the registry could not be reached while the start was compiled: its service names a mutable tag.
@@ -223,8 +192,8 @@ fn as_the_model_says(site: &Site, fixture: &Fixture, account: &Account, digests:
         let name = format!("{}_{component}", fixture.project);
         let service = &state["services"][&name];
         assert_eq!(service["status"], "ACTIVE", "{name}: {state:#}");
-        let count = COUNTS.iter().find(|(of, service, _)| *of == fixture.name && *service == name);
-        let replicas = count.map_or_else(|| said["replicas"].as_u64().unwrap_or(1), |(_, _, count)| *count);
+        let counted = fixture.tasks.iter().find(|(service, _)| *service == name);
+        let replicas = counted.map_or_else(|| said["replicas"].as_u64().unwrap_or(1), |(_, count)| *count as u64);
         for count in ["desiredCount", "runningCount"] {
             assert_eq!(service[count], json!(replicas), "{name} {count}");
         }
@@ -237,6 +206,7 @@ fn as_the_model_says(site: &Site, fixture: &Fixture, account: &Account, digests:
         assert_eq!(service["deployments"], 1, "{name}");
         wanted.push(name);
     }
+    rules_are_there(site, fixture, &state["around"]["rules"]);
     let running: Vec<&String> = state["services"].as_object().unwrap().keys().collect();
     assert_eq!(running, wanted.iter().collect::<Vec<_>>());
     if fixture.mode == Mode::Teardown {
@@ -245,8 +215,7 @@ fn as_the_model_says(site: &Site, fixture: &Fixture, account: &Account, digests:
 }
 
 fn behind(fixture: &Fixture, account: &Account) {
-    let (_, groups) = BEHIND.iter().find(|(name, _)| *name == fixture.name).unwrap();
-    for (name, count) in *groups {
+    for (name, count) in fixture.behind {
         let healthy = if fixture.name == "classic" {
             let found = account.must("elb", "DescribeInstanceHealth", &json!({"LoadBalancerName": name}));
             found["InstanceStates"].as_array().unwrap().iter().filter(|one| one["State"] == "InService").count()
@@ -259,6 +228,86 @@ fn behind(fixture: &Fixture, account: &Account) {
         };
         assert_eq!(healthy, *count, "targets behind {name}");
     }
+    let names = names(account);
+    let count = |one: &Value| one["instances"].as_array().map_or(0, Vec::len);
+    let registered: Vec<(&str, usize)> =
+        names.as_object().unwrap().iter().map(|(name, one)| (name.as_str(), count(one))).collect();
+    assert_eq!(registered, fixture.registered, "instances registered under each name");
+}
+
+/// Every rule of the environments has its place, its hosts and its paths.
+fn rules_are_there(site: &Site, fixture: &Fixture, rules: &Value) {
+    let values = |rule: &Value, field: &str| -> Vec<Value> {
+        let conditions = rule["Conditions"].as_array().unwrap().iter().filter(|one| one["Field"] == field);
+        conditions.flat_map(|one| one["Values"].as_array().unwrap().clone()).collect()
+    };
+    for file in fixture.environments.iter().filter(|_| fixture.mode == Mode::Deploy) {
+        let said: Value = serde_yaml::from_str(&read(&site.path(file))).unwrap();
+        for (name, rule) in said["plugin_config"]["ec2-ecs"]["rules"].as_object().into_iter().flatten() {
+            let place = rule["priority"].to_string();
+            let found = rules.as_array().unwrap().iter().find(|one| one["Priority"] == json!(place));
+            let found = found.unwrap_or_else(|| panic!("no rule has the place of {name}: {rules:#}"));
+            let said = |key: &str| rule[key].as_array().cloned().unwrap_or_default();
+            let is = (values(found, "host-header"), values(found, "path-pattern"));
+            assert_eq!(is, (said("host"), said("path")), "{name}");
+        }
+    }
+}
+
+/// Cloud Map services with what is registered.
+fn names(account: &Account) -> Value {
+    let mut names = BTreeMap::new();
+    for listed in account.must("servicediscovery", "ListServices", &json!({}))["Services"].as_array().unwrap() {
+        let (name, id) = (listed["Name"].as_str().unwrap(), &listed["Id"]);
+        let told = account.must("servicediscovery", "GetService", &json!({"Id": id}));
+        let found = account.must("servicediscovery", "ListInstances", &json!({"ServiceId": id}));
+        names
+            .insert(name.to_owned(), json!({"records": told["Service"]["DnsConfig"], "instances": found["Instances"]}));
+    }
+    json!(names)
+}
+
+/// Target groups, the rules of listeners, schedules and names.
+fn around(account: &Account) -> Value {
+    let elb = |operation: &str, input: Value, member: &str| {
+        account.must("elbv2", operation, &input)[member].as_array().unwrap().clone()
+    };
+    let mut groups = Vec::new();
+    for group in elb("DescribeTargetGroups", json!({}), "TargetGroups") {
+        let of = json!({"TargetGroupArn": group["TargetGroupArn"]});
+        groups.push(json!([group, elb("DescribeTargetGroupAttributes", of, "Attributes")]));
+    }
+    let mut rules = Vec::new();
+    for balancer in elb("DescribeLoadBalancers", json!({}), "LoadBalancers") {
+        let of = json!({"LoadBalancerArn": balancer["LoadBalancerArn"]});
+        for listener in elb("DescribeListeners", of, "Listeners") {
+            for mut rule in elb("DescribeRules", json!({"ListenerArn": listener["ListenerArn"]}), "Rules") {
+                // One group can be written in two ways.
+                for action in rule["Actions"].as_array_mut().unwrap() {
+                    if let Some(group) = action.as_object_mut().unwrap().remove("TargetGroupArn") {
+                        action["ForwardConfig"]["TargetGroups"] = json!([{"TargetGroupArn": group, "Weight": 1}]);
+                    }
+                }
+                rules.push(rule);
+            }
+        }
+    }
+    rules.sort_by_key(|rule| rule["RuleArn"].to_string());
+    let mut schedules = Vec::new();
+    for one in account.must("scheduler", "ListSchedules", &json!({}))["Schedules"].as_array().unwrap() {
+        let of = json!({"Name": one["Name"], "GroupName": one["GroupName"]});
+        let mut told = account.must("scheduler", "GetSchedule", &of);
+        for moving in ["CreationDate", "LastModificationDate"] {
+            told.as_object_mut().unwrap().remove(moving);
+        }
+        schedules.push(told);
+    }
+    let mut names = names(account);
+    for one in names.as_object_mut().unwrap().values_mut() {
+        // Tasks have been replaced by others.
+        one["instances"] = json!(one["instances"].as_array().unwrap().len());
+    }
+    json!({"groups": groups, "rules": rules, "schedules": schedules, "names": names})
 }
 
 /// What runs in the cluster and which revisions are registered, without ids, numbers and moments.
@@ -286,7 +335,7 @@ fn state(account: &Account) -> Value {
         .map(|arn| definition(account, arn))
         .collect();
     definitions.sort_by_key(Value::to_string);
-    json!({"services": services, "taskDefinitions": definitions})
+    json!({"services": services, "taskDefinitions": definitions, "around": around(account)})
 }
 
 fn definition(account: &Account, arn: &Value) -> Value {
