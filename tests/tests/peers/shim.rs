@@ -212,3 +212,34 @@ fn batches_and_pages_have_their_limits() {
     let active = json!({"status": "ACTIVE"});
     assert_eq!(shop.ecs("ListTaskDefinitionFamilies", active)["families"], json!([]));
 }
+
+#[test]
+fn a_target_group_that_nothing_leads_to_takes_no_service() {
+    let mut shop = Shop::open("777777777707");
+    let definition = shop.register("web:1");
+    let group = json!({"Names": ["unattached"]});
+    shop.group = shop.account.must("elbv2", "DescribeTargetGroups", &group)["TargetGroups"][0]["TargetGroupArn"].take();
+    let balancer = json!({"targetGroupArn": shop.group, "containerName": "web", "containerPort": 8000});
+    let input =
+        json!({"serviceName": "web", "taskDefinition": definition, "desiredCount": 1, "loadBalancers": [balancer]});
+    let said = shop.refused("CreateService", input);
+    assert!(said.ends_with("does not have an associated load balancer."), "{said}");
+}
+
+#[test]
+fn a_task_that_ended_is_listed_no_more_and_its_token_names_it() {
+    let shop = Shop::open("777777777708");
+    let definition = shop.register("web:1");
+    let run = || {
+        let input = json!({"taskDefinition": definition, "launchType": "EC2", "clientToken": "once"});
+        shop.ecs("RunTask", input)["tasks"][0]["taskArn"].take()
+    };
+    let task = run();
+    assert_eq!(run(), task);
+    let listed = |status: &str| shop.ecs("ListTasks", json!({"desiredStatus": status}))["taskArns"].take();
+    assert_eq!((listed("RUNNING"), listed("STOPPED")), (json!([task]), json!([])));
+    for _ in 0..2 {
+        shop.ecs("DescribeTasks", json!({"tasks": [task]}));
+    }
+    assert_eq!((listed("RUNNING"), listed("STOPPED")), (json!([]), json!([task])));
+}
