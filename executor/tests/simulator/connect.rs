@@ -1,12 +1,16 @@
 //! Service Connect: names in a namespace, and what a client reaches.
 
+use belay_executor::cloud::Cloud;
+use belay_executor::observe::observe;
 use belay_executor::simulator::world::{Namespace, NamespaceKind};
 use belay_executor::simulator::{SimulatedCloud, World};
+use belay_schemas::scope::Scope;
 use serde_json::{Value, json};
 
 use crate::support::{any, call, cloud, definition, pass, try_any, try_call};
 
 const NAMESPACE: &str = "ns-0a0000000000000a";
+const OTHER: &str = "ns-0b0000000000000b";
 
 fn connected() -> SimulatedCloud {
     let cloud = cloud();
@@ -95,4 +99,65 @@ async fn the_names_are_services_of_cloud_map() {
     assert_eq!(resources[0]["discoveryArn"], listed["Services"][0]["Arn"]);
     let absent = try_any(&cloud, "servicediscovery", "GetNamespace", json!({"Id": "ns-none"})).await.unwrap_err();
     assert_eq!(absent.code, "NamespaceNotFound");
+}
+
+/// Observes as for a model that does without Service Connect, or with it in other namespaces, and makes a world of that.
+async fn made_from(cloud: &SimulatedCloud, namespaces: &[&str]) -> SimulatedCloud {
+    let scope: Scope = serde_json::from_value(json!({
+        "format": 1, "project": "shop",
+        "ecs": {"cluster": "default", "services": ["api", "late"], "servicePrefix": "shop_",
+                "familyPrefix": "default_shop_", "tagPrefix": "belay", "containerInstances": true,
+                "namespaces": namespaces},
+    }))
+    .unwrap();
+    let observed = observe(&scope, cloud, cloud, "us-east-1").await.unwrap();
+    SimulatedCloud::new(World::from_observed(&observed).unwrap_or_else(|error| panic!("{namespaces:?}: {error}")))
+}
+
+#[tokio::test]
+async fn what_takes_part_in_a_namespace_that_nobody_looked_at_can_be_made_again() {
+    let cloud = connected();
+    // What is there is named in every way that AWS gives it back.
+    run(&cloud, "api", offer("api", "api")).await;
+    let default = format!("arn:aws:servicediscovery:us-east-1:123456789012:namespace/{NAMESPACE}");
+    cloud.with_world(|world| {
+        let cluster = world.clusters.get_mut("default").unwrap();
+        cluster.service_connect_namespace = Some(default);
+    });
+    call(&cloud, "RegisterTaskDefinition", named("late", "late")).await;
+    let mut late = service("late", json!([]));
+    late["serviceConnectConfiguration"].as_object_mut().unwrap().remove("namespace");
+    call(&cloud, "CreateService", late).await;
+    pass(&cloud, 300).await;
+    for namespaces in [&[][..], &["elsewhere"], &["shop.internal"]] {
+        let made = made_from(&cloud, namespaces).await;
+        for name in ["api", "late"] {
+            let described = call(&made, "DescribeServices", json!({"cluster": "default", "services": [name]})).await;
+            assert_eq!(described["services"][0]["runningCount"], 1, "{name} of {namespaces:?}");
+        }
+        // A new one finds the cluster's default namespace.
+        let mut next = service("next", json!([]));
+        next["taskDefinition"] = json!("late");
+        next["serviceConnectConfiguration"].as_object_mut().unwrap().remove("namespace");
+        made.call("ecs", "CreateService", &next).await.unwrap_or_else(|error| panic!("{namespaces:?}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn only_the_services_of_cloud_map_that_ecs_made_follow_from_its_services() {
+    let cloud = connected();
+    cloud.with_world(|world: &mut World| {
+        let other = Namespace { name: "other.internal".to_owned(), kind: NamespaceKind::Http, created_at: world.now };
+        world.namespaces.insert(OTHER.to_owned(), other);
+    });
+    // The same name in another namespace is another service.
+    let input = json!({"Name": "api", "NamespaceId": OTHER});
+    let own = any(&cloud, "servicediscovery", "CreateService", input).await;
+    run(&cloud, "api", offer("api", "api")).await;
+    let made = made_from(&cloud, &["shop.internal", "other.internal"]).await;
+    let kept: Vec<String> = made.look(|world| world.registries.keys().cloned().collect());
+    assert_eq!(kept, [own["Service"]["Id"].as_str().unwrap()]);
+    let listed = any(&made, "servicediscovery", "ListServices", json!({})).await;
+    let names: Vec<&Value> = listed["Services"].as_array().unwrap().iter().map(|service| &service["Name"]).collect();
+    assert_eq!(names, ["api", "api"]);
 }

@@ -1,5 +1,6 @@
 //! Rolling deployments: success, supersession, circuit breaker, rollback, stopping.
 
+use belay_executor::simulator::world::{Namespace, NamespaceKind};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -253,6 +254,10 @@ async fn what_is_not_known_cannot_be_stopped() {
 #[tokio::test]
 async fn revisions_tell_what_describe_services_does_not() {
     let cloud = cloud();
+    cloud.with_world(|world| {
+        let namespace = Namespace { name: "shop".to_owned(), kind: NamespaceKind::Http, created_at: world.now };
+        world.namespaces.insert("ns-0a0000000000000a".to_owned(), namespace);
+    });
     register(&cloud, "web", "nginx:1").await;
     let monitoring = json!({"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 60}]});
     let more = json!({

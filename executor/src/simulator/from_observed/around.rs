@@ -1,13 +1,15 @@
 //! What stands beside services: the network that tasks are put into, log groups, scaling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::observed::Observed;
 use serde_json::{Map, Value, json};
 
+use super::super::request::short;
+use super::super::servicediscovery::namespace_id;
 use super::super::time::Time;
 use super::super::world::{LogGroup, Namespace, NamespaceKind, Registry, ScalableTarget, World};
-use super::{items, text, texts};
+use super::{items, text, texts, upper_tags};
 
 /// Everything of an operation's answers.
 fn all<'o>(
@@ -63,7 +65,8 @@ pub(super) fn schedules(world: &mut World, observed: &Observed) {
     }
 }
 
-/// Cloud Map namespaces.
+/// Cloud Map namespaces. One that a service takes part in need not be in the scope, as when the new model leaves it: of
+/// such a one only the name or the ARN is known by which settings mean it.
 pub(super) fn namespaces(world: &mut World, observed: &Observed, since: Time) {
     let listed = all(observed, "servicediscovery", "ListNamespaces", "Namespaces");
     let got = observed.outputs("servicediscovery", "GetNamespace").map(|(_, output)| &output["Namespace"]);
@@ -72,15 +75,25 @@ pub(super) fn namespaces(world: &mut World, observed: &Observed, since: Time) {
         let made = Namespace { name: text(namespace, "Name"), kind, created_at: since };
         world.namespaces.insert(text(namespace, "Id"), made);
     }
+    let revisions = all(observed, "ecs", "DescribeServiceRevisions", "serviceRevisions");
+    let taken_part_in = revisions.map(|revision| text(&revision["serviceConnectConfiguration"], "namespace"));
+    let defaults = world.clusters.values().filter_map(|cluster| cluster.service_connect_namespace.clone());
+    let meant: Vec<String> = taken_part_in.chain(defaults).filter(|named| !named.is_empty()).collect();
+    for named in meant {
+        if namespace_id(world, &named).is_none() {
+            let name = short(&named).to_owned();
+            let made = Namespace { name: name.clone(), kind: NamespaceKind::Http, created_at: since };
+            world.namespaces.insert(name, made);
+        }
+    }
 }
 
 /// Services of Cloud Map, but for those that ECS makes for Service Connect: they follow from its services.
 pub(super) fn registries(world: &mut World, observed: &Observed, since: Time) {
     let service = "servicediscovery";
-    let revisions = all(observed, "ecs", "DescribeServiceRevisions", "serviceRevisions");
-    let offers = revisions.flat_map(|revision| items(&revision["serviceConnectConfiguration"], "services"));
-    let connected: Vec<&str> =
-        offers.filter_map(|o| o["discoveryName"].as_str().or_else(|| o["portName"].as_str())).collect();
+    let services = all(observed, "ecs", "DescribeServices", "services");
+    let resources = services.flat_map(|s| items(s, "deployments")).flat_map(|d| items(d, "serviceConnectResources"));
+    let connected: BTreeSet<&str> = resources.filter_map(|r| r["discoveryArn"].as_str()).collect();
     let listed = observed.outputs(service, "ListServices").flat_map(|(input, output)| {
         let namespace = input["Filters"][0]["Values"][0].clone();
         items(output, "Services").map(move |one| (one, namespace.clone())).collect::<Vec<_>>()
@@ -89,10 +102,13 @@ pub(super) fn registries(world: &mut World, observed: &Observed, since: Time) {
         let one = &output["Service"];
         (one, one["NamespaceId"].clone())
     });
-    for (one, namespace) in listed.chain(got).filter(|(one, _)| !connected.contains(&&*text(one, "Name"))) {
+    for (one, namespace) in listed.chain(got) {
         let arn = text(one, "Arn");
+        if connected.contains(arn.as_str()) {
+            continue;
+        }
         let tags = observed.outputs(service, "ListTagsForResource").find(|(input, _)| input["ResourceARN"] == *arn);
-        let tags = tags.map(|(_, output)| items(output, "Tags").map(|t| (text(t, "Key"), text(t, "Value"))).collect());
+        let tags = tags.map(|(_, output)| upper_tags(output));
         let member = |name: &str| one[name].as_str().map(str::to_owned);
         let made = Registry {
             name: text(one, "Name"),

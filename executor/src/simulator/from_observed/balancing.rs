@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use belay_schemas::observed::Observed;
 use serde_json::{Value, json};
 
-use super::{items, number, text, texts};
+use super::{items, number, text, texts, upper_tags};
 use crate::simulator::time::Time;
 use crate::simulator::world::{
     ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, TargetGroup, World,
@@ -73,8 +73,7 @@ fn target_group(group: &Value, observed: &Observed) -> TargetGroup {
 /// Tags of a rule or target group, as far as they were read.
 fn tags(observed: &Observed, arn: &str) -> BTreeMap<String, String> {
     let all = observed.outputs("elbv2", "DescribeTags").flat_map(|(_, output)| items(output, "TagDescriptions"));
-    let own = all.filter(|described| described["ResourceArn"] == *arn).flat_map(|described| items(described, "Tags"));
-    own.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
+    all.filter(|described| described["ResourceArn"] == *arn).flat_map(upper_tags).collect()
 }
 
 /// Puts a target group behind the load balancer of that ARN: behind its listener, or a rule of it if that has one.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use belay_schemas::observed::Observed;
 use serde_json::{Map, Value, json};
 
-use super::{items, number, text, texts};
+use super::{items, number, text, texts, upper_tags};
 use crate::simulator::time::Time;
 use crate::simulator::world::{
     Attachment, AttachmentFamily as Family, AutoScalingGroup, Behaviour, GroupTag, Instance, InstanceState,
@@ -114,7 +114,7 @@ fn templates(world: &mut World, observed: &Observed, since: Time) {
             let template = entry.or_insert_with(|| bare(text(seen, "LaunchTemplateName")));
             template.default_version = number(seen, "DefaultVersionNumber", 1);
             template.latest_version = number(seen, "LatestVersionNumber", 1);
-            template.tags = items(seen, "Tags").map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect();
+            template.tags = upper_tags(seen);
         }
     }
     // The default and the latest version exist, whether they were looked at or not.

@@ -10,7 +10,7 @@ mod ecs;
 mod ids;
 mod machines;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::observed::Observed;
 use serde_json::{Value, json};
@@ -35,6 +35,11 @@ fn text(of: &Value, name: &str) -> String {
 
 fn texts(of: &Value, list: &str) -> Vec<String> {
     items(of, list).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Tags that are written as `{"Key": K, "Value": V}`.
+fn upper_tags(of: &Value) -> BTreeMap<String, String> {
+    items(of, "Tags").map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
 }
 
 fn number(of: &Value, name: &str, default: u64) -> u64 {
