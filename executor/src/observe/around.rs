@@ -10,14 +10,12 @@ use futures_util::future::{try_join, try_join_all, try_join3};
 use serde_json::{Value, json};
 
 use super::reader::Reader;
-use super::{ObserveError, items};
+use super::{ObserveError, balancers, items};
 
 /// Values that a filter of EC2 takes at most.
 const FILTER: usize = 200;
 /// What DescribeScalableTargets takes at a time.
 const TARGETS: usize = 50;
-/// What DescribeTags of Elastic Load Balancing takes at a time.
-const TAGS: usize = 20;
 
 pub(super) async fn observe(
     reader: &Reader<'_>,
@@ -67,11 +65,8 @@ async fn rules(reader: &Reader<'_>, listener: &str) -> Result<(), ObserveError> 
         return Ok(());
     };
     let own = items(&answer, "Rules").filter(|rule| rule["IsDefault"] != true);
-    let arns: BTreeSet<&str> = own.filter_map(|rule| rule["RuleArn"].as_str()).collect();
-    let arns: Vec<&str> = arns.into_iter().collect();
-    let tags = arns.chunks(TAGS).map(|batch| reader.read("elbv2", "DescribeTags", json!({"ResourceArns": batch})));
-    try_join_all(tags).await?;
-    Ok(())
+    let arns = own.filter_map(|rule| rule["RuleArn"].as_str().map(str::to_owned)).collect();
+    balancers::tags(reader, &arns).await
 }
 
 fn is_id(entry: &str, prefix: &str) -> bool {
@@ -83,17 +78,12 @@ fn is_id(entry: &str, prefix: &str) -> bool {
 async fn log_groups(reader: &Reader<'_>, scope: &EcsScope) -> Result<(), ObserveError> {
     let reads = scope.log_groups.iter().map(|name| async move {
         let input = json!({"logGroupNamePrefix": name});
-        let mut answer = reader.attempt("logs", "DescribeLogGroups", &input).await?;
-        if let Ok(output) = &mut answer
-            && let Some(groups) = output["logGroups"].as_array_mut()
-        {
+        let trim = |output: &mut Value| {
+            let Some(groups) = output["logGroups"].as_array_mut() else { return };
             groups.retain(|group| group["logGroupName"] == **name);
-            for group in groups.iter_mut().filter_map(Value::as_object_mut) {
-                group.remove("storedBytes");
-            }
-        }
-        reader.record("logs", "DescribeLogGroups", input, answer);
-        Ok::<(), ObserveError>(())
+            groups.iter_mut().filter_map(Value::as_object_mut).for_each(|group| _ = group.remove("storedBytes"));
+        };
+        reader.read_trimmed("logs", "DescribeLogGroups", input, trim).await
     });
     try_join_all(reads).await?;
     Ok(())

@@ -113,17 +113,14 @@ async fn templates(
     let from = wanted.templates.iter().map(|name| ("LaunchTemplateName", name.clone(), "$Default".to_owned()));
     versions.extend(from);
     let described = versions.into_iter().map(|(member, name, version)| async move {
-        let (service, operation) = ("ec2", "DescribeLaunchTemplateVersions");
         let input = json!({member: name, "Versions": [version]});
-        let mut answer = reader.attempt(service, operation, &input).await?;
-        if let Ok(output) = &mut answer {
+        let trim = |output: &mut Value| {
             hide(output, "LaunchTemplateVersions", |version| {
                 let named = ["LaunchTemplateId", "LaunchTemplateName"].iter().filter_map(|m| version[*m].as_str());
                 (!named.into_iter().any(kept)).then(|| version.pointer_mut("/LaunchTemplateData/UserData")).flatten()
             });
-        }
-        reader.record(service, operation, input, answer);
-        Ok::<(), ObserveError>(())
+        };
+        reader.read_trimmed("ec2", "DescribeLaunchTemplateVersions", input, trim).await
     });
     try_join_all(described).await?;
     Ok(())
@@ -139,17 +136,14 @@ async fn configurations(
     let mut names: BTreeSet<String> = wanted.templates.union(&wanted.groups).cloned().collect();
     names.extend(groups.iter().filter_map(|group| group["LaunchConfigurationName"].as_str()).map(str::to_owned));
     let described = batches(&names, NAMES).map(|names| async move {
-        let (service, operation) = ("autoscaling", "DescribeLaunchConfigurations");
         let input = json!({"LaunchConfigurationNames": names});
-        let mut answer = reader.attempt(service, operation, &input).await?;
-        if let Ok(output) = &mut answer {
+        let trim = |output: &mut Value| {
             hide(output, "LaunchConfigurations", |configuration| {
                 let ours = configuration["LaunchConfigurationName"].as_str().is_some_and(kept);
                 (!ours).then(|| configuration.get_mut("UserData")).flatten()
             });
-        }
-        reader.record(service, operation, input, answer);
-        Ok::<(), ObserveError>(())
+        };
+        reader.read_trimmed("autoscaling", "DescribeLaunchConfigurations", input, trim).await
     });
     try_join_all(described).await?;
     Ok(())

@@ -92,23 +92,21 @@ pub(super) async fn named(reader: &Reader<'_>, scope: &Scope) -> Result<Known, O
     Ok(known)
 }
 
-/// Looks up what the observed services use beyond what the scope named. Target groups among that may be ours, and not
-/// wanted any more.
-pub(super) async fn used(reader: &Reader<'_>, used: &InUse, known: &Known) -> Result<(), ObserveError> {
+/// Looks up what is used beyond what the scope named, and gives the ARNs of the target groups among that.
+pub(super) async fn used(reader: &Reader<'_>, used: &InUse, known: &Known) -> Result<BTreeSet<String>, ObserveError> {
     let groups = used.target_groups.difference(&known.target_groups).map(String::as_str).collect();
     let classic = used.load_balancers.difference(&known.load_balancers).map(String::as_str).collect();
     let (groups, classic) = try_join(look_up(reader, GROUPS_BY_ARN, groups), look_up(reader, CLASSIC, classic)).await?;
     groups.record_missing(reader, GROUPS_BY_ARN);
     classic.record_missing(reader, CLASSIC);
     let beyond = Known { target_groups: arns(&groups.found), load_balancers: names(&classic.found) };
-    let own = if used.by_services { beyond.target_groups.clone() } else { BTreeSet::new() };
-    try_join(details(reader, &beyond), tags(reader, &own)).await?;
-    Ok(())
+    details(reader, &beyond).await?;
+    Ok(beyond.target_groups)
 }
 
-/// Tags of target groups: whose they are stands there.
-async fn tags(reader: &Reader<'_>, groups: &BTreeSet<String>) -> Result<(), ObserveError> {
-    let arns: Vec<&str> = groups.iter().map(String::as_str).collect();
+/// Tags of target groups or rules: whose they are stands there.
+pub(super) async fn tags(reader: &Reader<'_>, arns: &BTreeSet<String>) -> Result<(), ObserveError> {
+    let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
     let reads = arns.chunks(BATCH).map(|batch| reader.read("elbv2", "DescribeTags", json!({"ResourceArns": batch})));
     try_join_all(reads).await?;
     Ok(())

@@ -25,11 +25,9 @@ const NEWEST: usize = 10;
 /// How many of the newest revisions stay whatever an update does: of the three that stay, it may register one.
 const STAYING: usize = 2;
 
-/// What the observed services refer to outside ECS.
+/// What observed services or groups refer to.
 #[derive(Debug, Default)]
 pub(super) struct InUse {
-    /// Whether it is services that use it.
-    pub(super) by_services: bool,
     /// ARNs of target groups.
     pub(super) target_groups: BTreeSet<String>,
     /// Names of classic load balancers.
@@ -126,7 +124,7 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
     let described = try_join_all(names.chunks(SERVICES).map(|batch| describe_services(reader, scope, batch))).await?;
     let described: Vec<Value> = described.into_iter().flatten().collect();
 
-    let mut used = InUse { by_services: true, ..InUse::default() };
+    let mut used = InUse::default();
     let mut revisions = BTreeSet::new();
     let scaled = format!("{}:scaled", scope.tag_prefix);
     for service in &described {
@@ -172,20 +170,12 @@ fn listener_of(rule: &str) -> Option<String> {
 /// Describes one batch of services. Their events are left out: hundreds of lines that no plan depends on.
 async fn describe_services(reader: &Reader<'_>, scope: &EcsScope, names: &[&str]) -> Result<Vec<Value>, ObserveError> {
     let input = json!({"cluster": scope.cluster, "services": names, "include": ["TAGS"]});
-    let mut answer = reader.attempt("ecs", "DescribeServices", &input).await?;
-    let mut found = Vec::new();
-    if let Ok(output) = &mut answer
-        && let Some(services) = output["services"].as_array_mut()
-    {
-        for service in &mut *services {
-            if let Some(service) = service.as_object_mut() {
-                service.remove("events");
-            }
-        }
-        found.clone_from(services);
-    }
-    reader.record("ecs", "DescribeServices", input, answer);
-    Ok(found)
+    let trim = |output: &mut Value| {
+        let services = output["services"].as_array_mut().into_iter().flatten();
+        services.filter_map(Value::as_object_mut).for_each(|service| _ = service.remove("events"));
+    };
+    let answer = reader.read_trimmed("ecs", "DescribeServices", input, trim).await?;
+    Ok(answer.iter().flat_map(|output| items(output, "services")).cloned().collect())
 }
 
 /// The active revisions of the project's families.
@@ -229,16 +219,14 @@ fn family_of(arn: &str) -> &str {
 /// The filter is called a prefix: revisions of families that merely start with this one's name are left out.
 async fn revisions(reader: &Reader<'_>, family: &str) -> Result<(String, Vec<String>), ObserveError> {
     let input = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC"});
-    let mut answer = reader.attempt("ecs", "ListTaskDefinitions", &input).await?;
-    let mut own = Vec::new();
-    if let Ok(output) = &mut answer
-        && let Some(arns) = output["taskDefinitionArns"].as_array_mut()
-    {
-        arns.retain(|arn| arn.as_str().is_some_and(|arn| family_of(arn) == family));
-        own.extend(arns.iter().filter_map(|arn| arn.as_str().map(str::to_owned)));
-    }
-    reader.record("ecs", "ListTaskDefinitions", input, answer);
-    Ok((family.to_owned(), own))
+    let trim = |output: &mut Value| {
+        if let Some(arns) = output["taskDefinitionArns"].as_array_mut() {
+            arns.retain(|arn| arn.as_str().is_some_and(|arn| family_of(arn) == family));
+        }
+    };
+    let answer = reader.read_trimmed("ecs", "ListTaskDefinitions", input, trim).await?;
+    let own = answer.iter().flat_map(|output| strings(output, "taskDefinitionArns")).map(str::to_owned);
+    Ok((family.to_owned(), own.collect()))
 }
 
 /// The cluster's instances with their free resources, where the scope wants them.

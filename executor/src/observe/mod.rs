@@ -115,7 +115,9 @@ pub async fn observe(
         },
     )
     .await?;
-    balancers::used(&reader, &used, &named).await?;
+    // Target groups of services may be ours, and not wanted any more.
+    let beyond = balancers::used(&reader, &used, &named).await?;
+    balancers::tags(&reader, &beyond).await?;
     balancers::used(&reader, &found.used, &named).await?;
     if let Some(ecs) = &scope.ecs {
         let around = around::observe(&reader, ecs, used.scaled, used.schedules, used.listeners);

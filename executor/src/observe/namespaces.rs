@@ -61,29 +61,23 @@ async fn namespace(reader: &Reader<'_>, named: &str) -> Result<Vec<String>, Obse
     Ok(all.filter_map(|namespace| namespace["Id"].as_str().map(str::to_owned)).collect())
 }
 
-/// The services of a namespace, but for how many instances they have: that changes all the time.
+/// The services of a namespace.
 async fn services(reader: &Reader<'_>, input: Value) -> Result<Vec<Value>, ObserveError> {
-    let mut answer = reader.attempt(SERVICE, "ListServices", &input).await?;
-    let mut found = Vec::new();
-    if let Ok(output) = &mut answer
-        && let Some(all) = output["Services"].as_array_mut()
-    {
-        all.iter_mut().filter_map(Value::as_object_mut).for_each(|service| _ = service.remove("InstanceCount"));
-        found.clone_from(all);
-    }
-    reader.record(SERVICE, "ListServices", input, answer);
-    Ok(found)
+    let trim = |output: &mut Value| output["Services"].as_array_mut().into_iter().flatten().for_each(uncounted);
+    let answer = reader.read_trimmed(SERVICE, "ListServices", input, trim).await?;
+    Ok(answer.iter().flat_map(|output| items(output, "Services")).cloned().collect())
 }
 
 /// A service outside of the namespaces that the scope names.
 async fn one(reader: &Reader<'_>, arn: &str) -> Result<(), ObserveError> {
     let input = json!({"Id": short_name(arn)});
-    let mut answer = reader.attempt(SERVICE, "GetService", &input).await?;
-    if let Ok(output) = &mut answer
-        && let Some(service) = output["Service"].as_object_mut()
-    {
+    reader.read_trimmed(SERVICE, "GetService", input, |output| uncounted(&mut output["Service"])).await?;
+    Ok(())
+}
+
+/// Takes out how many instances a service has: that changes all the time.
+fn uncounted(service: &mut Value) {
+    if let Some(service) = service.as_object_mut() {
         service.remove("InstanceCount");
     }
-    reader.record(SERVICE, "GetService", input, answer);
-    Ok(())
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use belay_schemas::aws;
 use belay_schemas::observed::{Read, ReadError};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -59,8 +60,20 @@ impl<'a> Reader<'a> {
         operation: &str,
         input: Value,
     ) -> Result<Option<Value>, ObserveError> {
+        self.read_trimmed(service, operation, input, |_| ()).await
+    }
+
+    /// Makes a read, and records of its answer what `trim` leaves of it.
+    pub(super) async fn read_trimmed(
+        &self,
+        service: &str,
+        operation: &str,
+        input: Value,
+        trim: impl FnOnce(&mut Value),
+    ) -> Result<Option<Value>, ObserveError> {
         match self.attempt(service, operation, &input).await? {
-            Ok(output) => {
+            Ok(mut output) => {
+                trim(&mut output);
                 self.record(service, operation, input, Ok(output.clone()));
                 Ok(Some(output))
             }
@@ -132,27 +145,25 @@ impl<'a> Reader<'a> {
     }
 
     async fn pages(&self, most: usize, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
-        let (token_in, token_out) = tokens(service);
+        let pagination = aws::operation(service, operation).ok().and_then(|known| known.pagination.as_ref());
+        let tokens = pagination.and_then(|known| known.input_tokens.first().zip(known.output_tokens.first()));
+        let Some((token_in, token_out)) = tokens else { return Ok(self.one(service, operation, input).await?) };
         let mut sent = input.clone();
-        match operation {
-            // The default page holds only ten.
-            "ListServices" if service == "ecs" => sent["maxResults"] = 100.into(),
-            // Fifty, unless more are asked for.
-            "DescribeAutoScalingGroups" | "DescribePolicies" => sent["MaxRecords"] = 100.into(),
-            _ => {}
+        if let Some((member, size)) = page_size(service, operation) {
+            sent[member] = size.into();
         }
         let mut joined = Map::new();
         let mut last_token = None;
         for _ in 0..most {
             let page = self.one(service, operation, &sent).await?;
             let Value::Object(mut page) = page else { return Ok(page) };
-            let token = page.remove(token_out).filter(|t| t.as_str().is_some_and(|t| !t.is_empty()));
+            let token = page.remove(&**token_out).filter(|t| t.as_str().is_some_and(|t| !t.is_empty()));
             join(&mut joined, page);
             match token {
                 None => return Ok(Value::Object(joined)),
                 same if same == last_token => return Err(Failure::Endless),
                 Some(token) => {
-                    sent[token_in] = token.clone();
+                    sent[&**token_in] = token.clone();
                     last_token = Some(token);
                 }
             }
@@ -244,40 +255,84 @@ fn pause(tries: u32, salt: &str) -> u64 {
     base / 2 + spread % (base / 2 + 1)
 }
 
-/// What a service calls the place of the next page, in requests and in answers.
-fn tokens(service: &str) -> (&'static str, &'static str) {
-    match service {
-        "ecs" | "logs" => ("nextToken", "nextToken"),
-        "application-autoscaling" | "autoscaling" | "ec2" | "scheduler" | "servicediscovery" => {
-            ("NextToken", "NextToken")
-        }
-        _ => ("Marker", "NextMarker"),
+/// The member that asks for larger pages, and how large they may be, where the default ones make many calls of one.
+fn page_size(service: &str, operation: &str) -> Option<(&'static str, u32)> {
+    match (service, operation) {
+        // The default page holds only ten.
+        ("ecs", "ListServices") => Some(("maxResults", 100)),
+        // Fifty, unless more are asked for.
+        ("autoscaling", "DescribeAutoScalingGroups" | "DescribePolicies") => Some(("MaxRecords", 100)),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use belay_schemas::aws::{FaultKind, Strictness, validate_input};
+    use async_trait::async_trait;
+    use serde_json::json;
 
-    #[test]
-    fn pages_are_asked_for_in_the_service_s_own_words() {
-        for (service, operation) in [
-            ("application-autoscaling", "DescribeScalableTargets"),
-            ("application-autoscaling", "DescribeScalingPolicies"),
-            ("autoscaling", "DescribeAutoScalingGroups"),
-            ("ec2", "DescribeSubnets"),
-            ("ecs", "ListServices"),
-            ("elb", "DescribeLoadBalancers"),
-            ("elbv2", "DescribeTargetGroups"),
-            ("logs", "DescribeLogGroups"),
-            ("servicediscovery", "ListNamespaces"),
+    /// An account whose every answer but the last says where the next one begins, in the words of the service.
+    struct Paged {
+        asked: Mutex<Vec<Value>>,
+    }
+
+    #[async_trait]
+    impl Cloud for Paged {
+        async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, CloudError> {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(input.clone());
+            let (asks, tells, list) = match (service, operation) {
+                ("elbv2", "DescribeTargetGroups") => ("Marker", "NextMarker", "TargetGroups"),
+                ("logs", "DescribeLogGroups") => ("nextToken", "nextToken", "logGroups"),
+                _ => ("NextToken", "NextToken", "AutoScalingGroups"),
+            };
+            let page = input[asks].as_str().map_or(0, |token| token.parse().unwrap_or(9));
+            Ok(match page {
+                0 => json!({list: ["a", "b"], tells: "1"}),
+                1 => json!({list: ["c"], tells: "2"}),
+                // The end is said in more than one way.
+                2 if service == "elbv2" => json!({list: ["d"], tells: ""}),
+                2 => json!({list: ["d"], tells: null}),
+                _ => json!({list: ["there is no such page"]}),
+            })
+        }
+
+        async fn image_digest(&self, image: &str) -> Result<String, CloudError> {
+            Err(CloudError::new(ErrorKind::NotFound, "ImageNotFound", image))
+        }
+    }
+
+    struct Still;
+
+    #[async_trait]
+    impl Clock for Still {
+        fn now(&self) -> u64 {
+            0
+        }
+
+        async fn wait_until(&self, _: u64) {}
+
+        fn is_virtual(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_are_asked_for_in_the_operation_s_own_words() {
+        for (service, operation, list, asks, size) in [
+            ("elbv2", "DescribeTargetGroups", "TargetGroups", "Marker", json!({})),
+            ("logs", "DescribeLogGroups", "logGroups", "nextToken", json!({})),
+            ("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroups", "NextToken", json!({"MaxRecords": 100})),
         ] {
-            let input = serde_json::json!({tokens(service).0: "next"});
-            let faults = validate_input(service, operation, &input, Strictness::Exact);
-            let unknown =
-                |kind: &FaultKind| matches!(kind, FaultKind::UnknownMember { .. } | FaultKind::UnknownOperation);
-            assert!(!faults.iter().any(|fault| unknown(&fault.kind)), "{service} {operation}: {faults:?}");
+            let cloud = Paged { asked: Mutex::default() };
+            let reader = Reader::new(&cloud, &Still);
+            let found = reader.read(service, operation, json!({})).await.unwrap().unwrap();
+            assert_eq!(found, json!({list: ["a", "b", "c", "d"]}));
+            let mut asked = vec![size.clone(), size.clone(), size];
+            (asked[1][asks], asked[2][asks]) = ("1".into(), "2".into());
+            assert_eq!(*cloud.asked.lock().unwrap(), asked, "{service} {operation}");
+            // What is recorded knows of no pages.
+            assert_eq!(reader.into_reads()[0].input, json!({}));
         }
     }
 
