@@ -149,6 +149,26 @@ fn every_mode_and_end_is_shown_by_a_fixture() {
     assert_eq!(folders, names, "each folder of fixtures/ is a fixture");
 }
 
+/// Service Connect: who is deployed before what it uses would not reach it.
+#[test]
+fn whoever_uses_an_offer_reaches_it_in_the_end() {
+    let fixture = Fixture::named("service-connect");
+    let journal = tempfile::tempdir().unwrap();
+    let (cloud, _, plan) = prepared(&fixture, journal.path());
+    let before = cloud.world().reachable("default/shop_web");
+    assert!(!before.contains("admin:80"), "it is not offered yet: {before:?}");
+    let status = apply(&cloud, &plan, journal.path(), "run").unwrap();
+    assert_eq!(status.outcome, Some(Outcome::Done), "{status:#?}");
+    for (service, used) in
+        [("shop_web", ["api.shop.internal:8080", "admin:80"].as_slice()), ("shop_api", &["billing:50051"])]
+    {
+        let reached = cloud.world().reachable(&format!("default/{service}"));
+        assert!(used.iter().all(|used| reached.contains(*used)), "{service} reaches only {reached:?}");
+    }
+    // It has left the namespace.
+    assert!(cloud.world().reachable("default/shop_reports").is_empty());
+}
+
 #[test]
 fn a_task_that_fails_says_why_in_its_own_words() {
     let fixture = Fixture::named("tasks-failing");

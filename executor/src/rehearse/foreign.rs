@@ -71,16 +71,11 @@ async fn deploys(cloud: &SimulatedCloud, key: &str) -> Option<()> {
     });
     let done = match count {
         Some(count) => {
-            let mut input =
-                json!({"cluster": cluster, "service": service, "taskDefinition": definition, "loadBalancers": []});
             // What names ports of the old revision goes with it.
-            let has = |member: &str| cloud.look(|world| world.services[key].wanted.contains_key(member));
-            if has("serviceConnectConfiguration") {
-                input["serviceConnectConfiguration"] = json!({"enabled": false});
-            }
-            if has("serviceRegistries") {
-                input["serviceRegistries"] = json!([]);
-            }
+            let mut input = json!({
+                "cluster": cluster, "service": service, "taskDefinition": definition, "loadBalancers": [],
+                "serviceRegistries": [], "serviceConnectConfiguration": {"enabled": false},
+            });
             let daemon =
                 cloud.look(|world| world.services[key].wanted.get("schedulingStrategy") == Some(&json!("DAEMON")));
             if !daemon {

@@ -255,7 +255,7 @@ fn unwritten(error: &FileError) -> CloudError {
 
 /// What a call concerns, in short: what its input names first, of these.
 pub(crate) fn concerns(input: &Value) -> String {
-    const NAMES: [&str; 22] = [
+    const NAMES: [&str; 24] = [
         "uri",
         "PolicyName",
         "ScheduledActionName",
@@ -278,6 +278,8 @@ pub(crate) fn concerns(input: &Value) -> String {
         "LoadBalancerName",
         "Name",
         "cluster",
+        "ResourceARN",
+        "Id",
     ];
     const LISTS: [&str; 4] = ["containerInstances", "taskDefinitions", "RulePriorities", "InstanceIds"];
     let listed = |name: &str| {

@@ -12,6 +12,11 @@ pub(super) fn missing(code: &str, message: impl Into<String>) -> CloudError {
     CloudError::new(ErrorKind::NotFound, code, message)
 }
 
+/// A call refused because something else is under way or in the way: nothing happened, and it passes by itself.
+pub(super) fn busy(code: &str, message: impl Into<String>) -> CloudError {
+    CloudError::new(ErrorKind::Transient, code, message)
+}
+
 /// ECS's error for parameters that make no sense.
 pub(super) fn invalid(message: impl Into<String>) -> CloudError {
     rejected("InvalidParameterException", message)
@@ -37,5 +42,5 @@ pub(super) fn throttled(service: &str) -> CloudError {
         "ecs" | "ecr" => "ThrottlingException",
         _ => "Throttling",
     };
-    CloudError::new(ErrorKind::Transient, code, "Rate exceeded")
+    busy(code, "Rate exceeded")
 }

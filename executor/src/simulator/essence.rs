@@ -104,8 +104,12 @@ fn registries(world: &World) -> BTreeMap<String, Value> {
         let registered = super::ecs::registry::registered(world, id).len();
         json!([registry.description, registry.dns, registry.custom_health, registry.tags, registered])
     };
-    let name = |registry: &super::world::Registry| format!("{}/{}", registry.namespace, registry.name);
-    world.registries.iter().map(|(id, registry)| (name(registry), shown(id, registry))).collect()
+    world.registries.iter().map(|(id, registry)| (registry_name(registry), shown(id, registry))).collect()
+}
+
+/// What a service of Cloud Map is called: its id is given in the order in which they are made.
+fn registry_name(registry: &super::world::Registry) -> String {
+    format!("{}/{}", registry.namespace, registry.name)
 }
 
 /// Limits, policies and scheduled actions without times and ARNs.
@@ -161,11 +165,10 @@ fn with_content(world: &World, settings: &Map<String, Value>) -> Value {
     {
         configuration.remove("alarms");
     }
-    // Ids of services of Cloud Map are given in the order in which they are made.
     for entry in shown.get_mut("serviceRegistries").and_then(Value::as_array_mut).into_iter().flatten() {
         let id = entry["registryArn"].as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
         if let Some(registry) = world.registries.get(id) {
-            entry["registryArn"] = registry.name.as_str().into();
+            entry["registryArn"] = registry_name(registry).into();
         }
     }
     // Taking no part in Service Connect is as much as never having been asked to.

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::ecs;
-use super::errors::{missing, rejected, unknown_operation};
+use super::errors::{busy, missing, rejected, unknown_operation};
 use super::request::{Answer, Paging, Reply, items, required, short, tags_of, text, texts, to_upper_tags};
 use super::world::{Namespace, NamespaceKind, Registry, World};
-use crate::cloud::{CloudError, ErrorKind};
+use crate::cloud::CloudError;
 
 const PAGING: Paging = Paging { token: "NextToken", size: "MaxResults", default: 100, most: 100 };
 
@@ -45,6 +45,11 @@ fn arn(world: &World, rest: &str) -> String {
 /// The ARN of a namespace.
 pub(super) fn namespace_arn(world: &World, id: &str) -> String {
     arn(world, &format!("namespace/{id}"))
+}
+
+/// The ARN of a service.
+pub(super) fn service_arn(world: &World, id: &str) -> String {
+    arn(world, &format!("service/{id}"))
 }
 
 /// The id of the namespace that a name, an id or an ARN means.
@@ -111,7 +116,7 @@ fn list_services(world: &World, input: &Value) -> Answer {
     for (id, namespace) in world.namespaces.iter().filter(|(id, _)| wanted.is_none_or(|wanted| wanted == id.as_str())) {
         for made in ecs::connect::services_in(world, id) {
             found.push(json!({
-                "Id": made.id, "Arn": arn(world, &format!("service/{}", made.id)), "Name": made.name, "Type": "HTTP",
+                "Id": made.id, "Arn": service_arn(world, &made.id), "Name": made.name, "Type": "HTTP",
                 "Description": format!("Managed by arn of ECS service {}", made.by),
                 "CreateDate": namespace.created_at.seconds(), "ResourceOwner": world.account,
                 "CreatedByAccount": world.account, "InstanceCount": made.instances,
@@ -131,7 +136,7 @@ fn list_services(world: &World, input: &Value) -> Answer {
 
 fn show(world: &World, id: &str, registry: &Registry) -> Value {
     let mut shown = json!({
-        "Id": id, "Arn": arn(world, &format!("service/{id}")), "Name": registry.name, "NamespaceId": registry.namespace,
+        "Id": id, "Arn": service_arn(world, id), "Name": registry.name, "NamespaceId": registry.namespace,
         "Type": if registry.dns.is_some() { "DNS_HTTP" } else { "HTTP" },
         "CreateDate": registry.created_at.seconds(), "ResourceOwner": world.account, "CreatedByAccount": world.account,
         "InstanceCount": ecs::registry::registered(world, id).len(),
@@ -154,9 +159,9 @@ fn no_service(id: &str) -> CloudError {
 }
 
 /// The service that a member names by id or ARN.
-fn find<'w>(world: &'w mut World, input: &Value, member: &str) -> Result<(&'w String, &'w mut Registry), CloudError> {
+fn find<'w>(world: &'w World, input: &Value, member: &str) -> Result<(&'w String, &'w Registry), CloudError> {
     let id = required(input, member)?;
-    world.registries.range_mut(short(id).to_owned()..=short(id).to_owned()).next().ok_or_else(|| no_service(id))
+    world.registries.get_key_value(short(id)).ok_or_else(|| no_service(id))
 }
 
 fn of_arn<'w>(world: &'w mut World, input: &Value) -> Result<&'w mut Registry, CloudError> {
@@ -215,16 +220,16 @@ fn create(world: &mut World, input: &Value) -> Answer {
     Ok(json!({"Service": show(world, &id, &registry)}).into())
 }
 
-fn get(world: &mut World, input: &Value) -> Answer {
+fn get(world: &World, input: &Value) -> Answer {
     let (id, registry) = find(world, input, "Id")?;
-    let (id, registry) = (id.clone(), registry.clone());
-    Ok(json!({"Service": show(world, &id, &registry)}).into())
+    Ok(json!({"Service": show(world, id, registry)}).into())
 }
 
-/// AWS changes words and for how long records are kept; what is not named goes.
+/// AWS changes words and for how long records are kept; a description that is not named goes.
 fn update(world: &mut World, input: &Value) -> Answer {
     let change = &input["Service"];
-    let (_, registry) = find(world, input, "Id")?;
+    let id = required(input, "Id")?;
+    let registry = world.registries.get_mut(short(id)).ok_or_else(|| no_service(id))?;
     let Some(dns) = &mut registry.dns else {
         return Err(rejected("InvalidInput", "Services of a namespace of the type HTTP cannot be updated."));
     };
@@ -240,20 +245,18 @@ fn update(world: &mut World, input: &Value) -> Answer {
 }
 
 fn delete(world: &mut World, input: &Value) -> Answer {
-    let (id, _) = find(world, input, "Id")?;
-    let id = id.clone();
+    let id = find(world, input, "Id")?.0.clone();
     if !ecs::registry::registered(world, &id).is_empty() {
         let message = "The service contains registered instances; delete the instances before deleting the service.";
-        return Err(CloudError::new(ErrorKind::Transient, "ResourceInUse", message));
+        return Err(busy("ResourceInUse", message));
     }
     world.registries.remove(&id);
     Ok(json!({}).into())
 }
 
-fn instances(world: &mut World, input: &Value) -> Answer {
+fn instances(world: &World, input: &Value) -> Answer {
     let (id, _) = find(world, input, "ServiceId")?;
-    let id = id.clone();
-    let shown = ecs::registry::registered(world, &id).into_iter().map(|one| {
+    let shown = ecs::registry::registered(world, id).into_iter().map(|one| {
         let host = one.task.container_instance.as_ref().and_then(|host| world.container_instances.get(host));
         let address = one.task.private_ip.clone().or_else(|| host?.private_ip.clone()).unwrap_or_default();
         let mut attributes = json!({

@@ -58,6 +58,8 @@ async fn tasks_are_registered_while_they_run() {
     let none = any(&cloud, "servicediscovery", "ListInstances", list).await;
     assert_eq!(none["Instances"], json!([]));
     any(&cloud, "servicediscovery", "DeleteService", delete.clone()).await;
+    let concerns = cloud.look(|world| world.log.last().map(|entry| entry.concerns.clone()));
+    assert_eq!(concerns.as_deref(), made["Id"].as_str());
     let absent = try_any(&cloud, "servicediscovery", "GetService", delete).await.unwrap_err();
     assert_eq!(absent.kind, ErrorKind::NotFound);
 }

@@ -14,6 +14,9 @@ use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Call, EdgeKind, Node, Phase, Plan, Wait};
 use serde_json::{Map, Value};
 
+/// Seconds for which load balancers let a target go, unless they are told otherwise.
+const DELAY: u64 = 300;
+
 /// How long single things take, in seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Durations {
@@ -117,25 +120,19 @@ impl<'p> Facts<'p> {
     fn balancing(&mut self, observed: &'p Observed) {
         for (_, output) in observed.outputs("elbv2", "DescribeTargetGroups") {
             for group in list(output, "TargetGroups") {
-                let arn = text(group, "TargetGroupArn");
                 // What the plan changes of it holds before any task is checked by it.
-                let changed = changes(self.plan, "ModifyTargetGroup", arn).next();
-                let number =
-                    |member: &str| changed.and_then(|input| input[member].as_u64()).or_else(|| group[member].as_u64());
-                let interval = number("HealthCheckIntervalSeconds").unwrap_or(30);
-                let threshold = number("HealthyThresholdCount").unwrap_or(5);
-                self.balancers.insert(arn.to_owned(), (interval * threshold, 300));
+                let changed = changes(self.plan, "ModifyTargetGroup", &group["TargetGroupArn"]).next();
+                let healthy = healthy(|member| {
+                    changed.and_then(|input| input[member].as_u64()).or_else(|| group[member].as_u64())
+                });
+                self.balancers.insert(text(group, "TargetGroupArn").to_owned(), (healthy, DELAY));
             }
         }
         for (input, output) in observed.outputs("elbv2", "DescribeTargetGroupAttributes") {
-            let arn = text(input, "TargetGroupArn");
-            let changed = changes(self.plan, "ModifyTargetGroupAttributes", arn);
-            let mut all = changed.flat_map(|input| list(input, "Attributes")).chain(list(output, "Attributes"));
-            let delay = all.find(|a| a["Key"] == "deregistration_delay.timeout_seconds");
-            if let (Some(delay), Some(known)) =
-                (delay.and_then(|d| d["Value"].as_str()?.parse().ok()), self.balancers.get_mut(arn))
-            {
-                known.1 = delay;
+            let changed = changes(self.plan, "ModifyTargetGroupAttributes", &input["TargetGroupArn"]);
+            let all = changed.flat_map(|input| list(input, "Attributes")).chain(list(output, "Attributes"));
+            if let Some(known) = self.balancers.get_mut(text(input, "TargetGroupArn")) {
+                known.1 = delay(all);
             }
         }
         for (_, output) in observed.outputs("elb", "DescribeLoadBalancers") {
@@ -143,12 +140,12 @@ impl<'p> Facts<'p> {
                 let check = &balancer["HealthCheck"];
                 let healthy =
                     check["Interval"].as_u64().unwrap_or(30) * check["HealthyThreshold"].as_u64().unwrap_or(10);
-                self.balancers.insert(text(balancer, "LoadBalancerName").to_owned(), (healthy, 300));
+                self.balancers.insert(text(balancer, "LoadBalancerName").to_owned(), (healthy, DELAY));
             }
         }
         for (input, output) in observed.outputs("elb", "DescribeLoadBalancerAttributes") {
             let draining = &output["LoadBalancerAttributes"]["ConnectionDraining"];
-            let delay = if draining["Enabled"] == true { draining["Timeout"].as_u64().unwrap_or(300) } else { 0 };
+            let delay = if draining["Enabled"] == true { draining["Timeout"].as_u64().unwrap_or(DELAY) } else { 0 };
             if let Some(known) = self.balancers.get_mut(text(input, "LoadBalancerName")) {
                 known.1 = delay;
             }
@@ -261,7 +258,7 @@ impl<'p> Facts<'p> {
 
     /// Seconds until a target counts as healthy, and until one that leaves is gone.
     pub fn balancer(&self, name: &str) -> (u64, u64) {
-        self.balancers.get(name).copied().unwrap_or((150, 300))
+        self.balancers.get(name).copied().unwrap_or((150, DELAY))
     }
 
     fn change(
@@ -362,13 +359,9 @@ impl<'p> Facts<'p> {
     fn made_group(&self, arn: &Value) -> Option<(u64, u64)> {
         let Ok(Some(Late::Output { node, .. })) = Late::recognise(arn) else { return None };
         let input = &self.plan.node(node)?.action.mutation()?.input;
-        let number = |member: &str, default: u64| input[member].as_u64().unwrap_or(default);
-        let healthy = number("HealthCheckIntervalSeconds", 30) * number("HealthyThresholdCount", 5);
-        let delays = self.plan.nodes.iter().filter_map(|node| node.action.mutation());
-        let delays = delays
-            .filter(|call| call.operation == "ModifyTargetGroupAttributes" && call.input["TargetGroupArn"] == *arn);
-        let delay = delays.filter_map(|call| call.input["Attributes"][0]["Value"].as_str()?.parse().ok()).next_back();
-        Some((healthy, delay.unwrap_or(300)))
+        let attributes = changes(self.plan, "ModifyTargetGroupAttributes", arn);
+        let delay = delay(attributes.flat_map(|input| list(input, "Attributes")));
+        Some((healthy(|member| input[member].as_u64()), delay))
     }
 
     fn containers<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = &'s Value> + 's {
@@ -384,13 +377,24 @@ impl<'p> Facts<'p> {
     }
 }
 
-/// Inputs of the calls on the way forward that change a target group.
-fn changes<'p>(plan: &'p Plan, operation: &'static str, arn: &str) -> impl Iterator<Item = &'p Value> {
+/// Seconds until a target counts as healthy by the checks that a target group has.
+fn healthy(number: impl Fn(&str) -> Option<u64>) -> u64 {
+    number("HealthCheckIntervalSeconds").unwrap_or(30) * number("HealthyThresholdCount").unwrap_or(5)
+}
+
+/// Seconds until a target that leaves is gone, by the first of a target group's attributes that says so.
+fn delay<'v>(mut attributes: impl Iterator<Item = &'v Value>) -> u64 {
+    let told = attributes.find(|attribute| attribute["Key"] == "deregistration_delay.timeout_seconds");
+    told.and_then(|attribute| attribute["Value"].as_str()?.parse().ok()).unwrap_or(DELAY)
+}
+
+/// Inputs of the calls on the way forward that change a target group, which may be one that the plan makes.
+fn changes<'p>(plan: &'p Plan, operation: &'static str, arn: &Value) -> impl Iterator<Item = &'p Value> {
     let forward =
         plan.nodes.iter().filter(|node| node.phase == Phase::Deploy).filter_map(|node| node.action.mutation());
     let of_group = forward.filter(move |call| call.operation == operation).map(|call| &call.input);
-    let arn = arn.to_owned();
-    of_group.filter(move |input| input["TargetGroupArn"] == *arn)
+    let arn = arn.clone();
+    of_group.filter(move |input| input["TargetGroupArn"] == arn)
 }
 
 /// The service that a call is about, as `CLUSTER/NAME`.
@@ -503,6 +507,16 @@ fn ancestors(plan: &Plan) -> Vec<BTreeSet<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_leaves_is_let_go_after_the_attribute_that_says_so() {
+        let attribute = |key: &str, value: &str| json!({"Key": key, "Value": value});
+        let other = attribute("slow_start.duration_seconds", "60");
+        let [first, second] = ["15", "20"].map(|delay| attribute("deregistration_delay.timeout_seconds", delay));
+        assert_eq!(delay([&other, &first, &second].into_iter()), 15);
+        assert_eq!(delay([&other].into_iter()), DELAY);
+    }
 
     #[test]
     fn tasks_are_replaced_in_waves_within_the_bounds() {

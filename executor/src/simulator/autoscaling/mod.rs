@@ -19,10 +19,10 @@ use serde_json::Value;
 pub(super) use scaler::{instance_gone, next, pass_time};
 pub(super) use source::content_of;
 
-use super::errors::{missing, rejected, unknown_operation};
+use super::errors::{busy, missing, rejected, unknown_operation};
 use super::request::{Answer, required};
 use super::world::{AutoScalingGroup, World};
-use crate::cloud::{CloudError, ErrorKind};
+use crate::cloud::CloudError;
 
 pub(super) fn call(world: &mut World, operation: &str, input: &Value) -> Answer {
     match operation {
@@ -76,11 +76,6 @@ pub(super) fn call(world: &mut World, operation: &str, input: &Value) -> Answer 
 /// Auto Scaling's error for nearly everything.
 fn invalid(message: impl Into<String>) -> CloudError {
     rejected("ValidationError", message)
-}
-
-/// An error that passes by itself.
-fn busy(code: &str, message: impl Into<String>) -> CloudError {
-    CloudError::new(ErrorKind::Transient, code, message)
 }
 
 fn not_found(name: &str) -> CloudError {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::super::errors::invalid;
 use super::super::images::sha256;
 use super::super::request::{items, number, short, text};
-use super::super::servicediscovery::{namespace_arn, namespace_id};
+use super::super::servicediscovery::{namespace_arn, namespace_id, service_arn};
 use super::super::world::{Service, ServiceStatus, TaskStatus, World};
 use super::shape::TaskShape;
 use crate::cloud::CloudError;
@@ -82,10 +82,7 @@ fn made_id(key: &str, name: &str) -> String {
 /// `serviceConnectResources` of a deployment.
 pub(super) fn resources(world: &World, key: &str, settings: &Map<String, Value>) -> Option<Value> {
     let offers = items(enabled(settings)?, "services").iter();
-    let arn = |name: &str| {
-        let id = made_id(key, name);
-        format!("arn:{}:servicediscovery:{}:{}:service/{id}", world.partition, world.region, world.account)
-    };
+    let arn = |name: &str| service_arn(world, &made_id(key, name));
     Some(offers.map(|o| json!({"discoveryName": discovery_name(o), "discoveryArn": arn(discovery_name(o))})).collect())
 }
 

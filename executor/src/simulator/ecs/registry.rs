@@ -25,15 +25,11 @@ pub(in super::super) fn registered<'w>(world: &'w World, registry: &'w str) -> V
         let list = revision.and_then(|revision| revision.settings.get("serviceRegistries")).and_then(Value::as_array);
         let entry = list.into_iter().flatten().find(|e| text(e, "registryArn").map(short) == Some(registry));
         let Some(entry) = entry else { continue };
-        let host = |container: &str, port: u64| {
-            let bound = task.containers.iter().find(|c| c.name == container)?.ports.iter();
-            bound.clone().find(|b| b.container_port == port).map(|b| b.host_port)
-        };
         let told = text(entry, "containerName").zip(number(entry, "containerPort"));
         // A task with an address of its own is found at the container's port.
         let port = match (told, &task.private_ip) {
             (Some((_, port)), Some(_)) => Some(port),
-            (Some((container, port)), None) => host(container, port),
+            (Some((container, port)), None) => task.host_port(container, port),
             (None, _) => number(entry, "port"),
         };
         all.push(Registered { id, task, port });

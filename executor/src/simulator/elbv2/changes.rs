@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::errors::rejected;
+use super::super::errors::{busy, rejected};
 use super::super::request::{Answer, items, number, required, tags_of, text};
 use super::super::world::{HealthCheck, Listener, Rule, TargetGroup, World};
 use super::{complete, no_group, no_listener, no_rule, show_group, show_listener, show_rule};
@@ -140,7 +140,7 @@ pub(super) fn delete_target_group(world: &mut World, input: &Value) -> Answer {
     let arn = required(input, "TargetGroupArn")?;
     if world.load_balancers.values().any(|balancer| balancer.forwards_to(arn)) {
         let message = format!("Target group '{arn}' is currently in use by a listener or a rule");
-        return Err(rejected("ResourceInUse", message));
+        return Err(busy("ResourceInUse", message));
     }
     world.target_groups.retain(|_, group| group.arn != arn);
     Ok(json!({}).into())
