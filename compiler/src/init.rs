@@ -66,6 +66,7 @@ pub fn scope(
             network: Default::default(),
             log_groups: Default::default(),
             scaled: Default::default(),
+            stepped: Default::default(),
             made_groups: Default::default(),
             schedules: Default::default(),
             listeners: Default::default(),

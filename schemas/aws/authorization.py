@@ -26,6 +26,7 @@ ACTION = {("s3", "HeadObject"): "GetObject", ("sts", "GetCallerIdentity"): None}
 
 # Actions that are needed beside an operation: tags on creation, roles, launches.
 BESIDE = {
+    "cloudwatch": ["TagResource"],
     "ecs": ["TagResource"],
     "ec2": ["CreateTags", "RunInstances"],
     "autoscaling": ["CreateOrUpdateTags"],

@@ -88,6 +88,11 @@ OPERATIONS = {
         TerminateInstanceInAutoScalingGroup
         UpdateAutoScalingGroup
     """,
+    "cloudwatch": """
+        DeleteAlarms
+        DescribeAlarms
+        PutMetricAlarm
+    """,
     "ec2": """
         CreateLaunchTemplate
         CreateLaunchTemplateVersion
@@ -411,7 +416,8 @@ def derive(service, loader):
         "$id": f"urn:belay:aws:{service}",
         "title": metadata["serviceFullName"],
         "x-derived-from": f"botocore {BOTOCORE}",
-        "x-service": {"name": service} | {key: metadata[key] for key in SERVICE_FACTS if key in metadata},
+        "x-service": {"name": service} | {key: metadata[key] for key in SERVICE_FACTS if key in metadata}
+        | ({"awsQueryCompatible": True} if "awsQueryCompatible" in metadata else {}),
         "x-operations": operations,
         "$defs": {n: define(n, model["shapes"][n], n in inputs) for n in sorted(inputs | outputs)},
     }

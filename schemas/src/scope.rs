@@ -93,6 +93,10 @@ pub struct EcsScope {
     /// `PREFIX:scaled` are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub scaled: BTreeSet<String>,
+    /// Those of them that the model scales in steps: their CloudWatch alarms matter. Alarms of services that have such a
+    /// policy are looked at as well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stepped: BTreeSet<String>,
 }
 
 /// Parts of the network that tasks are put into: ids, or names in which `*` and `?` stand for any characters.

@@ -66,7 +66,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 24] = [
+pub const ALL: [Fixture; 26] = [
     Fixture {
         name: "blue-green",
         world: pairs,
@@ -126,6 +126,8 @@ pub const ALL: [Fixture; 24] = [
     },
     Fixture { name: "shop", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
     Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], behind: &[("shop-api", 2)], ..PLAIN },
+    Fixture { name: "step-scaling", behind: &[("shop-web", 2)], ..PLAIN },
+    Fixture { name: "step-scaling-failing", end: End::Initial, world: failing, behind: &[("shop-web", 2)], ..PLAIN },
     Fixture {
         name: "target-groups",
         project: "store",

@@ -112,6 +112,19 @@ impl Account {
                 let group = input["logGroupName"].as_str().unwrap_or_default();
                 vec![ask("logs", operation, &self.arn("logs", &format!("log-group:{group}:log-stream:")))]
             }
+            "cloudwatch" => {
+                let mut names = strings(&input["AlarmNames"]);
+                names.extend(input["AlarmName"].as_str().map(str::to_owned));
+                let arn = |name: &String| self.arn("cloudwatch", &format!("alarm:{name}"));
+                let mut asks: Vec<Ask> = names.iter().map(|name| ask("cloudwatch", operation, &arn(name))).collect();
+                if input["AlarmNamePrefix"].is_string() {
+                    asks.push(ask("cloudwatch", operation, "*"));
+                }
+                if operation == "PutMetricAlarm" && input["Tags"].is_array() {
+                    asks.extend(names.iter().map(|name| ask("cloudwatch", "TagResource", &arn(name))));
+                }
+                asks
+            }
             "scheduler" => {
                 let group = input["GroupName"].as_str().unwrap_or("default");
                 let name = input["Name"].as_str().unwrap_or_default();

@@ -26,10 +26,16 @@ fn golden(path: &Path, expected: &str, wrong: &mut Vec<String>) {
     }
 }
 
+/// All fixtures, or those that `BELAY_ONLY` names.
+fn chosen() -> impl Iterator<Item = Fixture> {
+    let only = std::env::var("BELAY_ONLY").ok();
+    every().filter(move |f| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == f.name)))
+}
+
 #[test]
 fn fixtures_are_what_the_programs_print() {
     let mut wrong = Vec::new();
-    for fixture in every() {
+    for fixture in chosen() {
         let journal = tempfile::tempdir().unwrap();
         let world = fixture.start(journal.path());
         let cloud = Arc::new(SimulatedCloud::new(world.clone()));
@@ -65,7 +71,7 @@ fn prepared(fixture: &Fixture, journal: &Path) -> (Arc<SimulatedCloud>, Inputs, 
 
 #[test]
 fn applying_a_fixture_ends_as_it_says_and_then_there_is_nothing_to_do() {
-    for fixture in every() {
+    for fixture in chosen() {
         let journal = tempfile::tempdir().unwrap();
         let (cloud, inputs, plan) = prepared(&fixture, journal.path());
         let before = essence(&cloud.world());
@@ -107,7 +113,7 @@ fn told(world: &World) -> serde_json::Value {
 
 #[test]
 fn a_finished_run_can_be_taken_back_by_hand() {
-    for fixture in every().filter(|f| f.end == End::Target) {
+    for fixture in chosen().filter(|f| f.end == End::Target) {
         let journal = tempfile::tempdir().unwrap();
         let (cloud, _, plan) = prepared(&fixture, journal.path());
         let before = told(&cloud.world());

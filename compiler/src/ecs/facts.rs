@@ -47,6 +47,7 @@ pub struct Facts<'a> {
     pub scaling_policies: Vec<&'a Value>,
     /// Its scheduled actions.
     pub scheduled_actions: Vec<&'a Value>,
+    alarms: BTreeMap<&'a str, &'a Value>,
     schedules: BTreeMap<&'a str, &'a Value>,
     /// Cloud Map namespaces.
     namespaces: Vec<&'a Value>,
@@ -166,6 +167,10 @@ impl<'a> Facts<'a> {
             }
             ("application-autoscaling", "DescribeScalingPolicies") => {
                 self.scaling_policies.extend(items(output, "ScalingPolicies"));
+            }
+            ("cloudwatch", "DescribeAlarms") => {
+                let all = items(output, "MetricAlarms").iter();
+                self.alarms.extend(all.filter_map(|alarm| Some((text(alarm, "AlarmName")?, alarm))));
             }
             ("application-autoscaling", "DescribeScheduledActions") => {
                 self.scheduled_actions.extend(items(output, "ScheduledActions"));
@@ -329,6 +334,16 @@ impl<'a> Facts<'a> {
         self.registry_tags.get(arn).copied()
     }
 
+    /// A metric alarm by name.
+    pub fn alarm(&self, name: &str) -> Option<&'a Value> {
+        self.alarms.get(name).copied()
+    }
+
+    /// All observed metric alarms, by name.
+    pub fn alarms(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.alarms.iter().map(|(name, alarm)| (*name, *alarm))
+    }
+
     /// A schedule by name.
     pub fn schedule(&self, name: &str) -> Option<&'a Value> {
         self.schedules.get(name).copied()
@@ -442,6 +457,7 @@ impl Facts<'_> {
             "images": self.images,
             "logGroups": self.log_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &["retentionInDays"]))).collect::<BTreeMap<_, _>>(),
             "scaling": scaling,
+            "alarms": self.alarms.iter().map(|(n, a)| ((*n).to_owned(), unstated(a))).collect::<BTreeMap<_, _>>(),
             "schedules": self.schedules.iter().map(|(n, s)| ((*n).to_owned(), pick(s, &SCHEDULE_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "namespaces": self.namespaces.iter().map(|n| pick(n, &["Id", "Name", "Type"])).collect::<Vec<_>>(),
             "registries": self.registries.iter().map(|(id, all)| ((*id).to_owned(), all.iter().map(|r| pick(r, &REGISTRY_MEMBERS)).collect::<Vec<_>>())).collect::<BTreeMap<_, _>>(),
@@ -458,7 +474,7 @@ impl Facts<'_> {
             let network = self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| !ecs.network.is_empty());
             used.retain(|name, value| match name.as_str() {
                 "vpcs" | "subnets" | "securityGroups" => network,
-                "logGroups" | "schedules" | "rules" | "balancingTags" | "registries" | "registered"
+                "alarms" | "logGroups" | "schedules" | "rules" | "balancingTags" | "registries" | "registered"
                 | "registryTags" => value.as_object().is_some_and(|groups| !groups.is_empty()),
                 "namespaces" => value.as_array().is_some_and(|all| !all.is_empty()),
                 "scaling" => {
@@ -509,15 +525,26 @@ const GROUP_MEMBERS: [&str; 14] = [
     "VpcId",
 ];
 
-const SCALING_MEMBERS: [&str; 10] = [
+/// An alarm without its state.
+fn unstated(alarm: &Value) -> Value {
+    let mut shown = alarm.clone();
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| !name.starts_with("State") && !name.ends_with("Timestamp"));
+    }
+    shown
+}
+
+const SCALING_MEMBERS: [&str; 12] = [
     "MaxCapacity",
     "MinCapacity",
+    "PolicyARN",
     "PolicyName",
     "PolicyType",
     "ResourceId",
     "ScalableTargetAction",
     "Schedule",
     "ScheduledActionName",
+    "StepScalingPolicyConfiguration",
     "TargetTrackingScalingPolicyConfiguration",
     "Timezone",
 ];

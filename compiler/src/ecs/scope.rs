@@ -58,6 +58,7 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             registries: BTreeSet::new(),
             schedules: BTreeSet::new(),
             scaled: BTreeSet::new(),
+            stepped: BTreeSet::new(),
         };
         around(context, placement, &mut ecs);
         ecs
@@ -124,8 +125,11 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
                 None => scope.default_namespace = true,
             }
         }
-        if settled.settings.scaling.is_some() {
+        if let Some(scaling) = &settled.settings.scaling {
             scope.scaled.insert(context.service_name(name));
+            if !scaling.step.is_empty() {
+                scope.stepped.insert(context.service_name(name));
+            }
         }
     }
 }

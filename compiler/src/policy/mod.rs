@@ -168,6 +168,7 @@ fn tagging(
         "ecs" => ("ecs:TagResource", Some("ecs:CreateAction")),
         "ec2" => ("ec2:CreateTags", Some("ec2:CreateAction")),
         "autoscaling" => ("autoscaling:CreateOrUpdateTags", None),
+        "cloudwatch" => ("cloudwatch:TagResource", None),
         "elbv2" => ("elasticloadbalancing:AddTags", Some("elasticloadbalancing:CreateAction")),
         "servicediscovery" => ("servicediscovery:TagResource", None),
         _ => return,

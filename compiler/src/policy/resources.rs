@@ -129,6 +129,7 @@ impl<'a> Naming<'a> {
                 Some(name) => vec![name.to_owned()],
                 None => any(),
             },
+            "AlarmName" => from(&["AlarmName", "AlarmNames"]),
             "ScheduleName" | "TargetGroupName" => from(&["Name"]),
             "GroupName" => match input.get("GroupName").and_then(Value::as_str) {
                 Some(name) => vec![name.to_owned()],

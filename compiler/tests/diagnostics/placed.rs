@@ -52,6 +52,16 @@ fn scaled(scaling: &str, lines: &str) -> String {
     web_with(&format!("mem: 128, scaling: {{{scaling}}}"), lines)
 }
 
+/// A component that scales in these steps.
+fn stepped(steps: &str, more: &str) -> String {
+    scaled(&format!("min: 1, max: 9, step: {{load: {{metric: cpu, when: above, steps: [{steps}]{more}}}}}"), "")
+}
+
+/// An alarm that has the name of that component's, and does this.
+fn alarm(action: &str) -> World {
+    World::new().with(|w| w.alarms = vec![json!({"AlarmName": "default_shop_web.load", "AlarmActions": [action]})])
+}
+
 pub fn table() -> Vec<Case> {
     let sized = "task_cpu: 256, task_mem: 512";
     let logs = "logs: {group: /web}";
@@ -126,6 +136,45 @@ pub fn table() -> Vec<Case> {
         case("B439", "custom without a metric").model(
             scaled("min: 1, max: 2, target: {queue: {metric: custom, value: 10}}", ""),
             scaled("min: 1, max: 2, target: {queue: {metric: custom, value: 10, custom: {namespace: Shop, name: Backlog}}}", ""),
+        ),
+        case("B439", "steps that do not rise")
+            .model(stepped("{at: 80, change: 1}, {at: 60, change: 2}", ""), stepped("{at: 60, change: 1}, {at: 80, change: 2}", "")),
+        case("B439", "steps both ways")
+            .model(stepped("{at: 60, change: 1}, {at: 80, change: -1}", ""), stepped("{at: 60, change: 1}, {at: 80, change: 3}", "")),
+        case("B439", "step that changes nothing").model(stepped("{at: 60, change: 0}", ""), stepped("{at: 60, change: 1}", "")),
+        case("B439", "fewer than no tasks").model(
+            stepped("{at: 60, change: -1}", ", unit: exact"),
+            stepped("{at: 60, change: 0}", ", unit: exact"),
+        ),
+        case("B439", "least change of tasks").model(
+            stepped("{at: 60, change: 1}", ", at_least: 2"),
+            stepped("{at: 60, change: 10}", ", unit: percent, at_least: 2"),
+        ),
+        case("B439", "period that CloudWatch has not")
+            .model(stepped("{at: 60, change: 1}", ", period: 45"), stepped("{at: 60, change: 1}", ", period: 60")),
+        case("B439", "period shorter than the metric's").model(
+            stepped("{at: 60, change: 1}", ", period: 30"),
+            stepped("{at: 60, change: 1}", ", period: 30, custom: {namespace: Shop, name: Backlog}").replace("metric: cpu", "metric: custom"),
+        ),
+        case("B439", "more values than there are").model(
+            stepped("{at: 60, change: 1}", ", periods: 3, datapoints: 4"),
+            stepped("{at: 60, change: 1}", ", periods: 3, datapoints: 3"),
+        ),
+        case("B439", "longer than an alarm watches").model(
+            stepped("{at: 60, change: 1}", ", period: 60, periods: 1440, missing_data: ignore").replace("60, periods", "120, periods"),
+            stepped("{at: 60, change: 1}", ", period: 60, periods: 1440, missing_data: ignore"),
+        ),
+        case("B439", "step of a metric that is not described").model(
+            stepped("{at: 60, change: 1}", "").replace("metric: cpu", "metric: custom"),
+            stepped("{at: 60, change: 1}", ", custom: {namespace: Shop, name: Backlog}").replace("metric: cpu", "metric: custom"),
+        ),
+        case("B439", "two policies of one name").model(
+            scaled("min: 1, max: 2, target: {load: {metric: cpu, value: 50}}, step: {load: {metric: cpu, when: above, steps: [{at: 60, change: 1}]}}", ""),
+            scaled("min: 1, max: 2, target: {load: {metric: cpu, value: 50}}, step: {rush: {metric: cpu, when: above, steps: [{at: 60, change: 1}]}}", ""),
+        ),
+        case("B501", "somebody else's alarm").with_model(stepped("{at: 60, change: 1}", "")).worlds(
+            alarm("arn:aws:sns:us-east-1:123456789012:on-call"),
+            alarm("arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:6d8972f3:resource/ecs/service/default/shop_web:policyName/shop_web.load"),
         ),
         case("B444", "retention").model(web_with("mem: 64, logs: {group: /web, retention: 31}", ""), web_with("mem: 64, logs: {group: /web, retention: 30}", "")),
         case("B444", "two retentions").model(

@@ -51,6 +51,8 @@ pub struct World {
     pub rules: BTreeMap<String, Vec<Value>>,
     /// Schedules, as GetSchedule shows them.
     pub schedules: Vec<Value>,
+    /// Metric alarms, as DescribeAlarms shows them.
+    pub alarms: Vec<Value>,
     /// Log groups, by name.
     pub log_groups: BTreeSet<String>,
     /// Cloud Map namespaces, as ListNamespaces shows them.
@@ -83,6 +85,7 @@ impl World {
             security_groups: Vec::new(),
             rules: BTreeMap::new(),
             schedules: Vec::new(),
+            alarms: Vec::new(),
             log_groups: BTreeSet::new(),
             namespaces: Vec::new(),
             registries: BTreeMap::new(),
@@ -468,6 +471,10 @@ impl World {
         }
         for schedule in &self.schedules {
             read("scheduler", "GetSchedule", json!({"Name": schedule["Name"]}), schedule.clone());
+        }
+        if !self.alarms.is_empty() {
+            let input = json!({"AlarmNamePrefix": "default_shop_web."});
+            read("cloudwatch", "DescribeAlarms", input, json!({"MetricAlarms": self.alarms}));
         }
         if !self.namespaces.is_empty() {
             let input = json!({"Filters": []});

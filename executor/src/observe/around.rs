@@ -1,4 +1,4 @@
-//! What is read around services: the network that tasks are put into, log groups, scaling.
+//! What is read around services: the network that tasks are put into, log groups, scaling with its alarms.
 //!
 //! Invariant: looked up with filters and prefixes, which answer with nothing where there is nothing, so that what is
 //! missing is for the compiler to tell.
@@ -115,6 +115,17 @@ async fn scaling(reader: &Reader<'_>, scope: &EcsScope, mut names: BTreeSet<Stri
         ["DescribeScalingPolicies", "DescribeScheduledActions"]
             .map(|operation| reader.read(service, operation, common(json!({"ResourceId": resource}))))
     });
-    try_join_all(reads).await?;
+    let answers = try_join_all(reads).await?;
+    // Only policies that scale in steps have alarms that are not Application Auto Scaling's own.
+    let policies = answers.iter().flatten().flat_map(|answer| items(answer, "ScalingPolicies"));
+    let stepping = policies.filter(|policy| policy["PolicyType"] == "StepScaling");
+    let stepping = stepping.filter_map(|p| p["ResourceId"].as_str()?.rsplit('/').next());
+    let services: BTreeSet<&str> = stepping.chain(scope.stepped.iter().map(String::as_str)).collect();
+    let components = services.iter().filter_map(|service| service.strip_prefix(scope.service_prefix.as_str()));
+    let alarms = components.map(|component| {
+        let prefix = format!("{}{component}.", scope.family_prefix);
+        reader.read("cloudwatch", "DescribeAlarms", json!({"AlarmNamePrefix": prefix}))
+    });
+    try_join_all(alarms).await?;
     Ok(())
 }

@@ -17,7 +17,8 @@ use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
 use super::{
-    autoscaling, ec2, ecr, ecs, elb, elbv2, iam, logs, s3, scaling, scheduler, servicediscovery, sts, throttle, web,
+    autoscaling, cloudwatch, ec2, ecr, ecs, elb, elbv2, iam, logs, s3, scaling, scheduler, servicediscovery, sts,
+    throttle, web,
 };
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 use crate::http;
@@ -242,6 +243,7 @@ impl World {
             "ecr" => ecr::call(self, operation, input),
             "logs" => logs::call(self, operation, input),
             "application-autoscaling" => scaling::call(self, operation, input),
+            "cloudwatch" => cloudwatch::call(self, operation, input),
             "scheduler" => scheduler::call(self, operation, input),
             "servicediscovery" => servicediscovery::call(self, operation, input),
             _ => Err(unknown_operation(format!("The simulated AWS does not model the service {service}."))),
@@ -255,8 +257,9 @@ fn unwritten(error: &FileError) -> CloudError {
 
 /// What a call concerns, in short: what its input names first, of these.
 pub(crate) fn concerns(input: &Value) -> String {
-    const NAMES: [&str; 24] = [
+    const NAMES: [&str; 25] = [
         "uri",
+        "AlarmName",
         "PolicyName",
         "ScheduledActionName",
         "ResourceId",
@@ -281,7 +284,7 @@ pub(crate) fn concerns(input: &Value) -> String {
         "ResourceARN",
         "Id",
     ];
-    const LISTS: [&str; 4] = ["containerInstances", "taskDefinitions", "RulePriorities", "InstanceIds"];
+    const LISTS: [&str; 5] = ["AlarmNames", "containerInstances", "taskDefinitions", "RulePriorities", "InstanceIds"];
     let listed = |name: &str| {
         let words = input.get(name)?.as_array()?.iter().filter_map(Value::as_str).map(short);
         Some(words.collect::<Vec<_>>().join(", "))

@@ -46,6 +46,7 @@ pub fn essence(world: &World) -> Value {
         "registries": registries(world),
         "scalableTargets": scalable_targets(world),
         "schedules": schedules(world),
+        "alarms": alarms(world),
     });
     without_ids(&mut essence);
     essence
@@ -110,6 +111,26 @@ fn registries(world: &World) -> BTreeMap<String, Value> {
 /// What a service of Cloud Map is called: its id is given in the order in which they are made.
 fn registry_name(registry: &super::world::Registry) -> String {
     format!("{}/{}", registry.namespace, registry.name)
+}
+
+/// Alarms without states and times; of the policies that they ask to act, what they are, not which.
+fn alarms(world: &World) -> BTreeMap<&str, Value> {
+    let policies = world.scalable_targets.values().flat_map(|target| target.policies.iter());
+    let names: BTreeMap<&str, &str> =
+        policies.filter_map(|(name, policy)| Some((policy["PolicyARN"].as_str()?, name.as_str()))).collect();
+    let bare = |alarm: &Value| {
+        let mut shown = alarm.clone();
+        if let Some(members) = shown.as_object_mut() {
+            members.retain(|name, _| !name.starts_with("State") && !name.ends_with("Timestamp") && name != "tags");
+        }
+        for action in shown["AlarmActions"].as_array_mut().into_iter().flatten() {
+            if let Some(name) = action.as_str().and_then(|arn| names.get(arn)) {
+                *action = format!("policy {name}").into();
+            }
+        }
+        shown
+    };
+    world.alarms.iter().map(|(name, alarm)| (name.as_str(), bare(alarm))).collect()
 }
 
 /// Limits, policies and scheduled actions without times and ARNs.

@@ -6,6 +6,7 @@
 mod autoscaling;
 mod clockwork;
 mod cloud;
+mod cloudwatch;
 mod ec2;
 mod ecr;
 mod ecs;

@@ -148,14 +148,55 @@ fn completed(world: &World, input: &Value, kind: &str, name: &str, arn_member: &
 fn put_policy(world: &mut World, input: &Value) -> Answer {
     let name = required(input, "PolicyName")?.to_owned();
     let mut policy = completed(world, input, "scalingPolicy", &format!("policyName/{name}"), "PolicyARN");
-    let tracking = text(input, "PolicyType") == Some("TargetTrackingScaling");
-    if tracking != input.get("TargetTrackingScalingPolicyConfiguration").is_some() {
-        return Err(rejected("ValidationException", "PolicyType and policy configuration do not match"));
+    let kind = text(input, "PolicyType");
+    for (of, configuration) in [
+        ("TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration"),
+        ("StepScaling", "StepScalingPolicyConfiguration"),
+    ] {
+        if (kind == Some(of)) != input.get(configuration).is_some() {
+            return Err(rejected("ValidationException", "PolicyType and policy configuration do not match"));
+        }
+    }
+    if let Some(steps) = input.get("StepScalingPolicyConfiguration") {
+        no_gap(steps)?;
+    }
+    // One that is put again keeps its ARN, one that was deleted comes back with another.
+    let resource = required(input, "ResourceId")?;
+    let known = world.scalable_targets.get(resource).and_then(|t| t.policies.get(&name));
+    match known.map(|known| known["PolicyARN"].clone()) {
+        Some(arn) => policy["PolicyARN"] = arn,
+        None => {
+            let id = world.uuid("scaling-policy");
+            let arn = text(&policy, "PolicyARN").unwrap_or_default();
+            policy["PolicyARN"] = arn.replacen(":scalingPolicy:", &format!(":scalingPolicy:{id}:"), 1).into();
+        }
     }
     policy["Alarms"] = json!([]);
     let answer = json!({"PolicyARN": policy["PolicyARN"], "Alarms": []});
     target(world, input)?.policies.insert(name, policy);
     Ok(answer.into())
+}
+
+/// Steps neither overlap nor leave a gap, and at most one is open to each side.
+fn no_gap(configuration: &Value) -> Result<(), CloudError> {
+    let invalid = |message: &str| rejected("ValidationException", message);
+    let bound = |step: &Value, side: &str| step.get(format!("MetricInterval{side}Bound")).and_then(Value::as_f64);
+    let steps = configuration["StepAdjustments"].as_array().cloned().unwrap_or_default();
+    let mut spans: Vec<(f64, f64)> = steps
+        .iter()
+        .map(|s| (bound(s, "Lower").unwrap_or(f64::NEG_INFINITY), bound(s, "Upper").unwrap_or(f64::INFINITY)))
+        .collect();
+    if spans.is_empty() {
+        return Err(invalid("At least one StepAdjustment must be specified"));
+    }
+    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if spans.iter().any(|(lower, upper)| lower >= upper) {
+        return Err(invalid("The lower bound of a step adjustment must be less than its upper bound"));
+    }
+    if spans.windows(2).any(|pair| pair[0].1 != pair[1].0) {
+        return Err(invalid("StepAdjustment intervals must neither overlap nor leave a gap"));
+    }
+    Ok(())
 }
 
 fn put_action(world: &mut World, input: &Value) -> Answer {

@@ -10,13 +10,14 @@ const DESTRUCTIVE: [&str; 5] = ["BatchDelete", "Delete", "Deregister", "Stop", "
 const UNNAMED: [(&str, &str); 1] = [("autoscaling", "SetInstanceHealth")];
 
 /// The exceptions: an opposite call brings the same thing back.
-const RESTORABLE: [(&str, &str); 9] = [
+const RESTORABLE: [(&str, &str); 10] = [
     ("application-autoscaling", "DeleteScalingPolicy"), // PutScalingPolicy: a policy is its name and its settings
     ("application-autoscaling", "DeleteScheduledAction"), // PutScheduledAction
     // RegisterScalableTarget: limits; what hangs on it is put again by its own calls.
     ("application-autoscaling", "DeregisterScalableTarget"),
     ("autoscaling", "DeleteLifecycleHook"), // PutLifecycleHook: a hook is its name and its settings
     ("autoscaling", "DeleteTags"),          // CreateOrUpdateTags
+    ("cloudwatch", "DeleteAlarms"),         // PutMetricAlarm: an alarm is its name and its settings
     ("ec2", "DeleteTags"),                  // CreateTags
     ("elb", "DeregisterInstancesFromLoadBalancer"), // RegisterInstancesWithLoadBalancer
     ("elbv2", "DeregisterTargets"),         // RegisterTargets

@@ -37,9 +37,10 @@ impl Embedded {
 }
 
 /// Sorted by name.
-static SERVICES: [Embedded; 13] = [
+static SERVICES: [Embedded; 14] = [
     Embedded::new("application-autoscaling", include_str!("../../aws/application-autoscaling.json")),
     Embedded::new("autoscaling", include_str!("../../aws/autoscaling.json")),
+    Embedded::new("cloudwatch", include_str!("../../aws/cloudwatch.json")),
     Embedded::new("ec2", include_str!("../../aws/ec2.json")),
     Embedded::new("ecr", include_str!("../../aws/ecr.json")),
     Embedded::new("ecs", include_str!("../../aws/ecs.json")),

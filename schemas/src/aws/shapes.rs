@@ -26,6 +26,9 @@ pub struct ServiceFacts {
     pub name: Box<str>,
     /// `2015-12-01`.
     pub api_version: Box<str>,
+    /// Whether it once spoke the query protocol only, and wants to be told that its old error codes are understood.
+    #[serde(default)]
+    pub aws_query_compatible: bool,
     /// The first label of the endpoint's host name.
     pub endpoint_prefix: Box<str>,
     /// Host name of a service that is not regional.

@@ -92,6 +92,7 @@ const MEMBERS: &[Member] = &[
     member("elb", "", &["LoadBalancerName", "LoadBalancerNames"], None, "classic load balancer"),
     member("s3", "Object", &["Key"], Some("Bucket"), "S3 object"),
     member("application-autoscaling", "", &["ResourceId", "ResourceIds"], Some("ScalableDimension"), "scalable target"),
+    member("cloudwatch", "Alarm", &["AlarmName", "AlarmNames"], None, "alarm"),
     member("events", "", &["Rule", "Name"], None, "event rule"),
     member("scheduler", "", &["Name"], Some("GroupName"), "schedule"),
     member("servicediscovery", "Namespace", &["Id"], None, "Cloud Map namespace"),

@@ -19,7 +19,10 @@ pub use ecs::{
     Architecture, CapacityShare, CircuitBreaker, Deployment, DeploymentStrategy, EcsComponent, EcsGateway, EcsRaw,
     LaunchType, Network, NetworkMode, Placement, PlacementKind, PlacementStrategy, PropagateTags, TrafficStep,
 };
-pub use scaling::{CustomMetric, Scaling, ScalingMetric, ScheduledLimits, TargetTracking};
+pub use scaling::{
+    CustomMetric, MissingData, Scaling, ScalingMetric, ScalingStep, ScheduledLimits, StepScaling, StepUnit, StepWhen,
+    TargetTracking,
+};
 pub use tasks::{Once, OnceWhen, Schedule};
 pub use values::{OneOrMany, Port, Protocol, TEXT_KEYWORD, Text};
 

@@ -7,6 +7,7 @@
     health.py    load balancers as far as ECS changes them: the tasks of services are their targets
     names.py     Cloud Map as far as ECS changes it: the tasks of services are its instances
     groups.py    Auto Scaling groups: several behind one load balancer, instances that never answer
+    policies.py  policies of Application Auto Scaling that are put again
 
 Sources: the API models and texts that botocore carries (service `ecs`, 2014-11-13) and the ECS developer guide. The shim
 knows AWS's API and nothing of who calls it. What it says nothing about, moto answers untouched.

@@ -18,7 +18,7 @@ from moto.iam.access_control import IAMRequest
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
 
-from . import groups, health, names, rollout
+from . import groups, health, names, policies, rollout
 from .ecs import Ecs, Refused
 
 TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "ecr": "AmazonEC2ContainerRegistry_V20150921"}
@@ -89,6 +89,11 @@ class Shim:
                 if service == "servicediscovery" and operation == "DeleteService" and names.in_use(*self.place(environ), given):
                     text = json.dumps({"__type": "ResourceInUse", "Message": "Service contains registered instances; delete the instances before deleting the service"})
                     return answer(start_response, 400, "application/x-amz-json-1.1", text)
+                if service == "application-autoscaling" and operation == "PutScalingPolicy":
+                    place = self.place(environ)
+                    before = policies.known(*place, given)
+                    status, kind, text = self.gathered(environ, body)
+                    return answer(start_response, status, kind, policies.kept(*place, given, before, text))
                 if service == "autoscaling":
                     place = self.place(environ)
                     groups.before(*place, operation, form)

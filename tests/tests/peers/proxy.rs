@@ -56,6 +56,8 @@ enum There {
     Scaled(&'static str),
     /// With that policy.
     ScaledBy(&'static str, &'static str),
+    /// An alarm of this name.
+    Alarm(&'static str),
     /// With that schedule.
     Scheduled(&'static str, &'static str),
     LogGroup(&'static str),
@@ -88,7 +90,7 @@ const AAS: &str = "application-autoscaling";
 const CLOUD_MAP: &str = "servicediscovery";
 
 /// All of them.
-const CASES: [Case; 44] = [
+const CASES: [Case; 47] = [
     case(CLOUD_MAP, "CreateService", ("cloud-map", "search.registry.create"), There::Namespace),
     case(CLOUD_MAP, "UpdateService", ("cloud-map", "api.registry.change"), There::Registry("api")),
     case(CLOUD_MAP, "DeleteService", ("cloud-map", "cache.registry.redis.delete"), There::Registry("redis")),
@@ -127,6 +129,24 @@ const CASES: [Case; 44] = [
         "DeleteScalingPolicy",
         ("fargate", "web.scaling.policy.load.undo"),
         There::ScaledBy("shop_web", "shop_web.load"),
+    ),
+    case(
+        "cloudwatch",
+        "PutMetricAlarm",
+        ("step-scaling", "web.scaling.alarm.rush"),
+        There::ScaledBy("shop_web", "shop_web.rush"),
+    ),
+    case(
+        "cloudwatch",
+        "DeleteAlarms",
+        ("step-scaling", "worker.scaling.alarm.idle"),
+        There::Alarm("default_shop_worker.idle"),
+    ),
+    case(
+        AAS,
+        "DeregisterScalableTarget",
+        ("step-scaling", "thumbnails.scaling.target"),
+        There::Scaled("shop_thumbnails"),
     ),
     case(AAS, "PutScheduledAction", ("fargate", "web.scaling.schedule.morning"), There::Scaled("shop_web")),
     case(
@@ -299,6 +319,7 @@ struct Known {
     deployment: Value,
     task: Value,
     rule: Value,
+    policy: Value,
     /// What stands in the fixture, and what in its place here.
     instead: Vec<(String, String)>,
     instances: Value,
@@ -444,7 +465,13 @@ fn prepare(there: There, account: &Account) -> Known {
             input["PolicyType"] = json!("TargetTrackingScaling");
             input["TargetTrackingScalingPolicyConfiguration"] = json!({"TargetValue": 60.0,
                 "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}});
-            account.must(AAS, "PutScalingPolicy", &input);
+            known.policy = account.must(AAS, "PutScalingPolicy", &input)["PolicyARN"].clone();
+        }
+        There::Alarm(name) => {
+            let input = json!({"AlarmName": name, "Namespace": "AWS/ECS", "MetricName": "MemoryUtilization",
+                "Statistic": "Average", "Period": 60, "EvaluationPeriods": 3, "Threshold": 10.0,
+                "ComparisonOperator": "LessThanOrEqualToThreshold"});
+            account.must("cloudwatch", "PutMetricAlarm", &input);
         }
         There::Scheduled(name, action) => {
             let mut input = scaled(name);
@@ -549,6 +576,7 @@ fn settled(value: &mut Value, known: &Known) {
                 path if path.contains("taskDefinitionArn") => &known.revision,
                 path if path.contains("LaunchTemplateId") => &known.template,
                 path if path.contains("RuleArn") => &known.rule,
+                path if path.contains("PolicyARN") => &known.policy,
                 path if path.contains("taskArn") => &known.task,
                 path if path.contains("serviceDeploymentArn") => &known.deployment,
                 other => panic!("nobody knows {other}"),

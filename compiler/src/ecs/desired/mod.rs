@@ -15,6 +15,7 @@ mod raw;
 mod scaling;
 mod service;
 mod settled;
+mod steps;
 mod storage;
 mod task;
 mod tasks;
@@ -26,6 +27,7 @@ pub use extras::log_group;
 pub use network::is_id;
 pub use scaling::Scaling;
 pub use settled::{Settled, settle};
+pub use steps::{Step, is_ours as is_alarm_of};
 pub use task::network_mode;
 pub use tasks::{Kind, OnceTask, Timetable, check_when};
 

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::model::{ScalingMetric, TargetTracking};
+use belay_schemas::model::{CustomMetric, ScalingMetric, TargetTracking};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::made;
 
+use super::steps::{self, Step};
 use super::{Attachment, Balancer, Part};
 
 /// What Application Auto Scaling should hold for a service.
@@ -23,6 +24,8 @@ pub struct Scaling {
     pub max: u64,
     /// `TargetTrackingScalingPolicyConfiguration` by the policy's name.
     pub policies: BTreeMap<String, (Value, Place)>,
+    /// Policies that scale in steps, with their alarms, by the policy's name.
+    pub steps: BTreeMap<String, Step>,
     /// `Schedule`, `Timezone` and `ScalableTargetAction` by the action's name.
     pub actions: BTreeMap<String, (Value, Place)>,
     /// Where the limits are said.
@@ -70,9 +73,9 @@ pub fn build(part: Part<'_>, service: &mut Value, report: &mut Report) -> Option
     let running = part.context.facts.and_then(|f| f.service(&name)).and_then(|s| number(s, "desiredCount"));
     let count = running.map_or_else(|| part.component.replicas.map_or(min, u64::from), |r| r.clamp(min, max));
     service["desiredCount"] = json!(count);
-    for (list, key) in
-        wanted.target.keys().map(|k| ("target", k)).chain(wanted.schedule.keys().map(|k| ("schedule", k)))
-    {
+    let targets = wanted.target.keys().map(|k| ("target", k));
+    let stepped = wanted.step.keys().map(|k| ("step", k));
+    for (list, key) in targets.chain(stepped).chain(wanted.schedule.keys().map(|k| ("schedule", k))) {
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
             report.push(
                 Diagnostic::error("B401", format!("`{key}` cannot be a name in `{list}`"))
@@ -85,7 +88,20 @@ pub fn build(part: Part<'_>, service: &mut Value, report: &mut Report) -> Option
         let at = place.child("target").child(key);
         Some((format!("{name}.{key}"), (tracking(part, policy, &at, report)?, at)))
     });
-    let policies = policies.collect();
+    let policies: BTreeMap<String, (Value, Place)> = policies.collect();
+    for key in wanted.step.keys().filter(|key| wanted.target.contains_key(*key)) {
+        report.push(
+            Diagnostic::error("B439", format!("two policies are called `{key}`"))
+                .at(place.child("step").child(key).key())
+                .related(place.child("target").child(key).key(), "the other one is here")
+                .help("AWS knows a policy by its name: give one of them another one"),
+        );
+    }
+    let steps = wanted.step.iter().filter_map(|(key, policy)| {
+        let at = place.child("step").child(key);
+        Some((format!("{name}.{key}"), steps::build(part, key, policy, at, report)?))
+    });
+    let steps = steps.collect();
     let actions = wanted.schedule.iter().map(|(key, limits)| {
         let at = place.child("schedule").child(key);
         let mut action = Map::new();
@@ -109,7 +125,7 @@ pub fn build(part: Part<'_>, service: &mut Value, report: &mut Report) -> Option
         (format!("{name}.{key}"), (out, at))
     });
     let actions = actions.collect();
-    Some(Scaling { min, max, policies, actions, place })
+    Some(Scaling { min, max, policies, steps, actions, place })
 }
 
 fn tracking(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Report) -> Option<Value> {
@@ -129,13 +145,13 @@ fn tracking(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Re
         ScalingMetric::Memory => predefined("ECSServiceAverageMemoryUtilization"),
         ScalingMetric::Requests => {
             let mut out = predefined("ALBRequestCountPerTarget");
-            out["PredefinedMetricSpecification"]["ResourceLabel"] = json!(label(part, policy, at, report)?);
+            out["PredefinedMetricSpecification"]["ResourceLabel"] =
+                json!(label(part, policy.gateway.as_deref(), at, report)?);
             out
         }
         ScalingMetric::Custom => {
             let custom = policy.custom.as_ref()?;
-            let dimensions: Vec<Value> =
-                custom.dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value.0})).collect();
+            let dimensions = dimensions(custom);
             let mut metric = json!({
                 "Namespace": custom.namespace, "MetricName": custom.name,
                 "Statistic": custom.statistic.as_deref().unwrap_or("Average"),
@@ -156,13 +172,18 @@ fn tracking(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Re
     Some(out)
 }
 
+/// The dimensions of a metric of one's own, by name.
+pub fn dimensions(custom: &CustomMetric) -> Vec<Value> {
+    custom.dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value.0})).collect()
+}
+
 /// `app/NAME/ID/targetgroup/NAME/ID`: the target group whose requests count, behind its load balancer.
-fn label(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Report) -> Option<String> {
+pub fn label(part: Part<'_>, gateway: Option<&str>, at: &Place, report: &mut Report) -> Option<String> {
     let fault = |message: String, help: &str| Diagnostic::error("B439", message).at(at.clone()).help(help.to_owned());
     let groups: Vec<(&Attachment, &str)> = part
         .attachments
         .iter()
-        .filter(|a| policy.gateway.as_ref().is_none_or(|g| *g == a.gateway))
+        .filter(|a| gateway.is_none_or(|g| g == a.gateway))
         .filter_map(|a| match &a.balancer {
             Balancer::TargetGroup { arn } => Some((a, arn.as_str())),
             Balancer::Classic { .. } => None,

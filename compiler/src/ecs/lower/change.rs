@@ -28,6 +28,10 @@ pub struct Change<'a> {
     pub back: Call,
     /// Describes the thing.
     pub read: Call,
+    /// JMESPath of the call's own answer in that one, where a later step refers to it.
+    pub answer: Option<String>,
+    /// What the way back looks up first, in words, where `back` refers to it as [`found_node`].
+    pub find: Option<(String, Call)>,
     /// JMESPath of the thing in that answer; null while there is none.
     pub found: String,
     /// What it has before, as far as it is overwritten; null when there is none.
@@ -61,7 +65,7 @@ impl Change<'_> {
         guard.holds.insert(before.clone(), Value::Bool(true));
         guard.bind.clone_from(&before_bind);
         forward.guards = vec![guard];
-        let mut told = probe(self.read.clone(), &after, "`{}`", []);
+        let mut told = probe(self.read.clone(), &after, self.answer.as_deref().unwrap_or("`{}`"), []);
         told.bind.clone_from(&after_bind);
         forward.probe = Some(told);
         let mut undo = node(
@@ -82,9 +86,18 @@ impl Change<'_> {
         untouched.bind = before_bind;
         let mut ours = when("it is as this run put it", self.read, &after, []);
         ours.bind = after_bind;
-        let back = draft.with_undo(forward, vec![(Some(untouched), Vec::new()), (Some(ours), vec![undo])]);
+        let find = self.find.map(|(words, read)| {
+            node(found_node(&self.id), self.component, Phase::Undo, words, Action::Read { read, expect: None })
+        });
+        let nodes = find.into_iter().chain([undo]).collect();
+        let back = draft.with_undo(forward, vec![(Some(untouched), Vec::new()), (Some(ours), nodes)]);
         (self.id, back)
     }
+}
+
+/// The node at which the way back of a change looks something up.
+pub fn found_node(id: &str) -> String {
+    format!("{id}.undo.find")
 }
 
 /// A condition that the thing at `found` has all of these values; that there is none, when `state` is null.

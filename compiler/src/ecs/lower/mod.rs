@@ -15,6 +15,7 @@ mod registries;
 mod remove;
 mod scaling;
 pub mod schedule;
+mod steps;
 mod tags;
 mod target_groups;
 pub mod timing;

@@ -120,6 +120,8 @@ fn change(context: Context<'_>, registry: &Registry, running: &Value, draft: &mu
         back_summary: format!("let resolvers keep records of {} as long as before", registry.name),
         back: set(&from),
         read: cloud_map("GetService", json!({"Id": id})),
+        answer: None,
+        find: None,
         found: "Service.DnsConfig.DnsRecords[0].{Type: Type, TTL: TTL}".to_owned(),
         from,
         to,

@@ -15,6 +15,7 @@ use crate::ecs::diff;
 use crate::ecs::json::text;
 
 use super::change::Change;
+use super::steps;
 use crate::lower::COMMIT;
 use crate::lower::draft::{Back, Draft, call, guard_after, node, probe};
 
@@ -22,9 +23,10 @@ const DIMENSION: &str = "ecs:service:DesiredCount";
 
 /// What is observed of a service's scaling.
 #[derive(Debug, Default)]
-struct Running<'a> {
+pub struct Running<'a> {
     target: Option<&'a Value>,
-    policies: BTreeMap<&'a str, &'a Value>,
+    /// By name.
+    pub policies: BTreeMap<&'a str, &'a Value>,
     actions: BTreeMap<&'a str, &'a Value>,
 }
 
@@ -41,7 +43,8 @@ impl<'a> Subject<'a> {
         format!("service/{}/{}", self.context.settings.cluster, self.service)
     }
 
-    fn call(&self, operation: &str, more: Value) -> Call {
+    /// A call about the number of its tasks.
+    pub fn call(&self, operation: &str, more: Value) -> Call {
         let mut input =
             json!({"ServiceNamespace": "ecs", "ResourceId": self.resource(), "ScalableDimension": DIMENSION});
         if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
@@ -64,7 +67,23 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn why(&self, place: &Place, from: Value, to: Value) -> Vec<Why> {
+    /// The node that puts a policy.
+    pub fn policy_node(&self, name: &str) -> String {
+        format!("{}.scaling.{}.{}", self.component, POLICY.id, legal(name.rsplit('.').next().unwrap_or(name)))
+    }
+
+    /// The ARN of a policy, as it was observed.
+    pub fn policy_arn(&self, name: &str) -> Option<&'a str> {
+        self.running().policies.get(name).and_then(|policy| text(policy, "PolicyARN"))
+    }
+
+    /// Reads its policies.
+    pub fn describe_policies(&self) -> Call {
+        self.call(POLICY.describe, json!({}))
+    }
+
+    /// Why something about it changes.
+    pub fn why(&self, place: &Place, from: Value, to: Value) -> Vec<Why> {
         vec![diff::why(self.context, place, from, to)]
     }
 }
@@ -84,15 +103,21 @@ pub fn lower(subject: Subject<'_>, wanted: Option<&Scaling>, draft: &mut Draft) 
             if now != limits {
                 changes.push(target(&subject, &now, &limits, &wanted.place));
             }
-            let policies = wanted.policies.iter().map(|(n, (v, p))| (n.as_str(), v, p));
-            things(&subject, &POLICY, policies, &running.policies, &ours, &wanted.place, &mut changes);
-            let actions = wanted.actions.iter().map(|(n, (v, p))| (n.as_str(), v, p));
-            things(&subject, &ACTION, actions, &running.actions, &ours, &wanted.place, &mut changes);
+            let policies = wanted.policies.iter().map(|(n, (v, p))| (n.as_str(), tracking(v), p));
+            let steps = wanted.steps.iter().map(|(n, step)| (n.as_str(), steps::content(step), &step.place));
+            let wanted_policies: Vec<_> = policies.chain(steps).collect();
+            // An alarm comes after the policy that it asks to act, and goes before it.
+            steps::retired(&subject, Some(wanted), &wanted.place, &mut changes);
+            things(&subject, &POLICY, wanted_policies, &running.policies, &ours, &wanted.place, &mut changes);
+            steps::alarms(&subject, wanted, &running, &mut changes);
+            let actions = wanted.actions.iter().map(|(n, (v, p))| (n.as_str(), v.clone(), p));
+            things(&subject, &ACTION, actions.collect(), &running.actions, &ours, &wanted.place, &mut changes);
         }
         None => {
             let place = Place::model(["components", subject.component]).key();
-            things(&subject, &POLICY, std::iter::empty(), &running.policies, &ours, &place, &mut changes);
-            things(&subject, &ACTION, std::iter::empty(), &running.actions, &ours, &place, &mut changes);
+            steps::retired(&subject, None, &place, &mut changes);
+            things(&subject, &POLICY, Vec::new(), &running.policies, &ours, &place, &mut changes);
+            things(&subject, &ACTION, Vec::new(), &running.actions, &ours, &place, &mut changes);
             let others = running.policies.keys().chain(running.actions.keys()).any(|name| !name.starts_with(&ours));
             if let (Some(target), false) = (running.target, others) {
                 let now = json!({"MinCapacity": target["MinCapacity"], "MaxCapacity": target["MaxCapacity"]});
@@ -110,6 +135,11 @@ pub fn lower(subject: Subject<'_>, wanted: Option<&Scaling>, draft: &mut Draft) 
         done.push((id, back));
     }
     done
+}
+
+/// A policy that keeps a metric at a value, as Application Auto Scaling shows it.
+fn tracking(content: &Value) -> Value {
+    json!({"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": content})
 }
 
 fn target<'a>(subject: &Subject<'a>, from: &Value, to: &Value, place: &Place) -> Change<'a> {
@@ -134,6 +164,8 @@ fn target<'a>(subject: &Subject<'a>, from: &Value, to: &Value, place: &Place) ->
         back: set(from),
         read: describe_target(subject),
         found: "ScalableTargets[0]".to_owned(),
+        answer: None,
+        find: None,
         from: from.clone(),
         to: to.clone(),
     }
@@ -176,7 +208,7 @@ const ACTION: Kind = Kind {
 fn things<'a, 'w>(
     subject: &Subject<'a>,
     kind: &Kind,
-    wanted: impl Iterator<Item = (&'w str, &'w Value, &'w Place)>,
+    wanted: Vec<(&'w str, Value, &'w Place)>,
     running: &BTreeMap<&str, &Value>,
     ours: &str,
     at: &Place,
@@ -185,11 +217,6 @@ fn things<'a, 'w>(
     let mut kept = BTreeSet::new();
     for (name, content, place) in wanted {
         kept.insert(name.to_owned());
-        let content = if kind.id == POLICY.id {
-            json!({"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": content})
-        } else {
-            content.clone()
-        };
         let now = running.get(name).map_or(Value::Null, |v| picked(v, kind.members));
         if normal(&now) != normal(&content) {
             changes.push(thing(subject, kind, name, &now, &content, place));
@@ -211,7 +238,8 @@ fn normal(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let filled = |name: &str, value: &Value| match name {
-                "ScaleOutCooldown" | "ScaleInCooldown" => value.as_f64() == Some(300.0),
+                "ScaleOutCooldown" | "ScaleInCooldown" | "Cooldown" => value.as_f64() == Some(300.0),
+                "MetricAggregationType" => value.as_str() == Some("Average"),
                 "DisableScaleIn" => *value == Value::Bool(false),
                 "Timezone" => value.as_str() == Some("UTC"),
                 _ => false,
@@ -241,10 +269,9 @@ fn thing<'a>(subject: &Subject<'a>, kind: &Kind, name: &str, from: &Value, to: &
         Value::Null => format!("take {} {key} of {} away", kind.word, subject.service),
         _ => format!("put {} {key} of {}", kind.word, subject.service),
     };
-    let legal: String =
-        key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).collect();
+    let found = format!("{}[?{}=='{name}'] | [0]", kind.list, kind.name);
     Change {
-        id: format!("{}.scaling.{}.{legal}", subject.component, kind.id),
+        id: format!("{}.scaling.{}.{}", subject.component, kind.id, legal(key)),
         component: Some(subject.component),
         summary: words(to),
         why: subject.why(place, from.clone(), to.clone()),
@@ -260,10 +287,18 @@ fn thing<'a>(subject: &Subject<'a>, kind: &Kind, name: &str, from: &Value, to: &
             kind.describe,
             json!({"ServiceNamespace": "ecs", "ResourceId": subject.resource(), "ScalableDimension": DIMENSION}),
         ),
-        found: format!("{}[?{}=='{name}'] | [0]", kind.list, kind.name),
+        find: None,
+        // Its alarm refers to it.
+        answer: steps::is_step(to).then(|| format!("{{PolicyARN: ({found}).PolicyARN}}")),
+        found,
         from: from.clone(),
         to: to.clone(),
     }
+}
+
+/// What may stand in the id of a node.
+pub fn legal(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).collect()
 }
 
 /// Keeps the scaling of a service that is taken away from starting its tasks again; nothing if it has none.
@@ -283,15 +318,18 @@ pub fn suspend(subject: Subject<'_>, draft: &mut Draft) -> Option<(String, Back)
         back: set(&before),
         read: describe_target(&subject),
         found: "ScalableTargets[0].SuspendedState".to_owned(),
+        answer: None,
+        find: None,
         from: before,
         to: state(true),
     };
     Some(change.add(draft))
 }
 
-/// Gives the scalable target of a service up that is deleted, after the commit point.
+/// Gives the scalable target of a service up, its policies and its alarms with it, after the commit point.
 pub fn give_up(subject: Subject<'_>, draft: &mut Draft) -> Option<String> {
     subject.running().target?;
+    let alarms = steps::delete(&subject, draft);
     let id = format!("{}.scaling.give-up", subject.component);
     let mut forward = node(
         id.clone(),
@@ -305,6 +343,9 @@ pub fn give_up(subject: Subject<'_>, draft: &mut Draft) -> Option<String> {
     forward.irreversible = Some("it runs after the commit point, when the new state is in place".to_owned());
     draft.add(forward);
     draft.after(COMMIT, &id);
+    for alarm in alarms {
+        draft.after(&alarm, &id);
+    }
     Some(id)
 }
 
@@ -314,4 +355,26 @@ fn describe_target(subject: &Subject<'_>) -> Call {
         "DescribeScalableTargets",
         json!({"ServiceNamespace": "ecs", "ResourceIds": [subject.resource()], "ScalableDimension": DIMENSION}),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_fills_in_is_no_difference_and_the_side_of_a_step_is_one() {
+        let policy = |step: Value, more: Value| {
+            let mut configuration = json!({"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step]});
+            if let (Value::Object(configuration), Value::Object(more)) = (&mut configuration, more) {
+                configuration.extend(more);
+            }
+            normal(&json!({"PolicyType": "StepScaling", "StepScalingPolicyConfiguration": configuration}))
+        };
+        let above = || json!({"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1});
+        let filled = json!({"Cooldown": 300, "MetricAggregationType": "Average"});
+        assert_eq!(policy(above(), filled), policy(above(), json!({})));
+        assert_ne!(policy(above(), json!({"Cooldown": 60})), policy(above(), json!({})));
+        let below = json!({"MetricIntervalUpperBound": 0.0, "ScalingAdjustment": 1});
+        assert_ne!(policy(below, json!({})), policy(above(), json!({})));
+    }
 }

@@ -19,13 +19,17 @@ pub(super) fn encode(
         Some(shape) => written(service, shape, &Wire::default(), &Value::Object(members.clone()))?,
         None => Value::Object(Map::new()),
     };
+    let mut headers = vec![
+        ("content-type".to_owned(), format!("application/x-amz-json-{version}")),
+        ("x-amz-target".to_owned(), format!("{prefix}.{}", operation.name)),
+    ];
+    if facts.aws_query_compatible {
+        headers.push(("x-amzn-query-mode".to_owned(), "true".to_owned()));
+    }
     Ok(Request {
         method: operation.http.method.to_string(),
         uri: operation.http.request_uri.to_string(),
-        headers: vec![
-            ("content-type".to_owned(), format!("application/x-amz-json-{version}")),
-            ("x-amz-target".to_owned(), format!("{prefix}.{}", operation.name)),
-        ],
+        headers,
         body: body.to_string().into_bytes(),
     })
 }

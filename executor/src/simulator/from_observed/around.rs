@@ -57,6 +57,13 @@ pub(super) fn log_groups(world: &mut World, observed: &Observed, since: Time) {
     }
 }
 
+/// Metric alarms.
+pub(super) fn alarms(world: &mut World, observed: &Observed) {
+    for alarm in all(observed, "cloudwatch", "DescribeAlarms", "MetricAlarms") {
+        world.alarms.insert(text(alarm, "AlarmName"), alarm.clone());
+    }
+}
+
 /// Schedules.
 pub(super) fn schedules(world: &mut World, observed: &Observed) {
     for (_, schedule) in observed.outputs("scheduler", "GetSchedule") {

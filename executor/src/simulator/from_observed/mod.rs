@@ -97,6 +97,7 @@ impl World {
             }
         }
         around::scaling(&mut world, observed, since);
+        around::alarms(&mut world, observed);
         world.advance(now);
         ids::restore(&mut world, observed);
         ecs::deregister(&mut world, observed);

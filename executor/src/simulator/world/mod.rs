@@ -161,6 +161,9 @@ pub struct World {
     /// Services of Cloud Map by id, but for those that ECS makes for Service Connect.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub registries: BTreeMap<String, Registry>,
+    /// Metric alarms of CloudWatch by name, in the shape that they are described, with their tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alarms: BTreeMap<String, Value>,
     /// Schedules of EventBridge Scheduler by `GROUP/NAME`, in the service's shape.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Value>,
@@ -225,6 +228,7 @@ impl World {
             namespaces: BTreeMap::new(),
             registries: BTreeMap::new(),
             scalable_targets: BTreeMap::new(),
+            alarms: BTreeMap::new(),
             schedules: BTreeMap::new(),
             log: Vec::new(),
             dirty: BTreeSet::new(),
