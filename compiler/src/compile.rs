@@ -63,7 +63,6 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         check_observed(context, &placement, observed, report);
     }
     let only: BTreeSet<&str> = options.only.iter().map(String::as_str).collect();
-    let included = |name: &str| options.includes(name);
     let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
     let mut lowerer = Lowerer::new(context);
     let mut capacity = rules::Capacity::new(context);
@@ -71,7 +70,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let mut offered = rules::Offered::new(context);
     let mut registered = BTreeSet::new();
     if options.mode == Mode::Deploy {
-        let placed = |name: &str| placement.ecs.contains(name) && included(name);
+        let placed = |name: &str| placement.ecs.contains(name) && options.includes(name);
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
             let mark = report.mark();
             let desired = desired::build(context, name, component, report);
@@ -94,12 +93,12 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
             rules::check_agents(context, report);
         }
     }
-    let orphans = orphans(context, &placement, &included, report);
+    let orphans = orphans(context, &placement, report);
     capacity.finish(!orphans.is_empty(), report);
-    let leftovers = leftover_families(context, &orphans, &included);
+    let leftovers = leftover_families(context, &orphans);
     let groups = groups::resolve(context, report);
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
-    let schedules = leftover_schedules(context, &placement, &included, report);
+    let schedules = leftover_schedules(context, &placement, report);
     let surplus = leftover_registries(context, &placement, &registered, report);
     if report.has_errors() {
         return None;
@@ -116,7 +115,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         let found = observed.zip(facts.as_ref()).map(|(observed, shared)| asg::facts::Facts::new(observed, shared));
         let context = asg::Context { loaded, options, settings: &settings, facts: found.as_ref() };
         if readable {
-            part.join(asg::plugin::compile(context, &placement.asg, &included, report));
+            part.join(asg::plugin::compile(context, &placement.asg, report));
         }
         machines = placement.asg.iter().copied().filter(|name| asg::plugin::runs(context, name)).collect();
         used = found.as_ref().map(asg::facts::Facts::used);
@@ -434,12 +433,7 @@ fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> 
 }
 
 /// What is to be taken away: in a teardown everything, else what the model does not have any more.
-fn orphans<'a>(
-    context: Context<'a>,
-    placement: &Placement<'_>,
-    included: &dyn Fn(&str) -> bool,
-    report: &mut Report,
-) -> Vec<Orphan<'a>> {
+fn orphans<'a>(context: Context<'a>, placement: &Placement<'_>, report: &mut Report) -> Vec<Orphan<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
     let leftovers = Leftovers::of(&context.loaded.model, context.options);
@@ -448,7 +442,7 @@ fn orphans<'a>(
     }
     let in_model = |name: &str| deploy && placement.ecs.contains(name) && is_service(context, name);
     let mut all = ownership::orphans(context, facts, &in_model);
-    all.retain(|o| included(&o.component));
+    all.retain(|o| context.options.includes(&o.component));
     if leftovers == Leftovers::Stay {
         for orphan in &all {
             let what = format!("service `{}` runs but is not in the model", orphan.service_name);
@@ -507,7 +501,6 @@ fn leftover_registries<'a>(
 fn leftover_schedules<'a>(
     context: Context<'a>,
     placement: &Placement<'_>,
-    included: &dyn Fn(&str) -> bool,
     report: &mut Report,
 ) -> Vec<schedule::Leftover<'a>> {
     let Some(facts) = context.facts else { return Vec::new() };
@@ -523,7 +516,7 @@ fn leftover_schedules<'a>(
             && components.get(name).is_some_and(|c| desired::settle(context, name, c).settings.schedule.is_some())
     };
     let mut all = schedule::leftovers(context, facts, &scheduled);
-    all.retain(|leftover| included(&leftover.component));
+    all.retain(|leftover| context.options.includes(&leftover.component));
     if leftovers == Leftovers::Stay {
         for leftover in &all {
             ownership::left_alone(&format!("schedule `{}` is not in the model", leftover.name), true, report);
@@ -534,7 +527,7 @@ fn leftover_schedules<'a>(
 }
 
 /// Components that left revisions behind although their services are gone.
-fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>], included: &dyn Fn(&str) -> bool) -> Vec<String> {
+fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>]) -> Vec<String> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
     if Leftovers::of(&context.loaded.model, context.options) != Leftovers::Go {
@@ -549,7 +542,7 @@ fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>], included: &dy
     facts
         .families()
         .filter_map(|f| f.strip_prefix(&prefix))
-        .filter(|name| included(name) && !kept(name))
+        .filter(|name| context.options.includes(name) && !kept(name))
         .map(str::to_owned)
         .collect()
 }

@@ -18,14 +18,8 @@ use super::settings::place;
 use super::slots::{self, Slot, Spare, Standing};
 use super::{network, rules};
 
-/// Lowers everything that is placed here. `placed`: all components of the model on this plugin; `included`: what the
-/// command line asks for.
-pub fn compile(
-    context: Context<'_>,
-    placed: &BTreeSet<&str>,
-    included: &dyn Fn(&str) -> bool,
-    report: &mut Report,
-) -> Part {
+/// Lowers everything that is placed here. `placed`: all components of the model on this plugin.
+pub fn compile(context: Context<'_>, placed: &BTreeSet<&str>, report: &mut Report) -> Part {
     check_observed(context, placed, report);
     let mut lowerer = Lowerer::new(context);
     let mut subnets: Vec<String> = Vec::new();
@@ -34,8 +28,12 @@ pub fn compile(
         rules::unused(context, &|name| placed.contains(name), report);
         vpc = if context.settings.pre_created { None } else { network::vpc(context, report) };
         unused_balancers(context, report);
-        for (name, component) in
-            context.loaded.model.components.iter().filter(|(n, _)| placed.contains(n.as_str()) && included(n))
+        for (name, component) in context
+            .loaded
+            .model
+            .components
+            .iter()
+            .filter(|(n, _)| placed.contains(n.as_str()) && context.options.includes(n))
         {
             rules::names(context, name, report);
             rules::unmapped(name, component, report);
@@ -52,7 +50,7 @@ pub fn compile(
             lowerer.component(&desired, &work);
         }
     }
-    for (component, slot) in orphans(context, placed, included, report) {
+    for (component, slot) in orphans(context, placed, report) {
         lowerer.orphan(&component, &slot);
     }
     lowerer.finish(&subnets, vpc, report)
@@ -154,12 +152,7 @@ fn check_observed(context: Context<'_>, placed: &BTreeSet<&str>, report: &mut Re
 }
 
 /// The slots that are to be taken away: in a teardown all, else those of components that are not placed here any more.
-fn orphans<'a>(
-    context: Context<'a>,
-    placed: &BTreeSet<&str>,
-    included: &dyn Fn(&str) -> bool,
-    report: &mut Report,
-) -> Vec<(String, Slot<'a>)> {
+fn orphans<'a>(context: Context<'a>, placed: &BTreeSet<&str>, report: &mut Report) -> Vec<(String, Slot<'a>)> {
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
     let leftovers = Leftovers::of(&context.loaded.model, context.options);
@@ -175,7 +168,7 @@ fn orphans<'a>(
             false => slots::owner(context, group) == Some(&context.options.project),
         };
         let wanted = deploy && placed.contains(component.as_str()) && slots.iter().any(|s| s == name);
-        if !owned || wanted || !included(&component) {
+        if !owned || wanted || !context.options.includes(&component) {
             continue;
         }
         let side = Side::BOTH.into_iter().find(|side| context.slot_name(&component, *side) == name);

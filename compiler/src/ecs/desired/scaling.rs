@@ -128,9 +128,10 @@ pub fn build(part: Part<'_>, service: &mut Value, report: &mut Report) -> Option
     Some(Scaling { min, max, policies, steps, actions, place })
 }
 
-fn tracking(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Report) -> Option<Value> {
-    let predefined = |kind: &str| json!({"PredefinedMetricSpecification": {"PredefinedMetricType": kind}});
-    if (policy.metric == ScalingMetric::Custom) != policy.custom.is_some() {
+/// Whether a metric of one's own is described, and no other one.
+pub fn described(metric: &ScalingMetric, custom: bool, at: &Place, report: &mut Report) -> bool {
+    let fits = (*metric == ScalingMetric::Custom) == custom;
+    if !fits {
         report.push(
             Diagnostic::error("B439", "`custom` describes the metric where `metric` is `custom`, and only there")
                 .at(at.clone())
@@ -138,6 +139,13 @@ fn tracking(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Re
                     "write `metric: custom` and `custom: {namespace: …, name: …}`, or one of cpu, memory and requests",
                 ),
         );
+    }
+    fits
+}
+
+fn tracking(part: Part<'_>, policy: &TargetTracking, at: &Place, report: &mut Report) -> Option<Value> {
+    let predefined = |kind: &str| json!({"PredefinedMetricSpecification": {"PredefinedMetricType": kind}});
+    if !described(&policy.metric, policy.custom.is_some(), at, report) {
         return None;
     }
     let mut out = match policy.metric {

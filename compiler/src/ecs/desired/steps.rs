@@ -11,7 +11,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::json::{items, text};
 
 use super::Part;
-use super::scaling::{dimensions, label};
+use super::scaling::{described, dimensions, label};
 
 /// Values in a row that an alarm looks at, unless somebody says otherwise.
 const PERIODS: u32 = 3;
@@ -210,14 +210,7 @@ fn check(wanted: &StepScaling, at: &Place, report: &mut Report) {
 
 /// The alarm's metric, and how the policy makes one value of several.
 fn measured(part: Part<'_>, wanted: &StepScaling, at: &Place, report: &mut Report) -> Option<(Value, &'static str)> {
-    if (wanted.metric == ScalingMetric::Custom) != wanted.custom.is_some() {
-        report.push(
-            Diagnostic::error("B439", "`custom` describes the metric where `metric` is `custom`, and only there")
-                .at(at.clone())
-                .help(
-                    "write `metric: custom` and `custom: {namespace: …, name: …}`, or one of cpu, memory and requests",
-                ),
-        );
+    if !described(&wanted.metric, wanted.custom.is_some(), at, report) {
         return None;
     }
     let of_service = |name: &str| {
