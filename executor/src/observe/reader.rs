@@ -147,6 +147,7 @@ impl<'a> Reader<'a> {
     async fn pages(&self, most: usize, service: &str, operation: &str, input: &Value) -> Result<Value, Failure> {
         let pagination = aws::operation(service, operation).ok().and_then(|known| known.pagination.as_ref());
         let tokens = pagination.and_then(|known| known.input_tokens.first().zip(known.output_tokens.first()));
+        let tokens = tokens.map(|(into, out)| (&**into, &**out)).or_else(|| unlisted(service, operation));
         let Some((token_in, token_out)) = tokens else { return Ok(self.one(service, operation, input).await?) };
         let mut sent = input.clone();
         if let Some((member, size)) = page_size(service, operation) {
@@ -157,13 +158,13 @@ impl<'a> Reader<'a> {
         for _ in 0..most {
             let page = self.one(service, operation, &sent).await?;
             let Value::Object(mut page) = page else { return Ok(page) };
-            let token = page.remove(&**token_out).filter(|t| t.as_str().is_some_and(|t| !t.is_empty()));
+            let token = page.remove(token_out).filter(|t| t.as_str().is_some_and(|t| !t.is_empty()));
             join(&mut joined, page);
             match token {
                 None => return Ok(Value::Object(joined)),
                 same if same == last_token => return Err(Failure::Endless),
                 Some(token) => {
-                    sent[&**token_in] = token.clone();
+                    sent[token_in] = token.clone();
                     last_token = Some(token);
                 }
             }
@@ -255,6 +256,14 @@ fn pause(tries: u32, salt: &str) -> u64 {
     base / 2 + spread % (base / 2 + 1)
 }
 
+/// The tokens of an operation that has pages, which the models of AWS do not list among those that have.
+fn unlisted(service: &str, operation: &str) -> Option<(&'static str, &'static str)> {
+    match (service, operation) {
+        ("ecs", "DescribeCapacityProviders") => Some(("nextToken", "nextToken")),
+        _ => None,
+    }
+}
+
 /// The member that asks for larger pages, and how large they may be, where the default ones make many calls of one.
 fn page_size(service: &str, operation: &str) -> Option<(&'static str, u32)> {
     match (service, operation) {
@@ -284,6 +293,7 @@ mod tests {
             let (asks, tells, list) = match (service, operation) {
                 ("elbv2", "DescribeTargetGroups") => ("Marker", "NextMarker", "TargetGroups"),
                 ("logs", "DescribeLogGroups") => ("nextToken", "nextToken", "logGroups"),
+                ("ecs", _) => ("nextToken", "nextToken", "capacityProviders"),
                 _ => ("NextToken", "NextToken", "AutoScalingGroups"),
             };
             let page = input[asks].as_str().map_or(0, |token| token.parse().unwrap_or(9));
@@ -322,6 +332,7 @@ mod tests {
         for (service, operation, list, asks, size) in [
             ("elbv2", "DescribeTargetGroups", "TargetGroups", "Marker", json!({})),
             ("logs", "DescribeLogGroups", "logGroups", "nextToken", json!({})),
+            ("ecs", "DescribeCapacityProviders", "capacityProviders", "nextToken", json!({})),
             ("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroups", "NextToken", json!({"MaxRecords": 100})),
         ] {
             let cloud = Paged { asked: Mutex::default() };
