@@ -117,6 +117,9 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         if readable {
             part.join(asg::plugin::compile(context, &placement.asg, report));
         }
+        if readable {
+            asg::plugin::tie(context, &placement.asg, &mut part, report);
+        }
         machines = placement.asg.iter().copied().filter(|name| asg::plugin::runs(context, name)).collect();
         used = found.as_ref().map(asg::facts::Facts::used);
     }
@@ -483,8 +486,7 @@ fn leftover_registries<'a>(
     report: &mut Report,
 ) -> Vec<registries::Surplus<'a>> {
     let leftovers = Leftovers::of(&context.loaded.model, context.options);
-    // What a component of the model registers with is a matter of that component.
-    let own = |one: &registries::Surplus<'_>| placement.ecs.contains(one.component) || leftovers == Leftovers::Go;
+    let own = |one: &registries::Surplus<'_>| leftovers.takes(placement.ecs.contains(one.component));
     let mut all = registries::surplus(context, registered);
     all.retain(|one| context.options.includes(one.component));
     if leftovers == Leftovers::Stay {

@@ -11,7 +11,9 @@ pub use asg::{
     ImageCheck, LaunchConfig, MixedInstances, Scaling, ScalingMetric, Statistic, Subnets, UserData,
 };
 
-pub use container_instances::{AuthType, ContainerInstances, ImageCleanup, LogLevel, Proxy, RegistryAuth};
+pub use container_instances::{
+    AuthType, CapacityProvider, ContainerInstances, ImageCleanup, LogLevel, Proxy, RegistryAuth,
+};
 pub use target_groups::{CheckProtocol, TargetCheck, TargetGroup, TargetProtocol, TargetType};
 
 use std::borrow::Cow;

@@ -169,8 +169,11 @@ pub const ASG: [Fixture; 11] = [
 ];
 
 /// Scenarios of container instances, whose agents no emulator shows.
-pub const HOSTS: [Fixture; 2] = [
+pub const HOSTS: [Fixture; 5] = [
     Fixture { name: "ami-update", world: own_cluster, ..PLAIN },
+    Fixture { name: "capacity-providers", world: with_fargate, ..PLAIN },
+    Fixture { name: "capacity-providers-failing", end: End::Initial, world: with_fargate, ..PLAIN },
+    Fixture { name: "capacity-providers-upgrade", world: with_fargate, ..PLAIN },
     Fixture { name: "container-instances", world: own_cluster, ..PLAIN },
 ];
 
@@ -183,6 +186,16 @@ pub fn every() -> impl Iterator<Item = Fixture> {
 fn own_cluster(world: &mut World) {
     if let Some(cluster) = world.clusters.get("default").cloned() {
         world.clusters.insert("shop".to_owned(), cluster);
+    }
+}
+
+/// A cluster without instances, with Fargate's capacity providers; the new version of the web component never answers its
+/// health check.
+fn with_fargate(world: &mut World) {
+    failing(world);
+    own_cluster(world);
+    if let Some(cluster) = world.clusters.get_mut("shop") {
+        cluster.capacity_providers = ["FARGATE", "FARGATE_SPOT"].map(str::to_owned).to_vec();
     }
 }
 

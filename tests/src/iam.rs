@@ -189,6 +189,18 @@ impl Account {
                     .map(|n| ask("ecs", operation, &self.arn("ecs", &format!("cluster/{}", short(n)))))
                     .collect()
             }
+            "PutClusterCapacityProviders" => {
+                vec![ask("ecs", operation, &self.arn("ecs", &format!("cluster/{cluster}")))]
+            }
+            "CreateCapacityProvider"
+            | "UpdateCapacityProvider"
+            | "DeleteCapacityProvider"
+            | "DescribeCapacityProviders" => {
+                let mut names = strings(&input["capacityProviders"]);
+                names.extend(["name", "capacityProvider"].iter().filter_map(|m| input[*m].as_str().map(str::to_owned)));
+                let arn = |name: &String| self.arn("ecs", &format!("capacity-provider/{}", short(name)));
+                names.iter().map(|name| ask("ecs", operation, &arn(name))).collect()
+            }
             "ListContainerInstances" => {
                 vec![ask("ecs", operation, &self.arn("ecs", &format!("cluster/{cluster}")))]
             }

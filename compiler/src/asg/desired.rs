@@ -17,6 +17,7 @@ use belay_schemas::image::Image;
 use super::Context;
 use super::agent;
 use super::network;
+use super::providers::Provider;
 use super::settings::{Batch, ImageRule, Placed, no_mixed_launch_configurations, place};
 use super::user_data::{self, InsertError, MOST};
 
@@ -58,6 +59,8 @@ pub struct Desired {
     pub object: Option<(String, String)>,
     /// The ECS cluster that the instances join.
     pub cluster: Option<String>,
+    /// The capacity provider that the group stands for.
+    pub provider: Option<Provider>,
     /// Seconds that tasks have to leave an instance.
     pub drain_timeout: u64,
     /// Where members were written, by their name in the API.
@@ -103,6 +106,7 @@ pub fn build(
         policies: Vec::new(),
         object: None,
         cluster: None,
+        provider: None,
         drain_timeout: agent::DRAIN_TIMEOUT,
         places: BTreeMap::new(),
     };

@@ -94,7 +94,8 @@ pub fn compare(context: Context<'_>, facts: &Facts<'_>, desired: &Desired, slot:
 }
 
 impl Difference {
-    fn add(&mut self, what: &str, from: Value, to: Value, place: Place) {
+    /// Adds something that has to be made anew.
+    pub fn add(&mut self, what: &str, from: Value, to: Value, place: Place) {
         self.changes.push(Change { what: what.to_owned(), from, to, place });
     }
 

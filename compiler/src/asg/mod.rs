@@ -15,6 +15,7 @@ pub mod names;
 pub mod network;
 pub mod pattern;
 pub mod plugin;
+pub mod providers;
 pub mod rules;
 pub mod scope;
 pub mod settings;

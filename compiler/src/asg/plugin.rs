@@ -1,19 +1,22 @@
 //! The plugin as the compiler sees it: from the components that are placed here to their part of the plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use belay_schemas::plan::Mode;
-use serde_json::Value;
+use belay_schemas::plan::{Action, Mode, Phase};
+use serde_json::{Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::ecs::json::{items, tag};
+use crate::ecs::lower::service_gone;
 use crate::ecs::ownership::{self, Leftovers};
 use crate::lower::Part;
 
 use super::Context;
 use super::desired::{self, Desired};
 use super::diff;
-use super::lower::{Lowerer, Work, component_of};
+use super::lower::{Lowerer, Work, after_service, component_of, is_default};
 use super::names::Side;
+use super::providers::{self, Bond, Surplus};
 use super::settings::place;
 use super::slots::{self, Slot, Spare, Standing};
 use super::{network, rules};
@@ -24,6 +27,7 @@ pub fn compile(context: Context<'_>, placed: &BTreeSet<&str>, report: &mut Repor
     let mut lowerer = Lowerer::new(context);
     let mut subnets: Vec<String> = Vec::new();
     let mut vpc = None;
+    let mut works: Vec<(Desired, Work<'_>)> = Vec::new();
     if !placed.is_empty() && context.options.mode == Mode::Deploy {
         rules::unused(context, &|name| placed.contains(name), report);
         vpc = if context.settings.pre_created { None } else { network::vpc(context, report) };
@@ -47,13 +51,154 @@ pub fn compile(context: Context<'_>, placed: &BTreeSet<&str>, report: &mut Repor
                 let zones = desired.group.get("VPCZoneIdentifier").and_then(Value::as_str).unwrap_or_default();
                 subnets.extend(zones.split(',').filter(|z| !z.is_empty()).map(str::to_owned));
             }
-            lowerer.component(&desired, &work);
+            works.push((desired, work));
         }
+    }
+    for (desired, work) in in_order(context, works) {
+        lowerer.component(&desired, &work);
     }
     for (component, slot) in orphans(context, placed, report) {
         lowerer.orphan(&component, &slot);
     }
+    let surplus = surplus(context, placed, report);
+    lowerer.surplus(&surplus);
     lowerer.finish(&subnets, vpc, report)
+}
+
+/// Components before those that use them: the capacity providers of one cluster are put there one after the other, and a
+/// group may be waited for by the next one.
+fn in_order<'a>(context: Context<'_>, works: Vec<(Desired, Work<'a>)>) -> Vec<(Desired, Work<'a>)> {
+    let mut place: BTreeMap<String, usize> = BTreeMap::new();
+    for (desired, _) in &works {
+        rank(context, &desired.component, &mut place);
+    }
+    let mut all = works;
+    all.sort_by_key(|(desired, _)| place.get(&desired.component).copied());
+    all
+}
+
+/// Numbers a component after all that it uses.
+fn rank(context: Context<'_>, component: &str, place: &mut BTreeMap<String, usize>) {
+    let mut open: Vec<(&str, bool)> = vec![(component, false)];
+    let mut seen = BTreeSet::new();
+    while let Some((name, used_are_through)) = open.pop() {
+        if used_are_through {
+            let next = place.len();
+            place.entry(name.to_owned()).or_insert(next);
+        } else if !place.contains_key(name) && seen.insert(name.to_owned()) {
+            open.push((name, true));
+            let component = context.loaded.model.components.get_key_value(name);
+            open.extend(component.into_iter().flat_map(|(_, c)| c.uses.keys()).map(|used| (used.as_str(), false)));
+        }
+    }
+}
+
+/// Capacity providers of the project that nobody wants any more and that go.
+fn leaving<'a>(context: Context<'a>, placed: &BTreeSet<&str>) -> Vec<Surplus<'a>> {
+    let Some(facts) = context.facts else { return Vec::new() };
+    let deploy = context.options.mode == Mode::Deploy;
+    let named = providers::named(context.loaded, &context.options.project);
+    let mut all = providers::surplus(context, facts, &|name| deploy && named.values().any(|one| one.name == name));
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    all.retain(|one| context.options.includes(one.component) && leftovers.takes(placed.contains(one.component)));
+    all
+}
+
+/// The same, and tells what stays and what cannot go.
+fn surplus<'a>(context: Context<'a>, placed: &BTreeSet<&str>, report: &mut Report) -> Vec<Surplus<'a>> {
+    let Some(facts) = context.facts else { return Vec::new() };
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    if leftovers == Leftovers::Stay {
+        let named = providers::named(context.loaded, &context.options.project);
+        let all = providers::surplus(context, facts, &|name| named.values().any(|one| one.name == name));
+        for one in all.iter().filter(|one| !leftovers.takes(placed.contains(one.component))) {
+            let what = format!("capacity provider `{}` is of no component of the model", one.name);
+            ownership::left_alone(&what, true, report);
+        }
+    }
+    let all = leaving(context, placed);
+    for one in all.iter().filter(|one| is_default(facts, one)) {
+        let cluster = one.cluster.unwrap_or_default();
+        report.push(
+            Diagnostic::error(
+                "B635",
+                format!("the default strategy of cluster `{cluster}` names the capacity provider `{}`, which nobody wants any more", one.name),
+            )
+            .at(place(&["components", one.component]).key())
+            .help("give the cluster another default with `aws ecs put-cluster-capacity-providers`, then observe and compile again"),
+        );
+    }
+    all
+}
+
+/// Ties both plugins' parts together: what runs on a capacity provider that the plan makes waits for it, and one that goes
+/// waits until its services have left.
+pub fn tie(context: Context<'_>, placed: &BTreeSet<&str>, part: &mut Part, report: &mut Report) {
+    let named = providers::named(context.loaded, &context.options.project);
+    let made = |component: &str| part.draft.nodes.iter().any(|n| n.id == format!("{component}.provider.create"));
+    let made: BTreeMap<&str, &str> = named
+        .iter()
+        .filter(|(component, _)| made(component))
+        .map(|(component, one)| (one.name.as_str(), component.as_str()))
+        .collect();
+    let mut needs: BTreeSet<(String, &str)> = BTreeSet::new();
+    for node in part.draft.nodes.iter().filter(|node| node.phase == Phase::Deploy) {
+        let (Action::Call { call, .. }, Some(component)) = (&node.action, &node.component) else { continue };
+        strategies(&call.input, &mut |name| {
+            if let Some(group) = made.get(name) {
+                needs.insert((component.clone(), *group));
+            }
+        });
+    }
+    for (component, group) in needs {
+        if let (Some(this), Some(group)) = (part.lowered.get(&component), part.lowered.get(group)) {
+            part.draft.after(&group.ready, &this.starts);
+            part.draft.back_before(&this.back, &group.back);
+        }
+    }
+    let Some(facts) = context.facts else { return };
+    for one in leaving(context, placed) {
+        let uses = |service: &Value| {
+            let mut uses = false;
+            strategies(service, &mut |name| uses |= name == one.name);
+            uses
+        };
+        for (name, service) in facts.shared.services().filter(|(_, service)| uses(service)) {
+            let tagged = tag(items(service, "tags"), &context.tag("component"));
+            let prefix = format!("{}_", context.options.project);
+            let component = tagged.or_else(|| name.strip_prefix(&prefix)).unwrap_or(name);
+            let gone = service_gone(component);
+            if let Some(cluster) = one.cluster {
+                after_service(cluster, &gone, &mut part.draft);
+            }
+            let leaves = part.lowered.contains_key(component) || part.draft.nodes.iter().any(|n| n.id == gone);
+            if !leaves {
+                report.push(
+                    Diagnostic::error(
+                        "B635",
+                        format!(
+                            "service `{name}` uses the capacity provider `{}`, which nobody wants any more",
+                            one.name
+                        ),
+                    )
+                    .at(place(&["components", one.component]).key())
+                    .help(format!("let `{component}` use other capacity in the same plan or in one before it")),
+                );
+            }
+        }
+    }
+}
+
+/// The capacity providers that an input or a description names.
+fn strategies(value: &Value, visit: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Array(list) => list.iter().for_each(|one| strategies(one, visit)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| match value {
+            Value::String(name) if key.eq_ignore_ascii_case("capacityProvider") => visit(name),
+            _ => strategies(value, visit),
+        }),
+        _ => {}
+    }
 }
 
 /// Whether a component has instances now.
@@ -85,6 +230,14 @@ fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> 
             );
             return None;
         }
+        if let Some(provider) = &desired.provider {
+            report.push(
+                Diagnostic::error("B345", format!("the capacity providers of cluster `{}` have to be looked up", provider.cluster))
+                    .at(provider.place.clone().key())
+                    .help("compile with `--observed FILE` (see `belayc scope` and `belay observe`): a call that adds one replaces the whole list"),
+            );
+            return None;
+        }
         return Some(Work::Deploy {
             spare: Spare { side: Side::A, name, group: None, template: None, configuration: None },
         });
@@ -92,25 +245,45 @@ fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> 
     match slots::standing(context, facts, &desired.component, report) {
         Standing::Refused => None,
         Standing::Absent(spare) => {
-            if !rules::ready(context, desired, &spare, report) {
+            if !rules::ready(context, desired, &spare, report) || !providers::new_group(desired, &spare, report) {
+                return None;
+            }
+            if let Some(provider) = &desired.provider
+                && !providers::free(context, facts, provider, report)
+            {
                 return None;
             }
             // Groups that are there already and are to stay empty are as wanted.
             let idle = context.settings.pre_created && desired.replicas == 0;
-            Some(if idle { Work::None { spare } } else { Work::Deploy { spare } })
+            Some(if idle { Work::None { spare, provider: None } } else { Work::Deploy { spare } })
         }
         Standing::Running(slot, spare) => {
-            let difference = diff::compare(context, facts, desired, &slot);
+            let bond = providers::bond(context, facts, desired, &slot, report)?;
+            let mut difference = diff::compare(context, facts, desired, &slot);
+            if let (Bond::Missing, Some(provider)) = (bond, &desired.provider) {
+                difference.add("the capacity provider", Value::Null, json!(provider.name), provider.place.clone());
+            }
             if !difference.changes.is_empty() || context.options.replace_all {
-                if !rules::ready(context, desired, &spare, report) {
+                let first = difference.changes.first();
+                let what = first.map_or("`--replace-all`", |change| change.what.as_str());
+                let at =
+                    first.map_or_else(|| Place::model(["components", &desired.component]).key(), |c| c.place.clone());
+                if !rules::ready(context, desired, &spare, report)
+                    || !providers::replaceable(facts, desired, &slot, what, at, report)
+                    || !providers::new_group(desired, &spare, report)
+                {
                     return None;
                 }
                 rules::left_behind(context, desired, &slot, report);
                 return Some(Work::Upgrade { slot, spare, difference });
             }
+            let provider = match bond {
+                Bond::Kept(provider) => Some(provider),
+                Bond::None | Bond::Missing => None,
+            };
             Some(match difference.sizes {
-                Some((from, to)) => Work::Scale { slot, spare, from, to },
-                None => Work::None { spare },
+                Some((from, to)) => Work::Scale { slot, spare, from, to, provider },
+                None => Work::None { spare, provider },
             })
         }
     }

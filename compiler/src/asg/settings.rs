@@ -364,8 +364,13 @@ impl Settings {
 
     /// Protection from scale-in.
     pub fn protection(&self, name: &str) -> Placed<bool> {
-        self.pick(name, &["instance_protection"], |c| c.instance_protection, |c| c.instance_protection)
+        self.instance_protection(name)
             .unwrap_or_else(|| Placed { value: false, place: place(&["instance_protection"]) })
+    }
+
+    /// Protection from scale-in, where anything says so or the contrary.
+    pub fn instance_protection(&self, name: &str) -> Option<Placed<bool>> {
+        self.pick(name, &["instance_protection"], |c| c.instance_protection, |c| c.instance_protection)
     }
 
     /// Scaling by Auto Scaling itself.

@@ -184,6 +184,8 @@ codes![
     ("B632", "settings of a component that is not there"),
     ("B633", "regions of the plugins differ"),
     ("B634", "container instances cannot be set up"),
+    ("B635", "capacity provider does not fit"),
+    ("B636", "group of a capacity provider cannot be replaced"),
     ("B900", "bug in the compiler"),
 ];
 

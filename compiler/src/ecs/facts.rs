@@ -23,6 +23,7 @@ pub struct Facts<'a> {
     /// What was looked at.
     pub scope: Option<&'a Scope>,
     clusters: Vec<&'a Value>,
+    capacity_providers: BTreeMap<&'a str, &'a Value>,
     services: BTreeMap<&'a str, &'a Value>,
     revisions: BTreeMap<&'a str, &'a Value>,
     definitions: BTreeMap<&'a str, Definition<'a>>,
@@ -118,6 +119,10 @@ impl<'a> Facts<'a> {
     fn take(&mut self, service: &str, operation: &str, input: &'a Value, output: &'a Value) {
         match (service, operation) {
             ("ecs", "DescribeClusters") => self.clusters.extend(items(output, "clusters")),
+            ("ecs", "DescribeCapacityProviders") => {
+                let all = items(output, "capacityProviders").iter().filter(|p| text(p, "status") != Some("INACTIVE"));
+                self.capacity_providers.extend(all.filter_map(|p| Some((text(p, "name")?, p))));
+            }
             ("ecs", "DescribeServices") => {
                 self.services
                     .extend(items(output, "services").iter().filter_map(|s| text(s, "serviceName").map(|n| (n, s))));
@@ -234,6 +239,16 @@ impl<'a> Facts<'a> {
     /// The cluster of that name.
     pub fn cluster(&self, name: &str) -> Option<&'a Value> {
         self.clusters.iter().copied().find(|c| text(c, "clusterName") == Some(name))
+    }
+
+    /// The capacity provider of that name.
+    pub fn capacity_provider(&self, name: &str) -> Option<&'a Value> {
+        self.capacity_providers.get(name).copied()
+    }
+
+    /// All observed capacity providers.
+    pub fn capacity_providers(&self) -> impl Iterator<Item = &'a Value> {
+        self.capacity_providers.values().copied()
     }
 
     /// The service of that name, unless it is INACTIVE (which AWS shows for a while after a deletion).
@@ -447,6 +462,7 @@ impl Facts<'_> {
             "partition": self.partition,
             "region": self.region,
             "clusters": self.clusters.iter().map(|c| pick(c, &["clusterName", "status", "capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"])).collect::<Vec<_>>(),
+            "capacityProviders": self.capacity_providers.iter().map(|(n, p)| ((*n).to_owned(), pick(p, &["autoScalingGroupProvider", "status", "tags"]))).collect::<BTreeMap<_, _>>(),
             "services": self.services.iter().map(|(n, s)| ((*n).to_owned(), service(s))).collect::<BTreeMap<_, _>>(),
             "definitions": self.definitions.iter().map(|(arn, d)| ((*arn).to_owned(), serde_json::json!({"task": super::normal::task(d.task), "tags": d.tags}))).collect::<BTreeMap<_, _>>(),
             "families": self.families,
@@ -474,8 +490,10 @@ impl Facts<'_> {
             let network = self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| !ecs.network.is_empty());
             used.retain(|name, value| match name.as_str() {
                 "vpcs" | "subnets" | "securityGroups" => network,
-                "alarms" | "logGroups" | "schedules" | "rules" | "balancingTags" | "registries" | "registered"
-                | "registryTags" => value.as_object().is_some_and(|groups| !groups.is_empty()),
+                "alarms" | "capacityProviders" | "logGroups" | "schedules" | "rules" | "balancingTags"
+                | "registries" | "registered" | "registryTags" => {
+                    value.as_object().is_some_and(|groups| !groups.is_empty())
+                }
                 "namespaces" => value.as_array().is_some_and(|all| !all.is_empty()),
                 "scaling" => {
                     value.as_array().is_some_and(|lists| lists.iter().any(|list| list != &serde_json::json!([])))

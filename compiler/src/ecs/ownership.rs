@@ -131,6 +131,24 @@ impl Leftovers {
             Mode::Deploy => Self::Go,
         }
     }
+
+    /// Whether a thing goes that a component had made; `placed`: it is one of the model, and what such a one gives up is a
+    /// matter of its own.
+    pub fn takes(self, placed: bool) -> bool {
+        placed || self == Self::Go
+    }
+}
+
+/// Whether a plan takes a capacity provider away that no group of the model stands for: it is the project's, and of a
+/// component that gave it up or that goes.
+pub fn gives_up(context: Context<'_>, provider: &str) -> bool {
+    let Some(found) = context.facts.and_then(|facts| facts.capacity_provider(provider)) else { return false };
+    let tags = items(found, "tags");
+    let ours = tag(tags, &context.tag("project")) == Some(&context.options.project);
+    let component = tag(tags, &context.tag("component")).filter(|_| ours);
+    let placed = crate::placement::Placement::of(context.loaded).asg;
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    component.is_some_and(|name| context.options.includes(name) && leftovers.takes(placed.contains(name)))
 }
 
 /// Tells of something that stays; `component`: it is a component's, which can be torn down by itself.

@@ -122,6 +122,7 @@ impl<'a> Naming<'a> {
                 names => names,
             },
             "GroupFriendlyName" => from(&["AutoScalingGroupName", "AutoScalingGroupNames"]),
+            "CapacityProviderName" => from(&["name", "capacityProvider", "capacityProviders"]),
             "LaunchConfigurationName" => from(&["LaunchConfigurationName", "LaunchConfigurationNames"]),
             "LaunchTemplateId" => from(&["LaunchTemplateId", "LaunchTemplateIds"]),
             "InstanceId" => from(&["InstanceIds"]),

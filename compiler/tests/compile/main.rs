@@ -5,6 +5,7 @@
 mod support;
 
 mod asg;
+mod capacity;
 mod changes;
 mod cloud_map;
 mod connect;

@@ -38,6 +38,16 @@ fn agent(what: &'static str, wrong: &str, written: bool) -> Case {
     row("B634", what).env(wrong, joining("container_instances: {cluster: default}"))
 }
 
+/// The environment of container instances of the cluster `default` whose group is a capacity provider.
+fn providing(settings: &str) -> String {
+    joining(&format!("container_instances: {{cluster: default, capacity_provider: {{{settings}}}}}"))
+}
+
+/// Settings of a capacity provider that do not go together, and those that do.
+fn provider(what: &'static str, wrong: &str, right: &str) -> Case {
+    row("B635", what).env(providing(wrong), providing(right))
+}
+
 /// The environment with a part of it replaced.
 fn instead(from: &str, to: &str) -> String {
     let environment = asg_env("");
@@ -248,6 +258,69 @@ pub fn table() -> Vec<Case> {
             .with_env(joining("container_instances: {cluster: default}"))
             .model(vm("").replace("shop/web:1.0", "ami-12345679"), vm("").replace("shop/web:1.0", "ami-12345678"))
             .also("B610"),
+        provider("name of AWS's own", "name: ecs-fleet", "name: fleet"),
+        provider("replicas beyond its limits", "min: 2, max: 4", "min: 1, max: 4"),
+        provider("limits without managed scaling", "managed_scaling: false, max: 4", "max: 4"),
+        provider("steps the wrong way round", "minimum_step: 5, maximum_step: 2", "minimum_step: 2, maximum_step: 5"),
+        provider("protection from nothing", "managed_scaling: false, termination_protection: true", "termination_protection: true"),
+        row("B635", "two who choose").env(
+            providing("") + "    scaling: {min: 1, max: 4, cpu: 60}\n",
+            providing("managed_scaling: false") + "    scaling: {min: 1, max: 4, cpu: 60}\n",
+        ),
+        row("B635", "instances without protection").env(
+            providing("termination_protection: true") + "    instance_protection: false\n",
+            providing("termination_protection: true"),
+        ),
+        row("B635", "cluster is full").with_env(providing("")).worlds(
+            World::new().with(|w| w.cluster["capacityProviders"] = (0..20).map(|n| json!(format!("p{n}"))).collect()),
+            World::new().with(|w| w.cluster["capacityProviders"] = (0..19).map(|n| json!(format!("p{n}"))).collect()),
+        ),
+        row("B635", "the cluster's default").with_env(joining("container_instances: {cluster: default}")).worlds(
+            running(&providing("")).with(|w| {
+                w.cluster["defaultCapacityProviderStrategy"] = json!([{"capacityProvider": "shop_web", "weight": 1, "base": 0}]);
+            }),
+            running(&providing("")),
+        ),
+        row("B636", "another machine image").world(running(&providing("max: 3"))).env(
+            providing("max: 3").replace("t3.micro", "t3.large"),
+            providing("max: 4, target_capacity: 80, managed_draining: false"),
+        ),
+        row("B636", "all of them anew")
+            .with_env(providing(""))
+            .world(running(&providing("")))
+            .options(|o| o.replace_all = true),
+        row("B636", "empty group left over").with_env(providing("")).worlds(
+            running(&joining("container_instances: {cluster: default}")).with(|w| {
+                let mut left = w.fleet.groups.get("shop.web_A").expect("a group").clone();
+                for size in ["MinSize", "MaxSize", "DesiredCapacity"] {
+                    left[size] = json!(0);
+                }
+                left["Instances"] = json!([]);
+                left["AutoScalingGroupName"] = json!("shop.web_B");
+                w.fleet.groups.insert("shop.web_B".to_owned(), left);
+            }),
+            running(&joining("container_instances: {cluster: default}")),
+        ),
+        row("B501", "capacity provider of another project").with_env(providing("")).worlds(
+            World::new().with(|w| {
+                let own = json!({"autoScalingGroupArn": "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/x"});
+                let tags = json!([{"key": "belay:project", "value": "other"}]);
+                w.fleet.providers.insert("shop_web".to_owned(), json!({"name": "shop_web", "status": "ACTIVE", "autoScalingGroupProvider": own, "tags": tags}));
+            }),
+            World::new(),
+        ),
+        row("B503", "capacity provider in change").with_env(providing("")).worlds(
+            running(&providing("")).with(|w| {
+                w.fleet.providers.get_mut("shop_web").expect("a provider")["updateStatus"] = json!("UPDATE_IN_PROGRESS");
+            }),
+            running(&providing("")),
+        ),
+        row("B530", "capacity provider renamed").world(running(&providing(""))).env(providing("name: fleet"), providing("")),
+        row("B530", "capacity provider of a group that is gone").with_env(providing("")).worlds(
+            running(&providing("")).with(|w| w.fleet.groups.clear()),
+            World::new(),
+        ),
+        row("B345", "capacity provider without an observation").with_env(providing("").replace("    vpc: main\n", "    vpc: vpc-1\n").replace("sg: [app]", "sg: [sg-1]") + "    subnets: [subnet-1]\n").unobserved(),
         row("B311", "registry credentials in the environment").env(
             joining("container_instances: {cluster: default, registry_auth: {data: '{\"r\": {\"auth\": \"dTpw\"}}'}}"),
             joining("container_instances: {cluster: default, registry_auth: {secret: ops/registry}}"),

@@ -104,6 +104,8 @@ pub fn table() -> Vec<Case> {
             .world(cluster()),
         case("B423", "no weight").model(shares("{provider: spot, weight: 0}"), shares("{provider: spot}")).world(cluster()),
         case("B423", "not the cluster's").model(shares("{provider: sport}"), shares("{provider: spot}")).world(cluster()),
+        case("B423", "no group of the model").model(shares("{group: nodes}"), shares("{provider: spot}")).world(cluster()),
+        case("B423", "neither provider nor group").model(shares("{weight: 2}"), shares("{provider: spot, weight: 2}")).world(cluster()),
         case("B424", "daemon with replicas").model(web_with("mem: 64, daemon: true", "replicas: 2"), web_with("mem: 64, daemon: true", "")),
         case("B432", "unknown field").model(
             web_with("mem: 64, placement: {strategy: [{type: binpack, field: zone}]}", ""),

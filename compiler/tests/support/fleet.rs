@@ -19,8 +19,15 @@ pub struct Fleet {
     pub templates: BTreeMap<String, (Value, Vec<Value>)>,
     pub configurations: BTreeMap<String, Value>,
     pub policies: Vec<Value>,
+    /// Capacity providers by name, as DescribeCapacityProviders shows them.
+    pub providers: BTreeMap<String, Value>,
     pub objects: BTreeMap<String, ObjectObservation>,
     pub home: Option<HomeVpc>,
+}
+
+/// The ARN of a group of these tests.
+fn arn(name: &str) -> String {
+    format!("arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/{name}")
 }
 
 impl Fleet {
@@ -40,6 +47,7 @@ impl Fleet {
             templates: BTreeMap::new(),
             configurations: BTreeMap::new(),
             policies: Vec::new(),
+            providers: BTreeMap::new(),
             objects: BTreeMap::new(),
             home: None,
         }
@@ -91,6 +99,25 @@ impl Fleet {
                 self.settle(&name("AutoScalingGroupName"));
                 Some(json!({}))
             }
+            "CreateCapacityProvider" => {
+                let mut own = input["autoScalingGroupProvider"].clone();
+                own["autoScalingGroupArn"] = json!(arn(own["autoScalingGroupArn"].as_str().unwrap_or_default()));
+                let made = json!({"name": name("name"), "status": "ACTIVE", "updateStatus": "CREATE_COMPLETE",
+                    "autoScalingGroupProvider": own, "tags": input["tags"]});
+                self.providers.insert(name("name"), made);
+                Some(json!({}))
+            }
+            "UpdateCapacityProvider" => {
+                let provider = self.providers.get_mut(&name("name")).expect("a provider of that name");
+                for (member, value) in input["autoScalingGroupProvider"].as_object().into_iter().flatten() {
+                    provider["autoScalingGroupProvider"][member] = value.clone();
+                }
+                Some(json!({}))
+            }
+            "DeleteCapacityProvider" => {
+                self.providers.remove(&name("capacityProvider"));
+                Some(json!({}))
+            }
             "TerminateInstances" => Some(json!({})),
             "SuspendProcesses" | "ResumeProcesses" | "PutScalingPolicy" => Some(json!({})),
             _ => None,
@@ -100,6 +127,7 @@ impl Fleet {
     /// As many instances as wanted, and the template by id and name.
     fn settle(&mut self, name: &str) {
         let group = self.groups.get_mut(name).expect("a group of that name");
+        group["AutoScalingGroupARN"] = json!(arn(name));
         let count = group["DesiredCapacity"].as_u64().unwrap_or_default();
         group["Instances"] = (0..count)
             .map(|n| json!({"InstanceId": format!("i-{name}-{n}"), "LifecycleState": "InService", "HealthStatus": "Healthy"}))
@@ -140,6 +168,7 @@ impl Fleet {
                 "DescribeLaunchConfigurations",
                 json!({"LaunchConfigurations": list(&self.configurations)}),
             ),
+            ("ecs", "DescribeCapacityProviders", json!({"capacityProviders": list(&self.providers)})),
             ("autoscaling", "DescribePolicies", json!({"ScalingPolicies": self.policies})),
             ("ec2", "DescribeLaunchTemplates", json!({"LaunchTemplates": templates})),
             ("ec2", "DescribeLaunchTemplateVersions", json!({"LaunchTemplateVersions": versions})),

@@ -182,6 +182,12 @@ impl World {
             return self.cloud_map(&call.operation, input);
         }
         match call.operation.as_str() {
+            "PutClusterCapacityProviders" => {
+                for member in ["capacityProviders", "defaultCapacityProviderStrategy"] {
+                    self.cluster[member] = input[member].clone();
+                }
+                json!({})
+            }
             "RegisterTaskDefinition" => self.register(input),
             "CreateService" => self.create(input),
             "UpdateService" => self.update(input),

@@ -32,7 +32,7 @@ pub(super) struct Found {
 }
 
 pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, wanted: &AsgScope) -> Result<Found, ObserveError> {
-    clusters(reader, wanted).await?;
+    clusters(reader, &wanted.clusters).await?;
     let (used, home_vpc, (), ()) = try_join4(
         groups(reader, scope, wanted),
         networks(reader, wanted),
@@ -57,6 +57,11 @@ async fn groups(reader: &Reader<'_>, scope: &Scope, wanted: &AsgScope) -> Result
     let owned = |group: &&&Value| {
         items(group, "Tags").any(|t| (t["Key"] == *tag || t["Key"] == "skopos:project") && t["Value"] == *scope.project)
     };
+    // ECS marks the groups of capacity providers so.
+    let provides = |group: &&Value| items(group, "Tags").any(|tag| tag["Key"] == "AmazonECSManaged");
+    if !wanted.clusters.is_empty() || found.iter().any(provides) {
+        capacity_providers(reader, scope, wanted).await?;
+    }
     let ours: BTreeSet<String> = found.iter().filter(owned).flat_map(|group| launchers(group)).collect();
     let names: BTreeSet<&str> = found.iter().filter_map(|group| group["AutoScalingGroupName"].as_str()).collect();
     let policies = names
@@ -217,10 +222,38 @@ async fn filtered(
 }
 
 /// The clusters that instances join.
-async fn clusters(reader: &Reader<'_>, wanted: &AsgScope) -> Result<(), ObserveError> {
-    let reads = wanted.clusters.iter().map(|name| reader.read("ecs", "DescribeClusters", json!({"clusters": [name]})));
+async fn clusters(reader: &Reader<'_>, names: &BTreeSet<String>) -> Result<(), ObserveError> {
+    let reads = names.iter().map(|name| reader.read("ecs", "DescribeClusters", json!({"clusters": [name]})));
     try_join_all(reads).await?;
     Ok(())
+}
+
+/// The capacity providers of groups, and the clusters that those of the project say they are for. One that nobody wants any
+/// more is known by its tags alone, so all of them are looked at; other projects' lose theirs.
+async fn capacity_providers(reader: &Reader<'_>, scope: &Scope, wanted: &AsgScope) -> Result<(), ObserveError> {
+    let (project, cluster) = (format!("{}:project", wanted.tag_prefix), format!("{}:cluster", wanted.tag_prefix));
+    let trim = |output: &mut Value| {
+        if let Some(all) = output["capacityProviders"].as_array_mut() {
+            all.retain(|provider| provider["autoScalingGroupProvider"].is_object());
+            for provider in all.iter_mut().filter(|provider| tagged(provider, &project) != Some(&scope.project)) {
+                // Whose it is says enough.
+                if let Some(tags) = provider["tags"].as_array_mut() {
+                    tags.retain(|tag| tag["key"] == *project);
+                }
+            }
+        }
+    };
+    let answer = reader.read_trimmed("ecs", "DescribeCapacityProviders", json!({"include": ["TAGS"]}), trim).await?;
+    let all = answer.iter().flat_map(|answer| items(answer, "capacityProviders"));
+    let ours = all.filter(|provider| tagged(provider, &project) == Some(&scope.project));
+    let named: BTreeSet<String> = ours.filter_map(|provider| tagged(provider, &cluster).map(str::to_owned)).collect();
+    let more: BTreeSet<String> = named.difference(&wanted.clusters).cloned().collect();
+    clusters(reader, &more).await
+}
+
+/// The value of a tag as ECS writes them.
+fn tagged<'v>(of: &'v Value, key: &str) -> Option<&'v str> {
+    items(of, "tags").find(|tag| tag["key"] == *key)?["value"].as_str()
 }
 
 /// A set in sorted parts.

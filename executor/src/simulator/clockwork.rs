@@ -13,6 +13,7 @@ impl World {
         let tasks = self.tasks.iter().filter_map(|(_, task)| task.times.next());
         let services = self.services.values().filter_map(|service| service.due);
         let machines = ec2::next(self).into_iter().chain(autoscaling::next(self)).chain(ecs::next(self));
+        let machines = machines.chain(ecs::next_of_providers(self));
         tasks.chain(services).chain(targets::next(self)).chain(machines).min()
     }
 
@@ -38,6 +39,7 @@ impl World {
         ec2::pass_time(self);
         ecs::join_clusters(self);
         autoscaling::pass_time(self);
+        ecs::pass_time_of_providers(self);
         ecs::pass_time(self);
         let now = self.now;
         let due = self.services.iter().filter(|(_, service)| service.due.is_some_and(|due| due <= now));

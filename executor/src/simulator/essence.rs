@@ -21,7 +21,8 @@ pub fn essence(world: &World) -> Value {
         world.target_groups.values().find(|group| group.arn == *other)
     };
     let mut essence = json!({
-        "clusters": world.clusters,
+        "clusters": clusters(world),
+        "capacityProviders": capacity_providers(world),
         "containerInstances": container_instances(world),
         "taskDefinitions": task_definitions(world),
         "services": services(world),
@@ -50,6 +51,31 @@ pub fn essence(world: &World) -> Value {
     });
     without_ids(&mut essence);
     essence
+}
+
+/// Clusters; in which order they list their providers means nothing.
+fn clusters(world: &World) -> BTreeMap<&str, Value> {
+    let shown = |cluster: &super::world::Cluster| {
+        let mut cluster = cluster.clone();
+        cluster.capacity_providers.sort();
+        json!(cluster)
+    };
+    world.clusters.iter().map(|(name, cluster)| (name.as_str(), shown(cluster))).collect()
+}
+
+/// Capacity providers that were not deleted, with the names of their groups.
+fn capacity_providers(world: &World) -> BTreeMap<&str, Value> {
+    let living = world.capacity_providers.iter().filter(|(_, provider)| !provider.inactive);
+    let shown = living.map(|(name, provider)| {
+        let group = world.auto_scaling_groups.iter().find(|(_, group)| group.arn == provider.group);
+        let group = group.map(|(name, _)| name);
+        let changing = provider.due.is_some();
+        (
+            name.as_str(),
+            json!({"group": group, "settings": provider.settings, "tags": provider.tags, "changing": changing}),
+        )
+    });
+    shown.collect()
 }
 
 /// A target group is the same under another id: its name is one group's.

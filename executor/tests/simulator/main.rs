@@ -14,6 +14,7 @@ mod groups;
 mod machines;
 mod observed_groups;
 mod placement;
+mod providers;
 mod scale;
 mod services;
 mod support;

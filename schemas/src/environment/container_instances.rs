@@ -66,6 +66,55 @@ pub struct ContainerInstances {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 86400))]
     pub drain_timeout: Option<u32>,
+    /// Makes the group a capacity provider of the cluster: ECS chooses the number of instances by what the tasks of its
+    /// services need. `{}` takes AWS's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &CapacityProvider { max: Some(10), target_capacity: Some(90), ..CapacityProvider::default() })]
+    pub capacity_provider: Option<CapacityProvider>,
+}
+
+/// The capacity provider of a group. Services name the group in `capacity`: `[{group: COMPONENT}]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityProvider {
+    /// Its name. Default: `PROJECT_COMPONENT`. It stays as long as the group: AWS renames none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shop_nodes", regex(pattern = r"^[A-Za-z0-9_-]{1,255}$"))]
+    pub name: Option<String>,
+    /// Instances at least. Default: the model's `replicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100), example = 0)]
+    pub min: Option<u32>,
+    /// Instances at most. Default: the model's `replicas`, so that nothing is started that nobody asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100), example = 10)]
+    pub max: Option<u32>,
+    /// Whether ECS chooses the number of instances at all. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_scaling: Option<bool>,
+    /// How much of the instances the tasks are to use, percent: what is left of 100 is spare. Default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100), example = 90)]
+    pub target_capacity: Option<u32>,
+    /// Instances that are started or terminated at a time at least. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub minimum_step: Option<u32>,
+    /// Instances that are started or terminated at a time at most. Default: 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub maximum_step: Option<u32>,
+    /// Seconds after its start for which an instance does not count for further scaling. Default: 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub warmup: Option<u32>,
+    /// Whether ECS drains an instance before Auto Scaling terminates it. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_draining: Option<bool>,
+    /// Whether ECS keeps instances with tasks from being terminated when the group shrinks. New instances are then
+    /// protected from scale-in (`instance_protection`). Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub termination_protection: Option<bool>,
 }
 
 /// When images that nothing uses are removed.

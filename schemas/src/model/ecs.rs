@@ -45,7 +45,8 @@ pub struct EcsComponent {
     /// What the tasks run on. Default: the cluster's default capacity, else EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_type: Option<LaunchType>,
-    /// Capacity providers that share the tasks (`FARGATE`, `FARGATE_SPOT`, or the cluster's own), instead of `launch_type`.
+    /// Capacity providers that share the tasks, instead of `launch_type`: `FARGATE`, `FARGATE_SPOT`, one of the cluster's own,
+    /// or that of a `group` of the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Vec<CapacityShare>>,
     /// Platform version of Fargate. Default: LATEST.
@@ -132,13 +133,18 @@ pub enum LaunchType {
     External,
 }
 
-/// A capacity provider's share of a component's tasks.
+/// A capacity provider's share of a component's tasks. One of `provider` and `group` is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CapacityShare {
     /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"FARGATE_SPOT")]
-    pub provider: String,
+    pub provider: Option<String>,
+    /// Or the component of the model whose instances it stands for: one on EC2 Auto Scaling with a `capacity_provider`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"nodes")]
+    pub group: Option<String>,
     /// Its share of the tasks beyond those that `base` takes, relative to the others'. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000), example = 3)]

@@ -75,6 +75,8 @@ enum There {
     Network,
     /// A target group of this name and number.
     TargetGroup(&'static str, u8),
+    /// A capacity provider of this name, of nobody's group, and a cluster for it.
+    Provider(&'static str),
     /// A namespace of Cloud Map.
     Namespace,
     /// The same with a service of this name in it.
@@ -90,7 +92,7 @@ const AAS: &str = "application-autoscaling";
 const CLOUD_MAP: &str = "servicediscovery";
 
 /// All of them.
-const CASES: [Case; 47] = [
+const CASES: [Case; 51] = [
     case(CLOUD_MAP, "CreateService", ("cloud-map", "search.registry.create"), There::Namespace),
     case(CLOUD_MAP, "UpdateService", ("cloud-map", "api.registry.change"), There::Registry("api")),
     case(CLOUD_MAP, "DeleteService", ("cloud-map", "cache.registry.redis.delete"), There::Registry("redis")),
@@ -157,6 +159,25 @@ const CASES: [Case; 47] = [
     ),
     case("ecs", "RunTask", ("tasks-failing", "migrate.task.run"), There::Host),
     case("ecs", "UpdateContainerInstancesState", ("ami-update", "nodes.group.A.drain.1"), There::Joined),
+    case("ecs", "CreateCapacityProvider", ("capacity-providers", "nodes.provider.create"), There::Nothing),
+    case(
+        "ecs",
+        "PutClusterCapacityProviders",
+        ("capacity-providers", "nodes.provider.attach"),
+        There::Provider("shop_nodes"),
+    ),
+    case(
+        "ecs",
+        "UpdateCapacityProvider",
+        ("capacity-providers-failing", "nodes.provider.update"),
+        There::Provider("shop_nodes"),
+    ),
+    case(
+        "ecs",
+        "DeleteCapacityProvider",
+        ("capacity-providers-upgrade", "nodes.provider.shop_nodes.delete"),
+        There::Provider("shop_nodes"),
+    ),
     case("ec2", "TerminateInstances", ("ami-update", "nodes.instances.A.terminate.1"), There::Detached("shop.nodes_A")),
     case("ecs", "StopTask", ("tasks-failing", "migrate.task.run.stop"), There::Task),
     case("scheduler", "CreateSchedule", ("tasks", "stock.schedule.create"), There::Revision),
@@ -428,6 +449,16 @@ fn prepare(there: There, account: &Account) -> Known {
             let there =
                 format!("arn:aws:elasticloadbalancing:{REGION}:{}:targetgroup/{name}/{number:016x}", account.id);
             known.instead.push((there, text(&made["TargetGroups"][0]["TargetGroupArn"])));
+        }
+        There::Provider(name) => {
+            account.must("ecs", "CreateCluster", &json!({"clusterName": "shop"}));
+            let group =
+                format!("arn:aws:autoscaling:{REGION}:{}:autoScalingGroup:1:autoScalingGroupName/one", account.id);
+            let scaling = json!({"status": "ENABLED", "targetCapacity": 100, "minimumScalingStepSize": 1,
+                "maximumScalingStepSize": 10_000, "instanceWarmupPeriod": 300});
+            let own = json!({"autoScalingGroupArn": group, "managedScaling": scaling, "managedDraining": "ENABLED",
+                "managedTerminationProtection": "ENABLED"});
+            account.must("ecs", "CreateCapacityProvider", &json!({"name": name, "autoScalingGroupProvider": own}));
         }
         There::Namespace | There::Registry(_) => {
             account.namespace("shop.internal", NamespaceKind::DnsPrivate);

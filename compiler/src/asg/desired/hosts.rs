@@ -10,7 +10,7 @@ use crate::ecs::json::text;
 
 use super::super::settings::Placed;
 use super::super::user_data::{self as encoding, MOST};
-use super::super::{Context, agent};
+use super::super::{Context, agent, providers};
 use super::Desired;
 
 /// The machine image: that of the launch settings, or of container instances the component's own image.
@@ -86,7 +86,9 @@ pub fn user_data(
 
 /// What joining a cluster asks for beyond the user data.
 pub fn join(context: Context<'_>, desired: &mut Desired, report: &mut Report) {
-    let Some(Placed { value, place }) = context.settings.container_instances(&desired.component) else { return };
+    let Some(joined) = context.settings.container_instances(&desired.component) else { return };
+    providers::wanted(context, desired, &joined, report);
+    let Placed { value, place } = joined;
     let name = &desired.component;
     let most = desired.scaling.as_ref().map_or(desired.replicas, |scaling| u64::from(scaling.max));
     if most > agent::MOST {

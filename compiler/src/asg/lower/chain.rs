@@ -59,6 +59,11 @@ impl<'d> Chain<'d> {
         }
     }
 
+    /// The ways back of the last step that has any.
+    pub fn back(&self) -> Option<&Back> {
+        self.last_back.as_ref()
+    }
+
     /// Id of the last step.
     pub fn last(&self) -> Option<&str> {
         self.last.as_deref()

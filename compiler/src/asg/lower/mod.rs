@@ -6,11 +6,14 @@ mod chain;
 mod drain;
 mod group;
 mod preflight;
+mod provider;
 mod remove;
 mod sizes;
 mod template;
 mod upgrade;
 mod waits;
+
+use std::collections::BTreeMap;
 
 use belay_schemas::environment::AsgBalancer;
 use belay_schemas::plan::{Change, ComponentSummary, Why};
@@ -24,16 +27,20 @@ use super::Context;
 use super::desired::{Balancer, Desired};
 use super::diff::{self, Difference, Sizes};
 use super::facts::{Facts, tag_of};
+use super::providers::Surplus;
 use super::settings::place;
 use super::slots::{Slot, Spare};
 
 use calls::{Count, Target};
 use chain::Chain;
 use drain::Cluster;
+use provider::Rosters;
 use remove::Leaving;
 use sizes::{Detach, Grows, Resized, Step, Take};
 use upgrade::Upgrade;
 use waits::{Limits, Watch};
+
+pub use provider::{after_service, is_default};
 
 /// What has to happen to one component.
 pub enum Work<'a> {
@@ -61,11 +68,15 @@ pub enum Work<'a> {
         from: Sizes,
         /// Sizes after.
         to: Sizes,
+        /// Its capacity provider, as it runs.
+        provider: Option<&'a Value>,
     },
-    /// It runs as wanted.
+    /// It runs as wanted, but for what is set at its capacity provider.
     None {
         /// The other slot.
         spare: Spare<'a>,
+        /// Its capacity provider, as it runs.
+        provider: Option<&'a Value>,
     },
 }
 
@@ -77,6 +88,9 @@ pub struct Lowerer<'a> {
     joins: Vec<String>,
     hands_over: bool,
     raised: Vec<(String, u64)>,
+    rosters: Rosters,
+    /// The nodes that delete groups, by the ARNs of those.
+    deletes: BTreeMap<String, String>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -89,6 +103,8 @@ impl<'a> Lowerer<'a> {
             joins: Vec::new(),
             hands_over: false,
             raised: Vec::new(),
+            rosters: Rosters::default(),
+            deletes: BTreeMap::new(),
         }
     }
 
@@ -111,7 +127,11 @@ impl<'a> Lowerer<'a> {
         let (change, floor, lowered) = match work {
             Work::Deploy { spare } => {
                 let why = diff::why(context, &Place::model(["components", name]), Value::Null, json!(desired.image));
-                (Change::Create, 0, upgrade::deploy(context, desired, spare, vec![why], limits, draft))
+                (
+                    Change::Create,
+                    0,
+                    upgrade::deploy(context, desired, spare, vec![why], limits, &mut self.rosters, draft),
+                )
             }
             Work::Upgrade { slot, spare, difference } => {
                 let mut why: Vec<Why> = difference.changes.iter().map(|c| c.why(context)).collect();
@@ -123,22 +143,31 @@ impl<'a> Lowerer<'a> {
                 }
                 let detach = self.part_detaches(desired.component.as_str(), slot) || protects(desired);
                 self.hands_over |= detach && context.settings.hands_over(name).is_some();
-                let new = if desired.scaling.is_some() { slot.desired() } else { desired.replicas };
+                let new = if upgrade::moves(desired, slot) { slot.desired() } else { desired.replicas };
                 let joined = self.joins(slot);
                 let cluster = joined.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
                 let task = Upgrade { desired, slot, spare, why, limits, detach, cluster };
                 let floor = small(slot.desired().min(new));
-                (Change::Update, floor, upgrade::upgrade(context, &task, &mut self.part.draft))
+                (Change::Update, floor, upgrade::upgrade(context, &task, &mut self.rosters, &mut self.part.draft))
             }
-            Work::Scale { slot, spare, from, to } => {
+            Work::Scale { slot, spare, from, to, provider } => {
                 let floor = small(from.desired.unwrap_or(from.min).min(to.desired.unwrap_or(to.min)));
-                let lowered = self.scale(desired, slot, *from, *to, limits);
+                let lowered = self.scale(desired, slot, *from, *to, *provider, limits);
                 remove::tidy(context, name, spare, limits, &mut self.part.draft);
                 (Change::Scale, floor, lowered)
             }
-            Work::None { spare } => {
+            Work::None { spare, provider } => {
+                let mut chain = Chain::new(draft);
+                let wanted = desired.provider.as_ref().zip(*provider);
+                let updated = wanted.is_some_and(|(own, running)| provider::update(context, own, running, &mut chain));
+                let lowered = chain.done();
                 let tidied = remove::tidy(context, name, spare, limits, draft);
-                (if tidied { Change::Tidy } else { Change::None }, small(desired.replicas), None)
+                let change = match (updated, tidied) {
+                    (true, _) => Change::Update,
+                    (false, true) => Change::Tidy,
+                    (false, false) => Change::None,
+                };
+                (change, small(desired.replicas), lowered)
             }
         };
         if self.part.draft.nodes.len() > before {
@@ -178,6 +207,7 @@ impl<'a> Lowerer<'a> {
         slot: &Slot<'_>,
         from: Sizes,
         to: Sizes,
+        provider: Option<&Value>,
         limits: Limits,
     ) -> Option<crate::lower::Lowered> {
         let context = self.context;
@@ -198,6 +228,9 @@ impl<'a> Lowerer<'a> {
         let joined = self.joins(slot);
         let cluster = joined.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
         let mut chain = Chain::new(&mut self.part.draft);
+        if let Some((own, running)) = desired.provider.as_ref().zip(provider) {
+            provider::update(context, own, running, &mut chain);
+        }
         let watch = Watch { group: slot.name, balancers: &desired.balancers, cluster, limits };
         let resized = Resized { context, component, slot, watch };
         let (from_sizes, to_sizes) = (Target::fixed(from), Target::fixed(to));
@@ -270,6 +303,27 @@ impl<'a> Lowerer<'a> {
         self.part.components.insert(component.to_owned(), ComponentSummary { change: Change::Remove, floor: 0 });
         if let Some(lowered) = lowered {
             self.part.gone.insert(component.to_owned(), lowered);
+        }
+        if let Some(arn) = text(slot.group, "AutoScalingGroupARN") {
+            self.deletes.insert(arn.to_owned(), remove::delete_id(component, &slot.label));
+        }
+    }
+
+    /// Lowers the end of capacity providers that nobody wants any more: before their groups are deleted.
+    pub fn surplus(&mut self, all: &[Surplus<'_>]) {
+        let gone = provider::remove(self.context, all, &mut self.rosters, &mut self.part);
+        for one in all {
+            let arn = text(&one.provider["autoScalingGroupProvider"], "autoScalingGroupArn");
+            let delete = arn.and_then(|arn| self.deletes.get(arn));
+            if let (Some(gone), Some(delete)) = (gone.get(one.name), delete) {
+                self.part.draft.after(gone, delete);
+            }
+            let summary = self.part.components.entry(one.component.to_owned());
+            let tidied = ComponentSummary { change: Change::Tidy, floor: 0 };
+            let summary = summary.or_insert(tidied);
+            if summary.change == Change::None {
+                summary.change = Change::Tidy;
+            }
         }
     }
 

@@ -16,10 +16,16 @@ use super::calls::{Count, NOTHING, Target, asg, describe_group};
 use super::chain::Chain;
 use super::drain::Cluster;
 use super::group::{self, Begin};
+use super::provider::{self, Rosters};
 use super::remove::{self, Leaving};
 use super::sizes::{Detach, Grows, Resized, Step, Take, joined};
 use super::template;
 use super::waits::{Limits, Watch};
+
+/// Whether somebody may choose another number of instances for the slot that runs, which the new one has to take over.
+pub fn moves(desired: &Desired, slot: &Slot<'_>) -> bool {
+    desired.scaling.is_some() && slot.size("MinSize") != slot.size("MaxSize")
+}
 
 /// The sizes of the new slot when it has `count` of its instances.
 fn sizes(desired: &Desired, count: Count, last: bool) -> Target {
@@ -40,6 +46,32 @@ fn begin_slot(context: Context<'_>, desired: &Desired, begin: &Begin<'_>, chain:
         Some(left) => group::reuse(context, desired, left, begin, chain),
         None => group::create(context, desired, begin, chain),
     }
+}
+
+/// Begins the new slot; where it is to be a capacity provider, it becomes one before its first instance: only those that
+/// join their cluster afterwards belong to it (ECS developer guide, "Capacity providers for EC2 workloads").
+fn begin_with_provider(
+    context: Context<'_>,
+    desired: &Desired,
+    begin: Begin<'_>,
+    rosters: &mut Rosters,
+    chain: &mut Chain<'_>,
+) {
+    if desired.provider.is_none() {
+        return begin_slot(context, desired, &begin, chain);
+    }
+    let empty = || Target::exactly(Count::Fixed(0));
+    let (to, why) = (begin.sizes.clone(), begin.why.clone());
+    begin_slot(context, desired, &Begin { sizes: empty(), ..begin }, chain);
+    provider::make(context, desired, &begin.spare.name, rosters, chain);
+    let nothing = Value::Null;
+    let slot = Slot { label: begin.spare.side.to_string(), name: &begin.spare.name, group: &nothing };
+    let resized = Resized { context, component: &desired.component, slot: &slot, watch: begin.watch };
+    let after = chain.last().unwrap_or_default().to_owned();
+    let count = to.desired.as_ref().map_or_else(String::new, Count::words);
+    let summary = format!("let {} have {count}", begin.spare.name);
+    let grows = Some(Grows::Leaves);
+    resized.resize(Step { what: "up", summary, from: &empty(), to: &to, why, after: Some(&after), grows }, chain);
 }
 
 /// A group that somebody else has made only gets its sizes.
@@ -81,6 +113,7 @@ pub fn deploy(
     spare: &Spare<'_>,
     why: Vec<Why>,
     limits: Limits,
+    rosters: &mut Rosters,
     draft: &mut Draft,
 ) -> Option<Lowered> {
     let mut chain = Chain::new(draft);
@@ -88,7 +121,7 @@ pub fn deploy(
     let watch = watch(desired, spare, limits);
     let count = Count::Fixed(desired.replicas);
     let begin = Begin { spare, launch: &launch, sizes: sizes(desired, count.clone(), true), why, watch };
-    begin_slot(context, desired, &begin, &mut chain);
+    begin_with_provider(context, desired, begin, rosters, &mut chain);
     joined(&desired.component, &spare.side.to_string(), &spare.name, &watch, "", &count, &mut chain);
     policies(desired, spare, &mut chain);
     chain.done()
@@ -120,11 +153,16 @@ pub struct Upgrade<'a> {
 }
 
 /// A component that runs and is replaced.
-pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -> Option<Lowered> {
+pub fn upgrade(
+    context: Context<'_>,
+    upgrade: &Upgrade<'_>,
+    rosters: &mut Rosters,
+    draft: &mut Draft,
+) -> Option<Lowered> {
     let Upgrade { desired, slot, spare, why, limits, detach, cluster } = upgrade;
     let component = desired.component.as_str();
-    // Where Auto Scaling chooses, the number of instances is seen when the plan runs.
-    let live = desired.scaling.is_some();
+    // Where Auto Scaling has chosen, the number of instances is seen when the plan runs.
+    let live = moves(desired, slot);
     let old = slot.desired();
     let new = if live { old } else { desired.replicas };
     let steps = if new == 0 { 1 } else { desired.batch.steps(new) };
@@ -150,7 +188,7 @@ pub fn upgrade(context: Context<'_>, upgrade: &Upgrade<'_>, draft: &mut Draft) -
     let label = spare.side.to_string();
     let first =
         Begin { spare, launch: &launch, sizes: sizes(desired, new_count(1), steps == 1), why: why.clone(), watch };
-    begin_slot(context, desired, &first, &mut chain);
+    begin_with_provider(context, desired, first, rosters, &mut chain);
     // The new slot has no group yet, but the nodes about it look like those about any other.
     let nothing = Value::Null;
     let new_slot = Slot { label: label.clone(), name: &spare.name, group: &nothing };

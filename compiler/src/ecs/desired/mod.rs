@@ -5,6 +5,7 @@
 //! Lists of named things are in a fixed order (main container first, then by name), so equal meaning gives equal bytes.
 
 mod balancing;
+mod capacity;
 mod connect;
 mod container;
 mod discovery;

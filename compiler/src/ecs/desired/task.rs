@@ -136,7 +136,9 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
 /// The compatibility that a task definition needs to run where the settings say, and the setting that says it. What an
 /// own capacity provider stands for, its cluster knows.
 fn runs_on(settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
-    let fargate = |shares: &[CapacityShare]| shares.iter().any(|s| s.provider.starts_with("FARGATE"));
+    let fargate = |shares: &[CapacityShare]| {
+        shares.iter().filter_map(|s| s.provider.as_deref()).any(|provider| provider.starts_with("FARGATE"))
+    };
     match (settings.launch_type, &settings.capacity) {
         (Some(LaunchType::Fargate), _) => Some(("FARGATE", "launch_type")),
         (Some(LaunchType::External), _) => Some(("EXTERNAL", "launch_type")),

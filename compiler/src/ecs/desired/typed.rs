@@ -12,7 +12,7 @@ use crate::ecs::json::{items, tag_entry, text};
 use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
 
-use super::{Part, network, storage};
+use super::{Part, capacity, network, storage};
 
 /// Puts what the settings say into a service.
 pub fn members(
@@ -36,10 +36,14 @@ pub fn members(
         put("launchType", "launch_type", json!(kind), origins);
     }
     if let Some(shares) = &settings.capacity {
-        let list = shares.iter().map(
-            |s| json!({"capacityProvider": s.provider, "weight": s.weight.unwrap_or(1), "base": s.base.unwrap_or(0)}),
-        );
-        put("capacityProviderStrategy", "capacity", list.collect(), origins);
+        let place = part.settled.place("capacity");
+        let list = shares.iter().enumerate().filter_map(|(index, share)| {
+            let provider = capacity::provider(part.context, share, &place.child(index.to_string()), report)?;
+            let (weight, base) = (share.weight.unwrap_or(1), share.base.unwrap_or(0));
+            Some(json!({"capacityProvider": provider, "weight": weight, "base": base}))
+        });
+        let list = list.collect();
+        put("capacityProviderStrategy", "capacity", list, origins);
     }
     let fargate = items(task, "requiresCompatibilities").iter().any(|c| c.as_str() == Some("FARGATE"));
     let place = part.settled.place("platform_version");

@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::plan::{Action, Call, Phase, Why};
+use belay_schemas::plan::{Action, Call, Node, Phase, When, Why};
 use serde_json::Value;
 
 use crate::lower::draft::{Back, Draft, guard_after, guard_at_start, node, probe, when};
+
+/// The ways back of a node, each with its condition.
+pub type Cases = Vec<(Option<When>, Vec<Node>)>;
 
 /// One such change.
 pub struct Change<'a> {
@@ -48,6 +51,13 @@ impl Change<'_> {
 
     /// The same, where what it changes has been changed by an earlier step.
     pub fn add_after(self, earlier: Option<&str>, draft: &mut Draft) -> (String, Back) {
+        let id = self.id.clone();
+        let (forward, cases) = self.nodes(earlier);
+        (id, draft.with_undo(forward, cases))
+    }
+
+    /// The node, and its ways back: the last one is that from what it put.
+    pub fn nodes(self, earlier: Option<&str>) -> (Node, Cases) {
         let mut forward = node(
             self.id.clone(),
             self.component,
@@ -90,8 +100,7 @@ impl Change<'_> {
             node(found_node(&self.id), self.component, Phase::Undo, words, Action::Read { read, expect: None })
         });
         let nodes = find.into_iter().chain([undo]).collect();
-        let back = draft.with_undo(forward, vec![(Some(untouched), Vec::new()), (Some(ours), nodes)]);
-        (self.id, back)
+        (forward, vec![(Some(untouched), Vec::new()), (Some(ours), nodes)])
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod back;
 mod calls;
-mod change;
+pub(crate) mod change;
 mod component;
 mod create;
 mod listener_rules;
@@ -45,6 +45,7 @@ use super::registries::Surplus;
 use super::routing::{self, Routing};
 
 pub use component::tasks;
+pub use remove::gone as service_gone;
 pub use tags::key as tag_key;
 
 /// What has to happen to one component.

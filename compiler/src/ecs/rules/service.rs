@@ -3,11 +3,12 @@
 //! Source: CreateService in the ECS API reference; ECS developer guide, "Service load balancing" and "Service-linked
 //! role".
 
+use crate::asg::providers;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::desired::Balancer;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::lower::{tasks, timing};
-use crate::ecs::{groups, made};
+use crate::ecs::{groups, made, ownership};
 use belay_schemas::model::Component;
 
 use super::Subject;
@@ -107,15 +108,25 @@ fn shares(subject: &Subject<'_>, report: &mut Report) {
     let Some(cluster) = subject.context.facts.and_then(|f| f.cluster(&subject.context.settings.cluster)) else {
         return;
     };
-    let has: Vec<&str> = items(cluster, "capacityProviders").iter().filter_map(serde_json::Value::as_str).collect();
+    let context = subject.context;
+    let named = providers::named(context.loaded, &context.options.project);
+    let here = named.iter().filter(|(_, one)| one.cluster == context.settings.cluster);
+    let made = here.filter(|(component, _)| context.options.includes(component)).map(|(_, one)| one.name.as_str());
+    let mut has: Vec<&str> = items(cluster, "capacityProviders").iter().filter_map(serde_json::Value::as_str).collect();
+    has.retain(|name| named.values().any(|one| one.name == *name) || !ownership::gives_up(context, name));
+    let made: Vec<&str> = made.filter(|name| !has.contains(name)).collect();
+    has.extend(made);
     for name in names.iter().filter(|n| !has.contains(*n)) {
         let known = if has.is_empty() { "it has none".to_owned() } else { format!("it has {}", has.join(", ")) };
+        // One that a group of the model has, and the plan leaves out.
+        let left_out = named.iter().find(|(_, one)| one.name == **name).map(|(component, _)| component);
+        let help = left_out.map(|component| format!("add `--only {component}`, or deploy `{component}` first"));
         refuse(
             format!(
                 "cluster `{}` does not have the capacity provider `{name}`: {known}",
                 subject.context.settings.cluster
             ),
-            "add it to the cluster with `aws ecs put-cluster-capacity-providers`, or name one that it has; then observe again",
+            help.as_deref().unwrap_or("add it to the cluster with `aws ecs put-cluster-capacity-providers`, or name one that it has; then observe again"),
         );
     }
 }

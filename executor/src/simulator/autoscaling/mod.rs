@@ -83,7 +83,7 @@ fn not_found(name: &str) -> CloudError {
 }
 
 /// A new ARN: AWS puts an id of its own between the kind and the name.
-fn arn(world: &mut World, kind: &str, resource: &str) -> String {
+pub(super) fn arn(world: &mut World, kind: &str, resource: &str) -> String {
     let id = world.uuid(kind);
     format!("arn:{}:autoscaling:{}:{}:{kind}:{id}:{resource}", world.partition, world.region, world.account)
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::super::ec2;
 use super::super::time::Time;
 use super::super::world::{ContainerInstance, Instance, InstanceState, InstanceStatus, TaskStatus, World};
-use super::lifecycle;
+use super::{lifecycle, providers};
 
 /// A line of the agent's file as user data write it.
 fn setting<'t>(user_data: &'t str, name: &str) -> Option<&'t str> {
@@ -77,6 +77,7 @@ pub(in super::super) fn join(world: &mut World, id: &str) {
         task_interfaces: 2,
         private_ip: Some(instance.private_ip),
         attributes,
+        capacity_provider: providers::of_instance(world, &cluster, id),
         tags: BTreeMap::new(),
         registered_at: now,
     };

@@ -87,7 +87,7 @@ fn show(world: &World, id: &str, instance: &ContainerInstance) -> Value {
     };
     let mut attributes = vec![json!({"name": "ecs.availability-zone", "value": instance.availability_zone})];
     attributes.extend(instance.attributes.iter().map(|(name, value)| json!({"name": name, "value": value})));
-    json!({
+    let mut shown = json!({
         "containerInstanceArn": arn(world, instance, id),
         "ec2InstanceId": instance.ec2_instance_id,
         "status": word(instance.status),
@@ -103,7 +103,11 @@ fn show(world: &World, id: &str, instance: &ContainerInstance) -> Value {
         "attributes": attributes,
         "registeredAt": instance.registered_at.seconds(),
         "attachments": [],
-    })
+    });
+    if let Some(provider) = &instance.capacity_provider {
+        shown["capacityProviderName"] = json!(provider);
+    }
+    shown
 }
 
 fn word(status: InstanceStatus) -> &'static str {

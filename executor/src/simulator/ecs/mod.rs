@@ -8,6 +8,7 @@ mod describe;
 mod instances;
 mod lifecycle;
 mod placement;
+mod providers;
 pub(super) mod registry;
 mod rollout;
 mod run;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub(super) use agents::{cluster_of, gone, join, join_clusters, next};
 pub(super) use lifecycle::{pass_time, refresh_health};
+pub(super) use providers::{next as next_of_providers, pass_time as pass_time_of_providers};
 pub(super) use scheduler::reconcile;
 pub(super) use shift::put_in_alternate;
 pub(super) use task_definitions::forget_deleted;
@@ -60,8 +62,11 @@ pub(super) fn call(world: &mut World, operation: &str, input: &Value) -> Answer 
         "UpdateContainerInstancesState" => instances::update_state(world, input),
         "ListClusters" => clusters::list(world, input),
         "DescribeClusters" => clusters::describe(world, input),
-        "DescribeCapacityProviders" => clusters::capacity_providers(world, input),
-        "PutClusterCapacityProviders" => clusters::put_capacity_providers(world, input),
+        "CreateCapacityProvider" => providers::create(world, input),
+        "UpdateCapacityProvider" => providers::update(world, input),
+        "DeleteCapacityProvider" => providers::delete(world, input),
+        "DescribeCapacityProviders" => providers::describe(world, input),
+        "PutClusterCapacityProviders" => providers::put(world, input),
         "TagResource" => tags::tag(world, input),
         "UntagResource" => tags::untag(world, input),
         "ListTagsForResource" => tags::list(world, input),

@@ -20,6 +20,8 @@ pub(super) struct Wanted<'a> {
     pub(super) group: &'a str,
     pub(super) constraints: &'a [Value],
     pub(super) strategy: &'a [Value],
+    /// The capacity providers to whose instances it is confined; any instance without.
+    pub(super) providers: Vec<&'a str>,
 }
 
 /// Where it goes.
@@ -164,7 +166,12 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
         .filter(|(_, used)| used.peers > 0)
         .filter_map(|(id, used)| Some((world.container_instances.get(*id)?, used.peers)))
         .collect();
-    let active = |i: &ContainerInstance| i.cluster == wanted.cluster && i.status == InstanceStatus::Active;
+    let active = |i: &ContainerInstance| {
+        let of = i.capacity_provider.as_deref();
+        i.cluster == wanted.cluster
+            && i.status == InstanceStatus::Active
+            && (wanted.providers.is_empty() || of.is_some_and(|provider| wanted.providers.contains(&provider)))
+    };
     for (id, instance) in world.container_instances.iter().filter(|(_, i)| active(i)) {
         let used = all.remove(id.as_str()).unwrap_or_default();
         match lack(instance, &used, wanted) {

@@ -10,7 +10,7 @@ use super::lifecycle::{self, NewTask};
 use super::placement::{self, Expression, Unplaced, Wanted};
 use super::scheduler::{on_fargate, zone_of};
 use super::shape::TaskShape;
-use super::{cluster_name, task_reads};
+use super::{cluster_name, providers, task_reads};
 use crate::cloud::CloudError;
 
 pub(super) fn run(world: &mut World, input: &Value) -> Answer {
@@ -61,6 +61,7 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
                 group: &group,
                 constraints: items(input, "placementConstraints"),
                 strategy: items(input, "placementStrategy"),
+                providers: input.get("capacityProviderStrategy").into_iter().flat_map(providers::named).collect(),
             };
             match placement::place(world, &wanted) {
                 Ok(place) => (Some(place.instance), place.availability_zone, place.ports),

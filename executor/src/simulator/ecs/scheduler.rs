@@ -13,7 +13,7 @@ use super::super::world::{
 };
 use super::lifecycle::{self, NewTask};
 use super::placement::{self, Wanted};
-use super::{rollout, shift, with_service};
+use super::{providers, rollout, shift, with_service};
 
 const BY_SCHEDULER: &str = "ServiceSchedulerInitiated";
 /// How many events of a service AWS keeps.
@@ -252,6 +252,7 @@ pub(super) fn start_tasks(
                 group: &group,
                 constraints: &constraints,
                 strategy: &strategy,
+                providers: setting("capacityProviderStrategy").into_iter().flat_map(providers::named).collect(),
             };
             match placement::place(world, &wanted) {
                 Ok(place) => (Some(place.instance), place.availability_zone, place.ports),

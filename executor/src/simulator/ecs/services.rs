@@ -11,7 +11,8 @@ use super::super::request::{Answer, Reply, ecs_tags, number, required, text};
 use super::super::world::{Creation, RolloutState, Service, ServiceDeploymentStatus, ServiceStatus, World};
 use super::service_input::{check, settings_of_create};
 use super::{
-    cluster_name, connect, describe, rollout, service_key, service_not_active, service_not_found, with_service,
+    cluster_name, connect, describe, providers, rollout, service_key, service_not_active, service_not_found,
+    with_service,
 };
 use crate::cloud::CloudError;
 
@@ -59,6 +60,7 @@ pub(super) fn create(world: &mut World, input: &Value) -> Answer {
         return Err(invalid("Creation of service was not idempotent."));
     }
     let wanted = settings_of_create(world, &cluster, input)?;
+    providers::check_strategy(world, &cluster, wanted.get("capacityProviderStrategy"))?;
     let mut service = Service {
         cluster,
         name: name.to_owned(),
@@ -155,6 +157,7 @@ fn updated(world: &World, service: &Service, input: &Value) -> Result<Map<String
             }
         }
     }
+    providers::check_strategy(world, &service.cluster, wanted.get("capacityProviderStrategy"))?;
     let daemon = wanted.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON");
     if daemon && input.get("desiredCount").is_some() {
         return Err(invalid("You cannot specify a desired count with the DAEMON strategy."));

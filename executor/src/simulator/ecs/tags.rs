@@ -1,4 +1,4 @@
-//! Tags of clusters, services, task definitions, container instances and tasks.
+//! Tags of clusters, capacity providers, services, task definitions, container instances and tasks.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,10 @@ fn tags_of<'w>(world: &'w mut World, arn: &str) -> Result<&'w mut BTreeMap<Strin
     let (kind, name) = resource.split_once('/').ok_or_else(unknown)?;
     let found = match kind {
         "cluster" => world.clusters.get_mut(name).map(|cluster| &mut cluster.tags),
+        "capacity-provider" => {
+            let found = world.capacity_providers.get_mut(name).filter(|provider| !provider.inactive);
+            found.map(|provider| &mut provider.tags)
+        }
         "service" => {
             let service = world.services.get_mut(name).filter(|service| service.status != ServiceStatus::Inactive);
             service.map(|service| &mut service.tags)

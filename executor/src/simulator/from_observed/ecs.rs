@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{items, number, text};
 use crate::simulator::time::Time;
 use crate::simulator::world::{
-    Cluster, ContainerInstance, Image, InstanceStatus, TaskDefinition, TaskDefinitionStatus, World,
+    CapacityProvider, Cluster, ContainerInstance, Image, InstanceStatus, TaskDefinition, TaskDefinitionStatus, World,
 };
 
 /// What DescribeTaskDefinition adds to what was registered.
@@ -61,6 +61,7 @@ pub(super) fn clusters(world: &mut World, observed: &Observed) {
                     status: text(cluster, "status"),
                     capacity_providers: super::texts(cluster, "capacityProviders"),
                     default_capacity_provider_strategy: list("defaultCapacityProviderStrategy"),
+                    attachments_due: None,
                     settings: list("settings"),
                     service_connect_namespace: cluster["serviceConnectDefaults"]["namespace"]
                         .as_str()
@@ -68,6 +69,27 @@ pub(super) fn clusters(world: &mut World, observed: &Observed) {
                     tags: tags(cluster),
                 },
             );
+        }
+    }
+}
+
+/// The capacity providers of groups that were looked at.
+pub(super) fn capacity_providers(world: &mut World, observed: &Observed) {
+    for (_, output) in observed.outputs("ecs", "DescribeCapacityProviders") {
+        for seen in items(output, "capacityProviders").filter(|seen| seen["autoScalingGroupProvider"].is_object()) {
+            let own = &seen["autoScalingGroupProvider"];
+            let mut settings = own.as_object().cloned().unwrap_or_default();
+            settings.remove("autoScalingGroupArn");
+            let provider = CapacityProvider {
+                group: text(own, "autoScalingGroupArn"),
+                settings,
+                inactive: seen["status"] == "INACTIVE",
+                change: text(seen, "updateStatus").split('_').next().unwrap_or("CREATE").to_owned(),
+                due: None,
+                failure: seen["updateStatusReason"].as_str().map(str::to_owned),
+                tags: tags(seen),
+            };
+            world.capacity_providers.insert(text(seen, "name"), provider);
         }
     }
 }
@@ -101,6 +123,7 @@ pub(super) fn instances(world: &mut World, observed: &Observed, since: Time) {
                 task_interfaces: 14,
                 private_ip: Some(format!("10.0.{}.{}", index % 3, 10 + index / 3)),
                 attributes: BTreeMap::new(),
+                capacity_provider: None,
                 tags: BTreeMap::new(),
                 registered_at: since,
             },
@@ -126,6 +149,7 @@ fn container_instance(instance: &Value, cluster: &str, since: Time) -> Container
         task_interfaces: 2,
         private_ip: None,
         attributes,
+        capacity_provider: instance["capacityProviderName"].as_str().map(str::to_owned),
         tags: tags(instance),
         registered_at: since,
     }

@@ -77,6 +77,7 @@ impl World {
         // How long tasks run that are started once, nobody can observe.
         world.timings.own_task_seconds = Some(OWN_TASK);
         ecs::clusters(&mut world, observed);
+        ecs::capacity_providers(&mut world, observed);
         ecs::instances(&mut world, observed, since);
         ecs::task_definitions(&mut world, observed, since);
         ecs::running_images(&mut world, observed);

@@ -56,6 +56,7 @@ impl World {
                 status: "ACTIVE".to_owned(),
                 capacity_providers: Vec::new(),
                 default_capacity_provider_strategy: Vec::new(),
+                attachments_due: None,
                 settings: vec![json!({"name": "containerInsights", "value": "disabled"})],
                 service_connect_namespace: None,
                 tags: BTreeMap::new(),
@@ -238,6 +239,7 @@ fn container_instance(index: usize, zone: &str) -> ContainerInstance {
             ("ecs.instance-type".to_owned(), "m5.large".to_owned()),
             ("ecs.os-type".to_owned(), "linux".to_owned()),
         ]),
+        capacity_provider: None,
         tags: BTreeMap::new(),
         registered_at: Time::START,
     }

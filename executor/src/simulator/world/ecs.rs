@@ -23,12 +23,39 @@ pub struct Cluster {
     /// Strategy for what names none.
     #[serde(default)]
     pub default_capacity_provider_strategy: Vec<Value>,
+    /// When what its capacity providers bring along is set up or gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments_due: Option<Time>,
     /// Settings, in ECS's shape.
     #[serde(default)]
     pub settings: Vec<Value>,
     /// The namespace of Service Connect for services that name none: its id or ARN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_connect_namespace: Option<String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A capacity provider of an Auto Scaling group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CapacityProvider {
+    /// The ARN of its group.
+    pub group: String,
+    /// `managedScaling`, `managedDraining` and `managedTerminationProtection`, in ECS's shape.
+    pub settings: Map<String, Value>,
+    /// Whether it was deleted; such ones are shown for a while.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inactive: bool,
+    /// What was asked for last: `CREATE`, `UPDATE` or `DELETE`.
+    pub change: String,
+    /// When that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Time>,
+    /// Why that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -72,6 +99,9 @@ pub struct ContainerInstance {
     /// Attributes besides the zone.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+    /// The capacity provider that it belonged to when it was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<String>,
     /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,

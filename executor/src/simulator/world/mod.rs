@@ -25,9 +25,10 @@ pub use balancing::{
 };
 pub use discovery::{Namespace, NamespaceKind, Registry};
 pub use ecs::{
-    Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family, ImageUse,
-    InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
-    ServiceStatus, Shift, ShiftStage, ShiftStep, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus, TaskTimes,
+    CapacityProvider, Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family,
+    ImageUse, InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment,
+    ServiceDeploymentStatus, ServiceStatus, Shift, ShiftStage, ShiftStep, Task, TaskDefinition, TaskDefinitionStatus,
+    TaskStatus, TaskTimes,
 };
 pub use groups::{Activity, Attachment, AutoScalingGroup, Family as AttachmentFamily, GroupTag, Lifecycle, Member};
 pub use machines::{
@@ -82,9 +83,9 @@ pub struct World {
     /// ECS clusters by name.
     #[serde(default)]
     pub clusters: BTreeMap<String, Cluster>,
-    /// Capacity providers of the account by name, in ECS's shape; FARGATE and FARGATE_SPOT always exist.
+    /// Capacity providers of the account by name; FARGATE and FARGATE_SPOT always exist.
     #[serde(default)]
-    pub capacity_providers: BTreeMap<String, Value>,
+    pub capacity_providers: BTreeMap<String, CapacityProvider>,
     /// Container instances by id.
     #[serde(default)]
     pub container_instances: BTreeMap<String, ContainerInstance>,
