@@ -10,6 +10,7 @@ use belay_schemas::FORMAT;
 use belay_schemas::checker;
 use belay_schemas::image::Image;
 use belay_schemas::late::is_reserved;
+use belay_schemas::model::ScheduledBy;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Inputs, Mode, Notice, Plan, Target, canonical_digest};
 use belay_schemas::scope::Scope;
@@ -66,6 +67,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
     let mut lowerer = Lowerer::new(context);
     let mut capacity = rules::Capacity::new(context);
+    let mut quota = rules::Quota::new(context);
     let mut on_instances = false;
     let mut offered = rules::Offered::new(context);
     let mut registered = BTreeSet::new();
@@ -83,6 +85,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
             let accepted = desired.accepted.clone();
             if let Some(work) = work_on(context, &desired, report) {
                 capacity.add(&desired, &work, report);
+                quota.add(&desired, &work);
                 if !report.has_errors() {
                     lowerer.component(desired, &work, report);
                 }
@@ -95,6 +98,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     }
     let orphans = orphans(context, &placement, report);
     capacity.finish(!orphans.is_empty(), report);
+    quota.finish(report);
     let leftovers = leftover_families(context, &orphans);
     let groups = groups::resolve(context, report);
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
@@ -499,7 +503,7 @@ fn leftover_registries<'a>(
     all
 }
 
-/// Schedules of the project that its model does not want any more.
+/// Schedules and rules of EventBridge of the project that its model does not want any more.
 fn leftover_schedules<'a>(
     context: Context<'a>,
     placement: &Placement<'_>,
@@ -512,16 +516,15 @@ fn leftover_schedules<'a>(
         return Vec::new();
     }
     let components = &context.loaded.model.components;
-    let scheduled = |name: &str| {
-        deploy
-            && placement.ecs.contains(name)
-            && components.get(name).is_some_and(|c| desired::settle(context, name, c).settings.schedule.is_some())
+    let scheduled = |name: &str, by: ScheduledBy| {
+        let wanted = |c| desired::settle(context, name, c).settings.schedule.as_ref().map(|s| s.by.unwrap_or_default());
+        deploy && placement.ecs.contains(name) && components.get(name).and_then(wanted) == Some(by)
     };
     let mut all = schedule::leftovers(context, facts, &scheduled);
     all.retain(|leftover| context.options.includes(&leftover.component));
     if leftovers == Leftovers::Stay {
         for leftover in &all {
-            ownership::left_alone(&format!("schedule `{}` is not in the model", leftover.name), true, report);
+            ownership::left_alone(&format!("{} is not in the model", leftover.told()), true, report);
         }
         return Vec::new();
     }

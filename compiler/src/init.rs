@@ -69,6 +69,8 @@ pub fn scope(
             stepped: Default::default(),
             made_groups: Default::default(),
             schedules: Default::default(),
+            event_rules: Default::default(),
+            quotas: Default::default(),
             listeners: Default::default(),
             namespaces: Default::default(),
             default_namespace: false,

@@ -73,6 +73,7 @@ fn every_call_of_every_fixture_is_allowed_and_nothing_else() {
             "ec2:RunInstances",
             "autoscaling:CreateOrUpdateTags",
             "cloudwatch:TagResource",
+            "events:TagResource",
             "elasticloadbalancing:AddTags",
             "servicediscovery:TagResource",
             "iam:PassRole",

@@ -19,7 +19,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 
 # The AWS CLI's name of a service where IAM has another prefix.
-PREFIX = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
+PREFIX = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 
 # Operations that IAM knows under another name, or (None) asks no permission for.
 ACTION = {("s3", "HeadObject"): "GetObject", ("sts", "GetCallerIdentity"): None}
@@ -28,6 +28,7 @@ ACTION = {("s3", "HeadObject"): "GetObject", ("sts", "GetCallerIdentity"): None}
 BESIDE = {
     "cloudwatch": ["TagResource"],
     "ecs": ["TagResource"],
+    "events": ["TagResource"],
     "ec2": ["CreateTags", "RunInstances"],
     "autoscaling": ["CreateOrUpdateTags"],
     "iam": ["PassRole", "CreateServiceLinkedRole"],

@@ -192,6 +192,15 @@ OPERATIONS = {
         RemoveTags
         SetRulePriorities
     """,
+    "events": """
+        DeleteRule
+        DescribeRule
+        ListTagsForResource
+        ListTargetsByRule
+        PutRule
+        PutTargets
+        RemoveTargets
+    """,
     "iam": """
         GetInstanceProfile
     """,
@@ -227,6 +236,9 @@ OPERATIONS = {
         TagResource
         UntagResource
         UpdateService
+    """,
+    "service-quotas": """
+        GetServiceQuota
     """,
     "sts": """
         GetCallerIdentity

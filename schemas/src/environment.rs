@@ -154,8 +154,8 @@ pub struct EcsConfig {
     /// made and nobody asks for any more are deleted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub target_groups: BTreeMap<String, TargetGroup>,
-    /// Listeners of application load balancers, by the names that `rules` gives them: their ARNs. Of the rules that Belay has
-    /// made at them, those stay that `rules` names.
+    /// Listeners of application and network load balancers, by the names that `rules` gives them: their ARNs. Of the rules that
+    /// Belay has made at them, those stay that `rules` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub listeners: BTreeMap<String, String>,
     /// Which requests a listener leads to which gateway, by name.
@@ -207,9 +207,11 @@ pub struct ListenerRule {
     /// The listener, by its name in `listeners`.
     #[schemars(example = &"main")]
     pub listener: String,
-    /// Its place among the listener's rules: the lowest is tried first.
+    /// Its place among the listener's rules: the lowest is tried first. A listener of a network load balancer has one rule, for
+    /// everything that it gets: neither `priority` nor `host` nor `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 50_000), example = 10)]
-    pub priority: u32,
+    pub priority: Option<u32>,
     /// Host names, with `*` and `?` for any characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host: Vec<String>,

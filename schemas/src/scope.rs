@@ -89,6 +89,13 @@ pub struct EcsScope {
     /// `PREFIX:schedule` are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub schedules: BTreeSet<String>,
+    /// Rules of EventBridge that start tasks at certain times, by name; those that task definitions of the project name in
+    /// their tag `PREFIX:rule` are looked at as well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub event_rules: BTreeSet<String>,
+    /// Quotas of AWS Fargate that the components take of, by their codes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub quotas: BTreeSet<String>,
     /// Services whose number of tasks the model lets follow their load, by name; services that carry the tag
     /// `PREFIX:scaled` are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -98,6 +105,11 @@ pub struct EcsScope {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub stepped: BTreeSet<String>,
 }
+
+/// Code of the quota `Fargate On-Demand vCPU resource count` (Service Quotas, service `fargate`).
+pub const FARGATE_ON_DEMAND: &str = "L-3032A538";
+/// Code of the quota `Fargate Spot vCPU resource count`.
+pub const FARGATE_SPOT: &str = "L-36FBB829";
 
 /// Parts of the network that tasks are put into: ids, or names in which `*` and `?` stand for any characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

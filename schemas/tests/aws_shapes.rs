@@ -101,6 +101,8 @@ fn patterns_that_cannot_be_applied_are_known() {
         "application-autoscaling PolicyName \\p{Print}+",
         // Neither `:`, `/`, `|` nor control characters, no space at either end: the same names fulfil that.
         "application-autoscaling ScheduledActionName (?!((^[ ]+.*)|(.*([\\u0000-\\u001f]|[\\u007f-\\u009f]|[:/|])+.*)|(.*[ ]+$))).+",
+        // Of targets that are web endpoints: no plan has any.
+        "events PathParameter ^(?!\\s*$).+",
         // Of events that a schedule puts on a bus: no plan does.
         "scheduler Source (?=[/\\.\\-_A-Za-z0-9]+)((?!aws\\.).*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)",
         // Labels with dots between them: Belay makes one label of letters, digits, `-` and `_`.
@@ -428,6 +430,7 @@ fn destruction_is_told_by_name() {
             "ecs:StopTask",
             "elbv2:DeleteRule",
             "elbv2:DeleteTargetGroup",
+            "events:DeleteRule",
             "logs:DeleteLogGroup",
             "logs:DeleteRetentionPolicy",
             "scheduler:DeleteSchedule",

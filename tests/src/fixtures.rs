@@ -66,7 +66,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 26] = [
+pub const ALL: [Fixture; 28] = [
     Fixture {
         name: "blue-green",
         world: pairs,
@@ -90,6 +90,7 @@ pub const ALL: [Fixture; 26] = [
         registered: &[("api", 2), ("legacy", 1), ("redis", 1)],
         ..PLAIN
     },
+    Fixture { name: "event-rules", ..PLAIN },
     Fixture {
         name: "failing",
         end: End::Initial,
@@ -106,6 +107,13 @@ pub const ALL: [Fixture; 26] = [
         ..PLAIN
     },
     Fixture { name: "gateway-change", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 2)], ..PLAIN },
+    Fixture {
+        name: "network-load-balancer",
+        project: "iot",
+        world: edge,
+        behind: &[("edge-broker", 2), ("iot-ingest", 2)],
+        ..PLAIN
+    },
     Fixture { name: "orphan", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
     Fixture { name: "pinned", behind: &[("shop-api", 2)], ..PLAIN },
     Fixture { name: "placement", project: "ops", tasks: &[("ops_datadog", 3), ("ops_logspout", 3)], ..PLAIN },
@@ -225,6 +233,53 @@ fn pairs(world: &mut World) {
     }
 }
 
+/// A network load balancer with two listeners, each of which leads to a target group.
+fn edge(world: &mut World) {
+    use belay_executor::simulator::world::{HealthCheck, Listener, LoadBalancer};
+    let (Some(group), Some(balancer)) =
+        (world.target_groups.get("unattached").cloned(), world.load_balancers.get("shop").cloned())
+    else {
+        return;
+    };
+    let net = |arn: &str| arn.replace("app/shop/00000000007b0000", "net/edge/00000000007b0001");
+    let mut listeners = Vec::new();
+    for (at, (name, port)) in [("edge-broker", 1883), ("edge-idle", 9000)].into_iter().enumerate() {
+        let mut made = group.clone();
+        made.arn = group.arn.replace("unattached", name);
+        made.protocol = "TCP".to_owned();
+        made.port = port;
+        made.health_check =
+            HealthCheck { protocol: "TCP".to_owned(), path: None, matcher: None, ..made.health_check.clone() };
+        listeners.push(Listener {
+            arn: format!("{}{:016x}", net(&balancer.arn).replace(":loadbalancer/", ":listener/") + "/", 0x7c_0001 + at),
+            port,
+            protocol: "TCP".to_owned(),
+            default_actions: vec![json!({
+                "Type": "forward", "TargetGroupArn": made.arn, "Order": 1,
+                "ForwardConfig": {
+                    "TargetGroups": [{"TargetGroupArn": made.arn, "Weight": 1}],
+                    "TargetGroupStickinessConfig": {"Enabled": false},
+                },
+            })],
+            default_rule: None,
+            certificates: Vec::new(),
+            rules: Vec::new(),
+            tags: Default::default(),
+        });
+        world.target_groups.insert(name.to_owned(), made);
+    }
+    let dns_name = balancer.dns_name.replacen("shop", "edge", 1).replacen(".elb.", ".elb-net.", 1);
+    let edge = LoadBalancer {
+        arn: net(&balancer.arn),
+        kind: "network".to_owned(),
+        security_groups: Vec::new(),
+        dns_name,
+        listeners,
+        ..balancer
+    };
+    world.load_balancers.insert("edge".to_owned(), edge);
+}
+
 /// The new version answers its health checks and nothing else.
 fn alarming(world: &mut World) {
     use belay_executor::simulator::world::Image;
@@ -307,6 +362,7 @@ fn fargate(world: &mut World) {
     if let Some(cluster) = world.clusters.get_mut("default") {
         cluster.capacity_providers = ["FARGATE", "FARGATE_SPOT"].map(str::to_owned).to_vec();
     }
+    world.quotas = [("L-3032A538".to_owned(), 64.0), ("L-36FBB829".to_owned(), 64.0)].into();
     for name in ["shop-web", "shop-api"] {
         if let Some(group) = world.target_groups.get_mut(name) {
             group.target_type = "ip".to_owned();

@@ -133,6 +133,20 @@ impl Account {
                 asks.extend(input["Target"]["RoleArn"].as_str().map(|role| self.pass(role, "scheduler.amazonaws.com")));
                 asks
             }
+            "service-quotas" => vec![ask("servicequotas", operation, "*")],
+            "events" => {
+                let name = input["Rule"].as_str().or(input["Name"].as_str()).map(|n| format!("rule/{n}"));
+                let named = name.map(|name| self.arn("events", &name));
+                let rule = named.unwrap_or_else(|| input["ResourceARN"].as_str().unwrap_or_default().to_owned());
+                let mut asks = vec![ask("events", operation, &rule)];
+                if operation == "PutRule" && input["Tags"].is_array() {
+                    asks.push(ask("events", "TagResource", &rule));
+                }
+                let targets = input["Targets"].as_array().into_iter().flatten();
+                let roles = targets.filter_map(|target| target["RoleArn"].as_str());
+                asks.extend(roles.map(|role| self.pass(role, "events.amazonaws.com")));
+                asks
+            }
             "elbv2" if operation.ends_with("TargetGroup") || operation.ends_with("TargetGroupAttributes") => {
                 let named = input["Name"].as_str().map(|name| format!("targetgroup/{name}/0123456789abcdef"));
                 let made = named.map(|group| self.arn("elasticloadbalancing", &group));
@@ -370,6 +384,7 @@ fn rules(operation: &str, input: &Value) -> Vec<Ask> {
             vec![create, tag]
         }
         "ModifyRule" | "DeleteRule" => vec![on(&input["RuleArn"])],
+        "ModifyListener" => vec![on(&input["ListenerArn"])],
         "SetRulePriorities" => list(&input["RulePriorities"]).iter().map(|rule| on(&rule["RuleArn"])).collect(),
         _ => panic!("nobody wrote down what is asked for elbv2 {operation}"),
     }

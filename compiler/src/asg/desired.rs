@@ -481,11 +481,6 @@ fn scaling(context: Context<'_>, desired: &mut Desired, report: &mut Report) {
     desired.scaling = Some(value);
 }
 
-/// Whether a component is behind a load balancer in some zones only: see [`balancing`].
-pub fn short_name(arn: &str) -> &str {
-    arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(arn)
-}
-
 /// The text of a member of a description; empty where it is none.
 pub fn member<'v>(value: &'v Value, name: &str) -> &'v str {
     text(value, name).unwrap_or_default()

@@ -130,6 +130,7 @@ codes![
     ("B444", "retention does not fit"),
     ("B446", "malformed time"),
     ("B447", "target group does not fit"),
+    ("B448", "more vCPUs than the account may run"),
     ("B450", "containers without a common purpose"),
     ("B451", "single task that nobody asked for"),
     ("B452", "nothing tells when it is ready"),

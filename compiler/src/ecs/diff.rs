@@ -12,7 +12,7 @@ use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
 use super::json::{items, number, tag, text};
-use super::{connect, normal, pointer, shift};
+use super::{connect, names, normal, pointer, shift};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq)]
@@ -353,7 +353,7 @@ fn compare_traffic(facts: &Facts<'_>, desired: &Desired, service: &Value, report
     if items(service, "loadBalancers").iter().any(|b| text(b, "targetGroupArn") == Some(live)) {
         return;
     }
-    let name = live.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(live);
+    let name = names::target_group(live);
     report.push(
         Diagnostic::error(
             "B530",

@@ -50,6 +50,12 @@ pub struct Facts<'a> {
     pub scheduled_actions: Vec<&'a Value>,
     alarms: BTreeMap<&'a str, &'a Value>,
     schedules: BTreeMap<&'a str, &'a Value>,
+    /// Rules of EventBridge by name; what they start, by their names; their tags, by ARN.
+    event_rules: BTreeMap<&'a str, &'a Value>,
+    /// Values of Service Quotas, by code.
+    quotas: BTreeMap<&'a str, f64>,
+    event_targets: BTreeMap<&'a str, &'a [Value]>,
+    event_tags: BTreeMap<&'a str, &'a [Value]>,
     /// Cloud Map namespaces.
     namespaces: Vec<&'a Value>,
     /// Cloud Map services by the id of their namespace.
@@ -80,6 +86,23 @@ pub struct Rule<'a> {
     /// As DescribeRules tells it.
     pub rule: &'a Value,
     tags: &'a [Value],
+}
+
+/// One observed rule of EventBridge.
+#[derive(Debug, Clone, Copy)]
+pub struct EventRule<'a> {
+    /// As DescribeRule tells it.
+    pub rule: &'a Value,
+    /// All that it starts, as ListTargetsByRule tells it.
+    pub targets: &'a [Value],
+    tags: &'a [Value],
+}
+
+impl<'a> EventRule<'a> {
+    /// The value of a tag.
+    pub fn tag(&self, key: &str) -> Option<&'a str> {
+        upper_tag(self.tags, key)
+    }
 }
 
 impl<'a> Rule<'a> {
@@ -200,6 +223,17 @@ impl<'a> Facts<'a> {
                     self.schedules.insert(name, output);
                 }
             }
+            ("service-quotas", "GetServiceQuota") => {
+                let value = output.pointer("/Quota/Value").and_then(Value::as_f64);
+                self.quotas.extend(text(input, "QuotaCode").zip(value));
+            }
+            ("events", "DescribeRule") => self.event_rules.extend(text(output, "Name").map(|name| (name, output))),
+            ("events", "ListTargetsByRule") => {
+                self.event_targets.extend(text(input, "Rule").map(|name| (name, items(output, "Targets"))));
+            }
+            ("events", "ListTagsForResource") => {
+                self.event_tags.extend(text(input, "ResourceARN").map(|arn| (arn, items(output, "Tags"))));
+            }
             ("servicediscovery", "ListNamespaces") => self.namespaces.extend(items(output, "Namespaces")),
             ("servicediscovery", "GetNamespace") => self.namespaces.extend(output.get("Namespace")),
             ("servicediscovery", "GetService") => {
@@ -297,6 +331,11 @@ impl<'a> Facts<'a> {
         self.rules.contains_key(listener) || self.leading.contains_key(listener)
     }
 
+    /// A rule, or the listener of a network load balancer, by its ARN.
+    pub fn leading(&self, arn: &str) -> Option<&'a Value> {
+        self.leading.get(arn).copied()
+    }
+
     /// ARNs of the target groups that a rule, or the listener of a network load balancer, leads to; absent when there is
     /// none of that ARN.
     pub fn led_to(&self, arn: &str) -> Option<Vec<&'a str>> {
@@ -367,6 +406,24 @@ impl<'a> Facts<'a> {
     /// All observed schedules, by name.
     pub fn schedules(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.schedules.iter().map(|(name, schedule)| (*name, *schedule))
+    }
+
+    /// The value of a quota of the account, by its code.
+    pub fn quota(&self, code: &str) -> Option<f64> {
+        self.quotas.get(code).copied()
+    }
+
+    /// A rule of EventBridge by name.
+    pub fn event_rule(&self, name: &str) -> Option<EventRule<'a>> {
+        let rule = *self.event_rules.get(name)?;
+        let targets = self.event_targets.get(name).copied().unwrap_or_default();
+        let tags = text(rule, "Arn").and_then(|arn| self.event_tags.get(arn).copied());
+        Some(EventRule { rule, targets, tags: tags.unwrap_or_default() })
+    }
+
+    /// All observed rules of EventBridge, by name.
+    pub fn event_rules(&self) -> impl Iterator<Item = (&'a str, EventRule<'a>)> {
+        self.event_rules.keys().filter_map(|name| Some((*name, self.event_rule(name)?)))
     }
 
     /// A target group by name or ARN.
@@ -475,6 +532,8 @@ impl Facts<'_> {
             "scaling": scaling,
             "alarms": self.alarms.iter().map(|(n, a)| ((*n).to_owned(), unstated(a))).collect::<BTreeMap<_, _>>(),
             "schedules": self.schedules.iter().map(|(n, s)| ((*n).to_owned(), pick(s, &SCHEDULE_MEMBERS))).collect::<BTreeMap<_, _>>(),
+            "eventRules": self.event_rules().map(|(n, r)| (n.to_owned(), serde_json::json!({"rule": pick(r.rule, &EVENT_RULE_MEMBERS), "targets": r.targets, "tags": r.tags}))).collect::<BTreeMap<_, _>>(),
+            "quotas": self.quotas,
             "namespaces": self.namespaces.iter().map(|n| pick(n, &["Id", "Name", "Type"])).collect::<Vec<_>>(),
             "registries": self.registries.iter().map(|(id, all)| ((*id).to_owned(), all.iter().map(|r| pick(r, &REGISTRY_MEMBERS)).collect::<Vec<_>>())).collect::<BTreeMap<_, _>>(),
             "registered": self.registered.iter().map(|(arn, one)| ((*arn).to_owned(), pick(one, &REGISTRY_MEMBERS))).collect::<BTreeMap<_, _>>(),
@@ -490,8 +549,8 @@ impl Facts<'_> {
             let network = self.scope.and_then(|s| s.ecs.as_ref()).is_some_and(|ecs| !ecs.network.is_empty());
             used.retain(|name, value| match name.as_str() {
                 "vpcs" | "subnets" | "securityGroups" => network,
-                "alarms" | "capacityProviders" | "logGroups" | "schedules" | "rules" | "balancingTags"
-                | "registries" | "registered" | "registryTags" => {
+                "alarms" | "capacityProviders" | "logGroups" | "schedules" | "eventRules" | "quotas" | "rules"
+                | "balancingTags" | "registries" | "registered" | "registryTags" => {
                     value.as_object().is_some_and(|groups| !groups.is_empty())
                 }
                 "namespaces" => value.as_array().is_some_and(|all| !all.is_empty()),
@@ -566,6 +625,8 @@ const SCALING_MEMBERS: [&str; 12] = [
     "TargetTrackingScalingPolicyConfiguration",
     "Timezone",
 ];
+
+const EVENT_RULE_MEMBERS: [&str; 6] = ["Arn", "Description", "EventPattern", "RoleArn", "ScheduleExpression", "State"];
 
 const SCHEDULE_MEMBERS: [&str; 5] =
     ["FlexibleTimeWindow", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target"];

@@ -18,7 +18,7 @@ use super::facts::Facts;
 use super::json::{number, text};
 use super::ownership::{self, Leftovers};
 use super::settings::{self, Reference};
-use super::{Context, made, names};
+use super::{Context, leads, made, names};
 
 /// The attribute that says how long a target answers what it was asked before.
 pub const DELAY: &str = "deregistration_delay.timeout_seconds";
@@ -428,7 +428,8 @@ fn surplus<'a>(context: Context<'a>, wanted: &[Group<'_>], report: &mut Report) 
             ownership::left_alone(&format!("target group `{name}` is not asked for any more"), false, report);
             continue;
         }
-        let foreign = facts.leading_to(arn).find(|rule| facts.tag(rule, &project) != Some(&context.options.project));
+        let mut leading = facts.leading_to(arn).filter(|leads| !leads::is_turned(context, leads));
+        let foreign = leading.find(|rule| facts.tag(rule, &project) != Some(&context.options.project));
         if let Some(rule) = foreign {
             report.push(
                 Diagnostic::warning(

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod facts;
 pub mod groups;
 pub mod json;
+pub mod leads;
 pub mod lower;
 pub mod made;
 pub mod names;

@@ -18,3 +18,8 @@ pub fn service(project: &str, component: &str) -> String {
 pub fn family(cluster: &str, project: &str, component: &str) -> String {
     format!("{cluster}_{project}_{component}")
 }
+
+/// The name of a target group, from its ARN or from what stands for that.
+pub fn target_group(arn: &str) -> &str {
+    arn.rsplit(':').next().and_then(|rest| rest.split('/').nth(1)).unwrap_or(arn)
+}

@@ -13,8 +13,9 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::Context;
 use super::facts::{Facts, Rule};
 use super::json::{items, text};
+use super::leads::{self, Lead};
 use super::ownership::{self, Leftovers};
-use super::settings::{self, Reference};
+use super::settings::{self, BalancerSetting, Reference};
 use super::{groups, made};
 
 /// The last priority that a rule can have.
@@ -69,6 +70,8 @@ pub struct Surplus<'a> {
 pub struct Routing<'a> {
     /// By name.
     pub wanted: Vec<Route<'a>>,
+    /// Of network load balancers, by name.
+    pub leads: Vec<Lead<'a>>,
     /// What has to go.
     pub surplus: Vec<Surplus<'a>>,
 }
@@ -144,21 +147,27 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
     let Some(config) = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref()) else {
         return Routing::default();
     };
-    for (name, arn) in config.listeners.iter().filter(|(_, arn)| !arn.contains(":listener/app/")) {
+    let known = |arn: &str| arn.contains(":listener/app/") || leads::is_network(arn);
+    for (name, arn) in config.listeners.iter().filter(|(_, arn)| !known(arn)) {
         report.push(
-            Diagnostic::error("B443", format!("`{arn}` is not the ARN of a listener of an application load balancer"))
+            Diagnostic::error("B443", format!("`{arn}` is not the ARN of a listener"))
                 .at(settings::place(&["listeners", name]))
-                .help("it holds `:listener/app/`; listeners of network load balancers have no rules"),
+                .help("it holds `:listener/app/`, or `:listener/net/` for a network load balancer"),
         );
     }
     let mut routing = Routing::default();
     if deploy {
         for (name, rule) in &config.rules {
             let place = settings::place(&["rules", name]);
-            routing.wanted.extend(route(context, name, rule, place, &config.listeners, report));
+            match config_listener(context, rule).filter(|(_, arn)| leads::is_network(arn)) {
+                Some(listener) => routing.leads.extend(leads::lead(context, name, rule, (place, listener), report)),
+                None => routing.wanted.extend(route(context, name, rule, place, &config.listeners, report)),
+            }
         }
+        leads::one_each(&routing.leads, report);
         meet(&routing.wanted, report);
         routing.wanted.retain(|route| included(context, route.components.iter().copied(), false));
+        routing.leads.retain(|lead| included(context, lead.components.iter().copied(), false));
     }
     let Some(facts) = context.facts else { return routing };
     let key = context.tag("rule");
@@ -191,6 +200,12 @@ pub fn resolve<'a>(context: Context<'a>, deploy: bool, report: &mut Report) -> R
     }
     taken(context, &routing, facts, report);
     routing
+}
+
+/// The name and the ARN of the listener that a rule stands at.
+pub fn config_listener<'a>(context: Context<'a>, rule: &ListenerRule) -> Option<(&'a String, &'a String)> {
+    let config = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.ecs.as_ref())?;
+    config.listeners.get_key_value(&rule.listener)
 }
 
 /// Whether a rule is this project's.
@@ -249,33 +264,12 @@ fn route<'a>(
         refuse(format!("rule `{name}` has {what}"), if values == 0 { "listener" } else { "host" }, help);
         return None;
     }
-    let gateways = &context.loaded.model.gateways;
-    let (Some(gateway), Some(setting)) = (gateways.get(&rule.to), context.settings.balancers.get(&rule.to)) else {
-        let names =
-            gateways.keys().filter(|n| context.settings.balancers.contains_key(*n)).map(String::as_str).collect();
-        let help = format!("name a gateway of the model that `lb` gives a target group: {}", known(names));
-        refuse(format!("rule `{name}` leads to `{}`, which is no gateway with a target group", rule.to), "to", help);
+    let Some(priority) = rule.priority else {
+        let help = "write `priority: 10`, or another number from 1 to 50000: the lowest is tried first";
+        refuse(format!("rule `{name}` has no priority"), "listener", help.to_owned());
         return None;
     };
-    let group = match (&setting.reference, context.facts) {
-        (Reference::TargetGroup(arn), _) => Some(arn.clone()),
-        (Reference::Made(key), _) => Some(groups::arn(context, key)),
-        (Reference::Name(name), Some(facts)) => {
-            facts.target_group(name).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned)
-        }
-        // The gateway itself says that it has to be looked up.
-        (Reference::Name(_), None) => return None,
-        (Reference::Classic(_), _) => None,
-    };
-    let Some(group) = group else {
-        refuse(
-            format!("gateway `{}` has no target group to which rule `{name}` could lead", rule.to),
-            "to",
-            "name a target group under `lb`; classic load balancers have no rules".to_owned(),
-        );
-        return None;
-    };
-    let components = gateway.target.0.iter().map(String::as_str).collect();
+    let (setting, group, components) = target(context, name, rule, &place, report)?;
     let switched =
         setting.switch.as_ref().filter(|switch| switch.rule == name || switch.test_rule.as_deref() == Some(name));
     let alternate = switched.and_then(|switch| match (&switch.to, context.facts) {
@@ -291,7 +285,7 @@ fn route<'a>(
         name,
         at,
         listener,
-        priority: rule.priority,
+        priority,
         hosts: &rule.host,
         paths: &rule.path,
         group,
@@ -300,6 +294,62 @@ fn route<'a>(
         place,
         running: None,
     })
+}
+
+/// The gateway's setting, target group and components to which a rule leads.
+pub fn target<'a>(
+    context: Context<'a>,
+    name: &str,
+    rule: &'a ListenerRule,
+    place: &Place,
+    report: &mut Report,
+) -> Option<(&'a BalancerSetting, String, Vec<&'a str>)> {
+    let mut refuse = |message: String, help: String| {
+        report.push(Diagnostic::error("B443", message).at(place.child("to")).help(help));
+    };
+    let gateways = &context.loaded.model.gateways;
+    let (Some(gateway), Some(setting)) = (gateways.get(&rule.to), context.settings.balancers.get(&rule.to)) else {
+        let names: Vec<&str> =
+            gateways.keys().filter(|n| context.settings.balancers.contains_key(*n)).map(String::as_str).collect();
+        let known = if names.is_empty() { "there are none".to_owned() } else { names.join(", ") };
+        refuse(
+            format!("rule `{name}` leads to `{}`, which is no gateway with a target group", rule.to),
+            format!("name a gateway of the model that `lb` gives a target group: {known}"),
+        );
+        return None;
+    };
+    let group = match (&setting.reference, context.facts) {
+        (Reference::TargetGroup(arn), _) => Some(arn.clone()),
+        (Reference::Made(key), _) => Some(groups::arn(context, key)),
+        (Reference::Name(name), Some(facts)) => {
+            facts.target_group(name).and_then(|group| text(group, "TargetGroupArn")).map(str::to_owned)
+        }
+        // The gateway itself says that it has to be looked up.
+        (Reference::Name(_), None) => return None,
+        (Reference::Classic(_), _) => None,
+    };
+    let Some(group) = group else {
+        refuse(
+            format!("gateway `{}` has no target group to which rule `{name}` could lead", rule.to),
+            "name a target group under `lb`; classic load balancers have no rules".to_owned(),
+        );
+        return None;
+    };
+    let components = gateway.target.0.iter().map(String::as_str).collect();
+    let protocol = groups::described(context, &group).and_then(|g| text(&g, "Protocol").map(str::to_owned));
+    let network = config_listener(context, rule).is_some_and(|(_, arn)| leads::is_network(arn));
+    if let Some(protocol) = protocol.filter(|protocol| protocol.starts_with("HTTP") == network) {
+        let help = match network {
+            true => "a network load balancer leads to target groups of the protocols TCP, TLS, UDP and TCP_UDP",
+            false => "an application load balancer leads to target groups of the protocols HTTP and HTTPS",
+        };
+        refuse(
+            format!("rule `{name}` leads to a target group of the protocol {protocol}, which its listener cannot"),
+            help.to_owned(),
+        );
+        return None;
+    }
+    Some((setting, group, components))
 }
 
 /// No two rules of the environment have one priority.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use belay_schemas::FORMAT;
+use belay_schemas::model::{LaunchType, ScheduledBy};
 use belay_schemas::plan::Mode;
-use belay_schemas::scope::{EcsScope, NetworkScope, Scope};
+use belay_schemas::scope::{EcsScope, FARGATE_ON_DEMAND, FARGATE_SPOT, NetworkScope, Scope};
 use serde_json::{Map, Value};
 
 use crate::placement::Placement;
@@ -57,6 +58,8 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             default_namespace: false,
             registries: BTreeSet::new(),
             schedules: BTreeSet::new(),
+            event_rules: BTreeSet::new(),
+            quotas: BTreeSet::new(),
             scaled: BTreeSet::new(),
             stepped: BTreeSet::new(),
         };
@@ -113,8 +116,16 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
         let raws = settled.raws.iter().flat_map(|(raw, _)| raw.task_definition.iter().chain(&raw.container));
         let raws = raws.flat_map(Map::values).chain(component.containers.values().filter_map(|c| c.raw.as_ref()));
         raws.for_each(|raw| named_groups(raw, &mut scope.log_groups));
-        if settled.settings.schedule.is_some() {
+        let capacity = settled.settings.capacity.iter().flatten();
+        let providers = capacity.filter_map(|entry| entry.provider.as_deref());
+        let launch = (settled.settings.launch_type == Some(LaunchType::Fargate)).then_some("FARGATE");
+        scope.quotas.extend(providers.chain(launch).filter_map(quota).map(str::to_owned));
+        if let Some(schedule) = &settled.settings.schedule {
+            // Whichever of the two it was until now, the other one is to go.
             scope.schedules.insert(context.family(name));
+            if schedule.by == Some(ScheduledBy::Rule) {
+                scope.event_rules.insert(context.family(name));
+            }
         }
         if let Some(discovery) = &settled.settings.discovery {
             scope.registries.insert(discovery.name.clone().unwrap_or_else(|| name.clone()));
@@ -131,6 +142,15 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
                 scope.stepped.insert(context.service_name(name));
             }
         }
+    }
+}
+
+/// The quota that tasks of a capacity provider take of.
+fn quota(provider: &str) -> Option<&'static str> {
+    match provider {
+        "FARGATE" => Some(FARGATE_ON_DEMAND),
+        "FARGATE_SPOT" => Some(FARGATE_SPOT),
+        _ => None,
     }
 }
 

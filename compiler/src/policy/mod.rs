@@ -169,6 +169,7 @@ fn tagging(
         "ec2" => ("ec2:CreateTags", Some("ec2:CreateAction")),
         "autoscaling" => ("autoscaling:CreateOrUpdateTags", None),
         "cloudwatch" => ("cloudwatch:TagResource", None),
+        "events" => ("events:TagResource", None),
         "elbv2" => ("elasticloadbalancing:AddTags", Some("elasticloadbalancing:CreateAction")),
         "servicediscovery" => ("servicediscovery:TagResource", None),
         _ => return,
@@ -202,6 +203,7 @@ fn passed(plan: &Plan, call: &Call, allowed: &mut Allowed) {
         ("ecs", "RegisterTaskDefinition") => "ecs-tasks.amazonaws.com",
         ("ecs", "CreateService" | "UpdateService" | "RunTask") => "ecs.amazonaws.com",
         ("scheduler", "CreateSchedule" | "UpdateSchedule") => "scheduler.amazonaws.com",
+        ("events", "PutTargets") => "events.amazonaws.com",
         _ => return,
     };
     let named = ["/executionRoleArn", "/taskRoleArn", "/role", "/Target/RoleArn"].map(|at| call.input.pointer(at));
@@ -209,7 +211,9 @@ fn passed(plan: &Plan, call: &Call, allowed: &mut Allowed) {
     let volumes = volumes.map(|volume| volume.pointer("/managedEBSVolume/roleArn"));
     let balancers = call.input.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
     let balancers = balancers.map(|balancer| balancer.pointer("/advancedConfiguration/roleArn"));
-    for role in named.into_iter().chain(volumes).chain(balancers).flatten().filter_map(Value::as_str) {
+    let targets = call.input.get("Targets").and_then(Value::as_array).into_iter().flatten();
+    let targets = targets.map(|target| target.get("RoleArn"));
+    for role in named.into_iter().chain(volumes).chain(balancers).chain(targets).flatten().filter_map(Value::as_str) {
         let arn = resources::role(plan, role);
         let condition = json!({"StringEquals": {"iam:PassedToService": service}}).to_string();
         allowed.entry(("iam:PassRole".to_owned(), condition)).or_default().insert(arn);

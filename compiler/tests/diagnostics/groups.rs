@@ -52,6 +52,20 @@ fn there(tags: &[(&str, &str)]) -> World {
     })
 }
 
+/// The environment of [`made`], where the rule is that of a network load balancer.
+fn through(group: &str) -> String {
+    made(group).replace("listener/app/", "listener/net/").replace(", priority: 10, host: [a.example.com]", "")
+}
+
+/// A listener of a network load balancer, and a VPC.
+fn networked() -> World {
+    heard().with(|w| {
+        w.rules.clear();
+        w.listeners.push(json!({"ListenerArn": MAIN.replace("listener/app/", "listener/net/"),
+            "DefaultActions": [{"Type": "forward", "TargetGroupArn": group_arn("idle")}]}));
+    })
+}
+
 const OURS: [(&str, &str); 2] = [("belay:project", "shop"), ("belay:target-group", "front")];
 
 /// `web` behind a gateway, with this word for what is left over.
@@ -83,11 +97,9 @@ pub fn table() -> Vec<Case> {
         checked("answer after the next check", "interval: 10, timeout: 10", "interval: 10, timeout: 9"),
         checked("TCP check of HTTP", "protocol: TCP", "protocol: HTTPS"),
         checked("codes", "codes: 200-600", "codes: 200-299"),
-        of(
-            "B447",
-            "path by TCP",
-            "vpc: main, protocol: TCP, health_check: {path: /up}",
-            "vpc: main, protocol: TCP, health_check: {path: /up, protocol: HTTP}",
+        case("B447", "path by TCP").with_model(fronted()).world(networked()).env(
+            through("vpc: main, protocol: TCP, health_check: {path: /up}"),
+            through("vpc: main, protocol: TCP, health_check: {path: /up, protocol: HTTP}"),
         ),
         of("B401", "name of a target group", "vpc: main, name: -front", "vpc: main, name: front-2"),
         case("B401", "derived name of a target group").with_model(fronted()).world(heard()).env(

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::case::{Case, case};
-use crate::support::{FRONT, World, env, group_arn, raw_service, raw_task, web, web_with};
+use crate::support::{FRONT, Input, World, env, group_arn, raw_service, raw_task, web, web_with};
 
 #[test]
 fn placed() {
@@ -69,7 +69,22 @@ pub fn table() -> Vec<Case> {
     let fronted = |scaling: &str| scaled(scaling, "provides: {ports: [80]}") + FRONT;
     let requests = "min: 1, max: 2, target: {load: {metric: requests, value: 100}}";
     let cpu = "min: 1, max: 2, target: {load: {metric: cpu, value: 50}}";
+    let vcpus = |replicas: u32, image: &str| {
+        fargate("task_cpu: 1024, task_mem: 2048")
+            .replace("    image: nginx:1.27\n", &format!("    image: {image}\n    replicas: {replicas}\n"))
+    };
+    // The account may run four vCPUs, and three tasks of one each run.
+    let few = || {
+        let world = networks().with(|w| _ = w.quotas.insert("L-3032A538".to_owned(), 4.0));
+        let input = Input::new(&vcpus(3, "nginx:1.26"), &env("")).world(world.clone());
+        world.apply(&input.plan())
+    };
     vec![
+        case("B448", "more than the quota").model(vcpus(5, "nginx:1.26"), vcpus(4, "nginx:1.26")).world(few()),
+        case("B448", "more than the quota for a while")
+            .model(vcpus(3, "nginx:1.27"), vcpus(2, "nginx:1.27"))
+            .world(few())
+            .warning(),
         case("B324", "settings of nobody").env(env("components: {wep: {cpu: 10}}"), env("components: {web: {cpu: 10}}")),
         case("B345", "name of a subnet").model(network("subnets: [private-a]"), network("subnets: [subnet-0a000001]")).unobserved(),
         case("B403", "no size").model(fargate("mem: 600"), fargate("mem: 600, task_cpu: 256, task_mem: 1024")).world(networks()),

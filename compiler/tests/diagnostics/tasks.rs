@@ -64,6 +64,15 @@ pub fn table() -> Vec<Case> {
             web_with(&format!("mem: 128, daemon: true, once: {{{accepted}}}"), ""),
             once(accepted),
         ),
+        case("B327", "rule with a time zone")
+            .model(schedule("when: rate(1 day), by: rule, timezone: Europe/Berlin"), schedule("when: rate(1 day), by: rule, timezone: UTC"))
+            .world(World::new()),
+        case("B327", "rule with a window")
+            .model(schedule("when: rate(1 day), by: rule, window: 5"), schedule("when: rate(1 day), window: 5"))
+            .world(World::new()),
+        case("B327", "rule at one moment")
+            .model(schedule("when: \"at(2027-01-31T08:00:00)\", by: rule"), schedule("when: \"at(2027-01-31T08:00:00)\""))
+            .world(World::new()),
         case("B327", "load balancer")
             .model(
                 web_with(&format!("mem: 128, once: {{{accepted}}}"), "provides: {ports: [80]}") + FRONT,
@@ -87,6 +96,12 @@ pub fn table() -> Vec<Case> {
         case("B501", "somebody else's schedule").with_model(schedule(hourly)).worlds(
             World::new().with(|w| {
                 w.schedules = vec![json!({"Name": "default_shop_web", "ScheduleExpression": "rate(1 day)", "Target": {"EcsParameters": {"Tags": []}}})];
+            }),
+            World::new(),
+        ),
+        case("B501", "somebody else's rule").with_model(schedule("when: rate(1 day), by: rule")).worlds(
+            World::new().with(|w| {
+                w.event_rules = vec![json!({"Name": "default_shop_web", "Arn": "arn:aws:events:us-east-1:123456789012:rule/default_shop_web", "ScheduleExpression": "rate(1 day)"})];
             }),
             World::new(),
         ),

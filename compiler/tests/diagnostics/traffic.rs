@@ -103,6 +103,15 @@ fn in_green() -> World {
     })
 }
 
+/// A network load balancer that leads to `front`, of this protocol.
+fn networked(protocol: &str) -> World {
+    World::new().group("front", "instance").with(|w| {
+        w.target_groups[0]["Protocol"] = json!(protocol);
+        w.listeners.push(json!({"ListenerArn": MAIN.replace("listener/app/", "listener/net/"),
+            "DefaultActions": [{"Type": "forward", "TargetGroupArn": group_arn("front")}]}));
+    })
+}
+
 const RULE: &str = "listener-rule/app/main/0123456789abcdef/0123456789abcdef/0123456789abcdef";
 
 fn named(name: &str) -> String {
@@ -129,6 +138,20 @@ pub fn table() -> Vec<Case> {
     let right = led(&format!("a: {{{here}, priority: 10}}"));
     let behind_rules =
         |name, wrong: &str| case("B443", name).env(led(wrong), right.clone()).with_model(fronted()).world(heard());
+    let net = |rules: &str| led(rules).replace("listener/app/", "listener/net/");
+    let through_net = |name, wrong: &str| {
+        let right = net("a: {listener: main, to: front}");
+        case("B443", name).env(net(wrong), right).with_model(fronted()).world(networked("TCP"))
+    };
+    // `web` runs behind `front`, and another group is led to by nobody.
+    let behind_net = || {
+        let world = networked("TCP");
+        let input = Input::new(&fronted(), &net("a: {listener: main, to: front}")).world(world.clone());
+        world.apply(&input.plan()).group("next", "instance").with(|w| {
+            w.target_groups[1]["Protocol"] = json!("TCP");
+            w.target_groups[1]["LoadBalancerArns"] = json!([]);
+        })
+    };
     vec![
         case("B443", "no such listener")
             .with_env(right.clone())
@@ -154,12 +177,37 @@ pub fn table() -> Vec<Case> {
             .with_env(right.clone())
             .with_model(fronted())
             .worlds(heard().with(|w| taken(w, &[])), heard()),
-        case("B443", "listener of a network load balancer")
-            .env(right.replace("listener/app/", "listener/net/"), right.clone())
+        behind_rules("no priority", &format!("a: {{{here}}}")),
+        case("B443", "listener of another load balancer")
+            .env(right.replace("listener/app/", "listener/gwy/"), right.clone())
             .with_model(fronted())
             .world(heard().with(|w| {
-                w.rules.insert(MAIN.replace("listener/app/", "listener/net/"), Vec::new());
+                w.rules.insert(MAIN.replace("listener/app/", "listener/gwy/"), Vec::new());
             })),
+        through_net("priority at a network load balancer", "a: {listener: main, to: front, priority: 10}"),
+        through_net("host at a network load balancer", &format!("a: {{{here}}}")),
+        through_net("two places", "a: {listener: main, to: front}, b: {listener: main, to: front}"),
+        case("B443", "HTTP behind a network load balancer")
+            .with_env(net("a: {listener: main, to: front}"))
+            .with_model(fronted())
+            .worlds(networked("HTTP"), networked("TCP")),
+        case("B443", "TCP behind an application load balancer")
+            .with_env(right.clone())
+            .with_model(fronted())
+            .worlds(heard().with(|w| w.target_groups[0]["Protocol"] = json!("TCP")), heard()),
+        case("B443", "stops leading to running tasks")
+            .env(
+                net("a: {listener: main, to: front}")
+                    .replace(&group_arn("front"), &group_arn("next")),
+                net("a: {listener: main, to: front}"),
+            )
+            .with_model(fronted())
+            .world(behind_net())
+            .also("B428"),
+        case("B345", "where a listener leads")
+            .env(net("a: {listener: main, to: front}"), led(&format!("a: {{{here}, priority: 10}}")))
+            .with_model(fronted())
+            .unobserved(),
         case("B430", "no bake time")
             .model(deployed("strategy: BLUE_GREEN"), deployed("strategy: BLUE_GREEN, bakeTimeInMinutes: 5")),
         case("B430", "daemon").model(

@@ -47,8 +47,14 @@ pub struct World {
     pub vpcs: Vec<Value>,
     pub subnets: Vec<Value>,
     pub security_groups: Vec<Value>,
+    /// Quotas of AWS Fargate by their codes.
+    pub quotas: BTreeMap<String, f64>,
+    /// Listeners of network load balancers, as DescribeListeners shows them.
+    pub listeners: Vec<Value>,
     /// Rules by the ARN of their listener, with their tags under `Tags`.
     pub rules: BTreeMap<String, Vec<Value>>,
+    /// Rules of EventBridge that nobody's tags say anything about, as DescribeRule shows them.
+    pub event_rules: Vec<Value>,
     /// Schedules, as GetSchedule shows them.
     pub schedules: Vec<Value>,
     /// Metric alarms, as DescribeAlarms shows them.
@@ -84,6 +90,9 @@ impl World {
             subnets: Vec::new(),
             security_groups: Vec::new(),
             rules: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            listeners: Vec::new(),
+            event_rules: Vec::new(),
             schedules: Vec::new(),
             alarms: Vec::new(),
             log_groups: BTreeSet::new(),
@@ -474,6 +483,19 @@ impl World {
         for group in &self.log_groups {
             let output = json!({"logGroups": [{"logGroupName": group}]});
             read("logs", "DescribeLogGroups", json!({"logGroupNamePrefix": group}), output);
+        }
+        for (code, value) in &self.quotas {
+            let input = json!({"ServiceCode": "fargate", "QuotaCode": code});
+            read("service-quotas", "GetServiceQuota", input, json!({"Quota": {"QuotaCode": code, "Value": value}}));
+        }
+        for listener in &self.listeners {
+            let input = json!({"ListenerArns": [listener["ListenerArn"]]});
+            read("elbv2", "DescribeListeners", input, json!({"Listeners": [listener]}));
+        }
+        for rule in &self.event_rules {
+            read("events", "DescribeRule", json!({"Name": rule["Name"]}), rule.clone());
+            read("events", "ListTargetsByRule", json!({"Rule": rule["Name"]}), json!({"Targets": []}));
+            read("events", "ListTagsForResource", json!({"ResourceARN": rule["Arn"]}), json!({"Tags": []}));
         }
         for schedule in &self.schedules {
             read("scheduler", "GetSchedule", json!({"Name": schedule["Name"]}), schedule.clone());

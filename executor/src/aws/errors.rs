@@ -65,6 +65,7 @@ const ABSENCES: &[(&str, &str)] = &[
     ("route53", "NoSuchHostedZone"),
     ("s3", "NoSuchBucket"),
     ("s3", "NoSuchKey"),
+    ("service-quotas", "NoSuchResourceException"),
     ("servicediscovery", "InstanceNotFound"),
     ("servicediscovery", "NamespaceNotFound"),
     ("servicediscovery", "ServiceNotFound"),

@@ -1,4 +1,5 @@
-//! What is read around services: the network that tasks are put into, log groups, scaling with its alarms.
+//! What is read around services: the network that tasks are put into, log groups, what starts tasks at certain
+//! times, scaling with its alarms.
 //!
 //! Invariant: looked up with filters and prefixes, which answer with nothing where there is nothing, so that what is
 //! missing is for the compiler to tell.
@@ -21,17 +22,37 @@ pub(super) async fn observe(
     reader: &Reader<'_>,
     scope: &EcsScope,
     tagged: BTreeSet<String>,
-    mut schedules: BTreeSet<String>,
+    (mut schedules, mut event_rules): (BTreeSet<String>, BTreeSet<String>),
     mut listeners: BTreeSet<String>,
 ) -> Result<(), ObserveError> {
     schedules.extend(scope.schedules.iter().cloned());
     let timetable =
         try_join_all(schedules.iter().map(|name| reader.read("scheduler", "GetSchedule", json!({"Name": name}))));
+    event_rules.extend(scope.event_rules.iter().cloned());
+    let timetable = try_join(timetable, try_join_all(event_rules.iter().map(|name| event_rule(reader, name))));
     listeners.extend(scope.listeners.iter().cloned());
     let listeners = try_join_all(listeners.iter().map(|arn| rules(reader, arn)));
     let timetable = try_join(timetable, listeners);
+    let quotas = try_join_all(scope.quotas.iter().map(|code| {
+        reader.read("service-quotas", "GetServiceQuota", json!({"ServiceCode": "fargate", "QuotaCode": code}))
+    }));
+    let timetable = try_join(timetable, quotas);
     let around = try_join3(network(reader, scope), log_groups(reader, scope), scaling(reader, scope, tagged));
     try_join(around, timetable).await?;
+    Ok(())
+}
+
+/// A rule of EventBridge, what it starts, and its tags: whose it is stands there.
+async fn event_rule(reader: &Reader<'_>, name: &str) -> Result<(), ObserveError> {
+    let Some(rule) = reader.read("events", "DescribeRule", json!({"Name": name})).await? else { return Ok(()) };
+    let targets = reader.read("events", "ListTargetsByRule", json!({"Rule": name}));
+    let tags = async {
+        match rule["Arn"].as_str() {
+            Some(arn) => reader.read("events", "ListTagsForResource", json!({"ResourceARN": arn})).await,
+            None => Ok(None),
+        }
+    };
+    try_join(targets, tags).await?;
     Ok(())
 }
 

@@ -42,6 +42,8 @@ pub(super) struct InUse {
     pub(super) namespace: Option<String>,
     /// Schedules that task definitions of the project say they are for.
     pub(super) schedules: BTreeSet<String>,
+    /// Rules of EventBridge that they say they are for.
+    pub(super) event_rules: BTreeSet<String>,
     /// ARNs of task definitions.
     task_definitions: BTreeSet<String>,
 }
@@ -57,20 +59,21 @@ pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, ecs: &EcsScope) 
         .iter()
         .flat_map(|answer| items(answer, "clusters"))
         .find_map(|cluster| cluster["serviceConnectDefaults"]["namespace"].as_str().map(str::to_owned));
-    used.schedules = definitions(reader, scope, ecs, &used, &families).await?;
+    (used.schedules, used.event_rules) = definitions(reader, scope, ecs, &used, &families).await?;
     Ok(used)
 }
 
 /// Describes the task definitions that services run, and those that a plan may deregister: whose a revision is stands
 /// in its tags. An update keeps the newest ones; where nothing is to be left of a family, all of it is looked at, if
-/// its newest revision or one that runs is the project's. Gives the schedules that they say they are for.
+/// its newest revision or one that runs is the project's. Gives the schedules and the rules of EventBridge that they say
+/// they are for.
 async fn definitions(
     reader: &Reader<'_>,
     scope: &Scope,
     ecs: &EcsScope,
     used: &InUse,
     families: &Families,
-) -> Result<BTreeSet<String>, ObserveError> {
+) -> Result<(BTreeSet<String>, BTreeSet<String>), ObserveError> {
     let wanted: BTreeSet<String> = if ecs.teardown { BTreeSet::new() } else { ecs.families().collect() };
     let mut first = used.task_definitions.clone();
     let mut doubtful = Vec::new();
@@ -84,23 +87,26 @@ async fn definitions(
         }
     }
     let owner = Owner::of(scope, ecs);
-    let (owner, schedule) = (&owner, format!("{}:schedule", ecs.tag_prefix));
-    let schedule = &schedule;
+    let owner = &owner;
+    let keys = ["schedule", "rule"].map(|key| format!("{}:{key}", ecs.tag_prefix));
+    let keys = &keys;
     let described = try_join_all(first.iter().map(|arn| async move {
         let answer = describe(reader, arn).await?;
         let ours = answer.filter(|definition| owner.owns(definition));
-        Ok(ours.map(|definition| (family_of(arn), tagged(&definition, schedule).map(str::to_owned))))
+        let names = |definition| keys.each_ref().map(|key| tagged(&definition, key).map(str::to_owned));
+        Ok(ours.map(|definition| (family_of(arn), names(definition))))
     }));
-    let described: Vec<(&str, Option<String>)> = described.await?.into_iter().flatten().collect();
+    let described: Vec<(&str, [Option<String>; 2])> = described.await?.into_iter().flatten().collect();
     let ours: BTreeSet<&str> = described.iter().map(|(family, _)| *family).collect();
-    let schedules = described.iter().filter_map(|(_, schedule)| schedule.clone()).collect();
+    let named = |at: usize| described.iter().filter_map(|(_, names)| names[at].clone()).collect();
+    let timetables = (named(0), named(1));
     let rest = doubtful
         .into_iter()
         .filter(|(family, _)| ours.contains(family))
         .flat_map(|(_, arns)| arns)
         .filter(|arn| !first.contains(*arn));
     try_join_all(rest.map(|arn| describe(reader, arn))).await?;
-    Ok(schedules)
+    Ok(timetables)
 }
 
 /// The value of a tag of a described task definition.

@@ -120,7 +120,7 @@ pub async fn observe(
     balancers::tags(&reader, &beyond).await?;
     balancers::used(&reader, &found.used, &named).await?;
     if let Some(ecs) = &scope.ecs {
-        let around = around::observe(&reader, ecs, used.scaled, used.schedules, used.listeners);
+        let around = around::observe(&reader, ecs, used.scaled, (used.schedules, used.event_rules), used.listeners);
         try_join(around, namespaces::observe(&reader, scope, ecs, used.namespace, used.registries)).await?;
     }
     let mut reads = reader.into_reads();

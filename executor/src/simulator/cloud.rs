@@ -17,8 +17,8 @@ use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
 use super::{
-    autoscaling, cloudwatch, ec2, ecr, ecs, elb, elbv2, iam, logs, s3, scaling, scheduler, servicediscovery, sts,
-    throttle, web,
+    autoscaling, cloudwatch, ec2, ecr, ecs, elb, elbv2, events, iam, logs, quotas, s3, scaling, scheduler,
+    servicediscovery, sts, throttle, web,
 };
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
 use crate::http;
@@ -244,7 +244,9 @@ impl World {
             "logs" => logs::call(self, operation, input),
             "application-autoscaling" => scaling::call(self, operation, input),
             "cloudwatch" => cloudwatch::call(self, operation, input),
+            "events" => events::call(self, operation, input),
             "scheduler" => scheduler::call(self, operation, input),
+            "service-quotas" => quotas::call(self, operation, input),
             "servicediscovery" => servicediscovery::call(self, operation, input),
             _ => Err(unknown_operation(format!("The simulated AWS does not model the service {service}."))),
         }

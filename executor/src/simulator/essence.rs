@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::world::{ServiceStatus, TargetState, Task, TaskDefinitionStatus, TaskStatus, World};
+use super::world::{EventRule, ServiceStatus, TargetState, Task, TaskDefinitionStatus, TaskStatus, World};
 
 /// A world without what does not count. Which of its two target groups a service uses between which its traffic is
 /// shifted does not: the one that has the traffic stands in the place of the first.
@@ -47,6 +47,7 @@ pub fn essence(world: &World) -> Value {
         "registries": registries(world),
         "scalableTargets": scalable_targets(world),
         "schedules": schedules(world),
+        "eventRules": event_rules(world),
         "alarms": alarms(world),
     });
     without_ids(&mut essence);
@@ -123,6 +124,20 @@ fn schedules(world: &World) -> BTreeMap<&str, Value> {
         shown
     };
     world.schedules.iter().map(|(key, schedule)| (key.as_str(), bare(schedule))).collect()
+}
+
+/// Rules of EventBridge, with what the task definitions that they start stand for.
+fn event_rules(world: &World) -> BTreeMap<&str, Value> {
+    let bare = |rule: &EventRule| {
+        let mut shown = json!(rule);
+        for target in shown["targets"].as_object_mut().into_iter().flat_map(|targets| targets.values_mut()) {
+            if let Some(definition) = target.pointer_mut("/EcsParameters/TaskDefinitionArn") {
+                *definition = content(world, definition.as_str().unwrap_or_default());
+            }
+        }
+        shown
+    };
+    world.event_rules.iter().map(|(name, rule)| (name.as_str(), bare(rule))).collect()
 }
 
 /// Services of Cloud Map by namespace and name, with how many tasks are registered.

@@ -177,7 +177,7 @@ fn worlds_that_are_none() {
     let verify = || desk.belay(&["verify", "plan.json", "--simulated", "w.json"]).said();
     desk.write("w.json", "{\"format\": 1,\n \"acount\": 1}");
     assert_snapshot!(verify(), @r#"
-    error: DIR/w.json:2:9: this is no simulated world: unknown field `acount`, expected one of `format`, `account`, `partition`, `region`, `now`, `counters`, `timings`, `throttling`, `images`, `vpcs`, `subnets`, `securityGroups`, `clusters`, `capacityProviders`, `containerInstances`, `taskDefinitions`, `services`, `tasks`, `classicLoadBalancers`, `loadBalancers`, `targetGroups`, `machineImages`, `keyPairs`, `instanceProfiles`, `instances`, `capacity`, `launchTemplates`, `launchConfigurations`, `refusesLaunchConfigurations`, `autoScalingGroups`, `objects`, `hostVpc`, `httpHandlers`, `httpRequests`, `afflictions`, `logGroups`, `scalableTargets`, `namespaces`, `registries`, `alarms`, `schedules`, `log`
+    error: DIR/w.json:2:9: this is no simulated world: unknown field `acount`, expected one of `format`, `account`, `partition`, `region`, `now`, `counters`, `timings`, `throttling`, `images`, `vpcs`, `subnets`, `securityGroups`, `clusters`, `capacityProviders`, `containerInstances`, `taskDefinitions`, `services`, `tasks`, `classicLoadBalancers`, `loadBalancers`, `targetGroups`, `machineImages`, `keyPairs`, `instanceProfiles`, `instances`, `capacity`, `launchTemplates`, `launchConfigurations`, `refusesLaunchConfigurations`, `autoScalingGroups`, `objects`, `hostVpc`, `httpHandlers`, `httpRequests`, `afflictions`, `logGroups`, `scalableTargets`, `namespaces`, `registries`, `alarms`, `eventRules`, `quotas`, `schedules`, `log`
     exit 1
     "#);
     desk.write("w.json", "{\"format\": 2}");

@@ -228,6 +228,33 @@ async fn fargate_needs_no_instance() {
 }
 
 #[tokio::test]
+async fn fargate_runs_as_many_vcpus_as_the_quota_allows() {
+    let cloud = cloud();
+    cloud.with_world(|world| world.quotas = [("L-3032A538".to_owned(), 1.0)].into());
+    let quota = |code: &str| json!({"ServiceCode": "fargate", "QuotaCode": code});
+    assert_eq!(any(&cloud, "service-quotas", "GetServiceQuota", quota("L-3032A538")).await["Quota"]["Value"], 1.0);
+    assert!(try_any(&cloud, "service-quotas", "GetServiceQuota", quota("L-36FBB829")).await.is_err());
+    let mut own = definition("web", "nginx:1");
+    merge(
+        &mut own,
+        json!({
+            "networkMode": "awsvpc", "cpu": "512", "memory": "1024", "requiresCompatibilities": ["FARGATE"],
+        }),
+    );
+    call(&cloud, "RegisterTaskDefinition", own).await;
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-0a000001", "subnet-0a000002"]}});
+    create(&cloud, 3, json!({"launchType": "FARGATE", "networkConfiguration": network})).await;
+    pass(&cloud, 300).await;
+    let service = describe(&cloud, "web").await;
+    assert_eq!(service["runningCount"], 2);
+    let told =
+        service["events"].as_array().unwrap().iter().any(|event| {
+            event["message"].as_str().is_some_and(|message| message.contains("limit on the number of vCPUs"))
+        });
+    assert!(told, "{}", service["events"]);
+}
+
+#[tokio::test]
 async fn a_daemon_runs_once_on_every_instance() {
     let cloud = cloud();
     register(&cloud, "web", "nginx:1").await;

@@ -37,7 +37,7 @@ impl Embedded {
 }
 
 /// Sorted by name.
-static SERVICES: [Embedded; 14] = [
+static SERVICES: [Embedded; 16] = [
     Embedded::new("application-autoscaling", include_str!("../../aws/application-autoscaling.json")),
     Embedded::new("autoscaling", include_str!("../../aws/autoscaling.json")),
     Embedded::new("cloudwatch", include_str!("../../aws/cloudwatch.json")),
@@ -46,10 +46,12 @@ static SERVICES: [Embedded; 14] = [
     Embedded::new("ecs", include_str!("../../aws/ecs.json")),
     Embedded::new("elb", include_str!("../../aws/elb.json")),
     Embedded::new("elbv2", include_str!("../../aws/elbv2.json")),
+    Embedded::new("events", include_str!("../../aws/events.json")),
     Embedded::new("iam", include_str!("../../aws/iam.json")),
     Embedded::new("logs", include_str!("../../aws/logs.json")),
     Embedded::new("s3", include_str!("../../aws/s3.json")),
     Embedded::new("scheduler", include_str!("../../aws/scheduler.json")),
+    Embedded::new("service-quotas", include_str!("../../aws/service-quotas.json")),
     Embedded::new("servicediscovery", include_str!("../../aws/servicediscovery.json")),
     Embedded::new("sts", include_str!("../../aws/sts.json")),
 ];

@@ -23,7 +23,7 @@ pub use scaling::{
     CustomMetric, MissingData, Scaling, ScalingMetric, ScalingStep, ScheduledLimits, StepScaling, StepUnit, StepWhen,
     TargetTracking,
 };
-pub use tasks::{Once, OnceWhen, Schedule};
+pub use tasks::{Once, OnceWhen, Schedule, ScheduledBy};
 pub use values::{OneOrMany, Port, Protocol, TEXT_KEYWORD, Text};
 
 use container::with_container_settings;

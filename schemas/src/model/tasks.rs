@@ -43,25 +43,29 @@ pub enum OnceWhen {
     Deployed,
 }
 
-/// The component's task is started at certain times (EventBridge Scheduler), instead of being kept running.
+/// The component's task is started at certain times by EventBridge, instead of being kept running.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// `cron(…)`, `rate(…)` or `at(…)`.
     #[schemars(example = &"cron(30 3 * * ? *)")]
     pub when: String,
-    /// Time zone of `when`. Default: UTC.
+    /// What starts it. Default: `scheduler`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"rule")]
+    pub by: Option<ScheduledBy>,
+    /// Time zone of `when`. Default: UTC, which is the only one of a rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Europe/Berlin")]
     pub timezone: Option<String>,
-    /// IAM role with which EventBridge Scheduler starts the task: name or ARN.
+    /// IAM role with which EventBridge starts the task: name or ARN.
     #[schemars(example = &"ecsEventsRole")]
     pub role: String,
     /// Tasks that start at each time. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10), example = 1)]
     pub count: Option<u32>,
-    /// Minutes after the time within which it may start. Default: at the time itself.
+    /// Minutes after the time within which it may start (not for a rule). Default: at the time itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1440), example = 15)]
     pub window: Option<u32>,
@@ -80,4 +84,15 @@ pub struct Schedule {
     /// Whether it is in force. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+}
+
+/// Which of EventBridge's services starts a task at certain times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduledBy {
+    /// A schedule of EventBridge Scheduler, which AWS recommends: it knows time zones, windows and single moments.
+    #[default]
+    Scheduler,
+    /// A rule of EventBridge, where an organisation keeps to those.
+    Rule,
 }

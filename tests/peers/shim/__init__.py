@@ -5,6 +5,7 @@
     rollout.py   services over time: deployments, revisions, tasks, the circuit breaker, rollbacks
     once.py      tasks that run once, and how they end
     health.py    load balancers as far as ECS changes them: the tasks of services are their targets
+    balancers.py load balancers by their kind
     names.py     Cloud Map as far as ECS changes it: the tasks of services are its instances
     groups.py    Auto Scaling groups: several behind one load balancer, instances that never answer
     policies.py  policies of Application Auto Scaling that are put again

@@ -18,7 +18,7 @@ from moto.iam.access_control import IAMRequest
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
 
-from . import groups, health, names, policies, rollout
+from . import balancers, groups, health, names, policies, rollout
 from .ecs import Ecs, Refused
 
 TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "ecr": "AmazonEC2ContainerRegistry_V20150921"}
@@ -31,6 +31,7 @@ NAMES = {("elasticloadbalancing", "2015-12-01"): "elbv2", ("elasticloadbalancing
 
 class Shim:
     def __init__(self, moto):
+        balancers.tell_apart()
         self.moto, self.ecs = moto, Ecs()
         self.services = {}  # moto's applications that it was asked for: it looks for them among all its services
         self.lock = threading.RLock()

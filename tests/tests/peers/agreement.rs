@@ -42,7 +42,7 @@ fn is_stricter_on_purpose(fault: &Fault) -> bool {
 /// Patterns in Java's dialect with look-around or its own classes, which the validator leaves aside: what they mean for plans
 /// stands beside their list in schemas/tests/aws_shapes.rs.
 fn is_beyond(fault: &str) -> bool {
-    const PATTERNS: [&str; 4] = ["\\p{Print}+", "(?!((^[ ]+.*)", "(?=[/", "((?=^.{1,127}$)"];
+    const PATTERNS: [&str; 5] = ["\\p{Print}+", "^(?!\\s*$).+", "(?!((^[ ]+.*)", "(?=[/", "((?=^.{1,127}$)"];
     PATTERNS.iter().any(|pattern| fault.contains(&format!("does not match {pattern}")))
 }
 

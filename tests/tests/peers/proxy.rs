@@ -69,8 +69,12 @@ enum There {
     Task,
     /// A schedule of this name.
     Schedule(&'static str),
+    /// A rule of EventBridge of this name, and the id of its target if it has one.
+    EventRule(&'static str, Option<&'static str>),
     /// A listener with three rules, and two target groups.
     Rules,
+    /// A listener of a network load balancer, and two target groups.
+    Edge,
     /// A VPC.
     Network,
     /// A target group of this name and number.
@@ -92,7 +96,7 @@ const AAS: &str = "application-autoscaling";
 const CLOUD_MAP: &str = "servicediscovery";
 
 /// All of them.
-const CASES: [Case; 51] = [
+const CASES: [Case; 56] = [
     case(CLOUD_MAP, "CreateService", ("cloud-map", "search.registry.create"), There::Namespace),
     case(CLOUD_MAP, "UpdateService", ("cloud-map", "api.registry.change"), There::Registry("api")),
     case(CLOUD_MAP, "DeleteService", ("cloud-map", "cache.registry.redis.delete"), There::Registry("redis")),
@@ -183,10 +187,35 @@ const CASES: [Case; 51] = [
     case("scheduler", "CreateSchedule", ("tasks", "stock.schedule.create"), There::Revision),
     case("scheduler", "UpdateSchedule", ("tasks", "cleanup.schedule.disable"), There::Schedule("default_shop_cleanup")),
     case("scheduler", "DeleteSchedule", ("tasks", "cleanup.schedule.delete"), There::Schedule("default_shop_cleanup")),
+    case(
+        "events",
+        "PutRule",
+        ("event-rules", "report.rule.update"),
+        There::EventRule("default_shop_report", Some("report")),
+    ),
+    case(
+        "events",
+        "PutTargets",
+        ("event-rules", "report.rule.target"),
+        There::EventRule("default_shop_report", Some("report")),
+    ),
+    case(
+        "events",
+        "RemoveTargets",
+        ("event-rules", "legacy.rule.target.remove"),
+        There::EventRule("default_shop_legacy", Some("legacy")),
+    ),
+    case(
+        "events",
+        "DeleteRule",
+        ("event-rules", "stock.rule.create.undo"),
+        There::EventRule("default_shop_stock", None),
+    ),
     case("elbv2", "CreateRule", ("rules", "rule.docs.create"), There::Rules),
     case("elbv2", "ModifyRule", ("rules", "rule.www.change"), There::Rules),
     case("elbv2", "DeleteRule", ("rules", "rule.docs.create.undo"), There::Rules),
     case("elbv2", "SetRulePriorities", ("rules", "listener.main.priorities"), There::Rules),
+    case("elbv2", "ModifyListener", ("network-load-balancer", "listener.feed.lead.undo"), There::Edge),
     case("elbv2", "CreateTargetGroup", ("target-groups", "target-group.docs.create"), There::Network),
     case("elbv2", "ModifyTargetGroup", ("target-groups", "target-group.web.check"), There::TargetGroup("store-web", 3)),
     case(
@@ -410,6 +439,24 @@ fn prepare(there: There, account: &Account) -> Known {
             known.instances = json!([host()]);
             known.instead.push(("\"cluster\": \"shop\"".to_owned(), "\"cluster\": \"default\"".to_owned()));
         }
+        There::Edge => {
+            let arn = |rest: &str| format!("arn:aws:elasticloadbalancing:{REGION}:{}:{rest}", account.id);
+            let mut groups = Vec::new();
+            for name in ["edge-broker", "edge-idle"] {
+                let vpc = &subnets["Subnets"][0]["VpcId"];
+                let input = json!({"Name": name, "Protocol": "TCP", "Port": 80, "VpcId": vpc});
+                groups.push(account.must("elbv2", "CreateTargetGroup", &input)["TargetGroups"][0].take());
+            }
+            let idle = text(&groups[1]["TargetGroupArn"]);
+            known.instead.push((arn("targetgroup/edge-idle/00000000007a0003"), idle));
+            let input = json!({"Name": "edge", "Type": "network", "Subnets": known.subnets[..2]});
+            let made = account.must("elbv2", "CreateLoadBalancer", &input);
+            let forward = json!([{"Type": "forward", "TargetGroupArn": groups[0]["TargetGroupArn"]}]);
+            let input = json!({"LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"], "Port": 9000,
+                "Protocol": "TCP", "DefaultActions": forward});
+            let listener = text(&account.must("elbv2", "CreateListener", &input)["Listeners"][0]["ListenerArn"]);
+            known.instead.push((arn("listener/net/edge/00000000007b0001/00000000007c0002"), listener));
+        }
         There::Rules => {
             let arn =
                 |kind: &str, rest: &str| format!("arn:aws:elasticloadbalancing:{REGION}:{}:{kind}{rest}", account.id);
@@ -488,6 +535,18 @@ fn prepare(there: There, account: &Account) -> Known {
             let input = json!({"Name": name, "ScheduleExpression": "rate(6 hours)", "State": "ENABLED",
                 "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target});
             account.must("scheduler", "CreateSchedule", &input);
+        }
+        There::EventRule(name, target) => {
+            let rule = json!({"Name": name, "ScheduleExpression": "rate(6 hours)", "State": "ENABLED"});
+            account.must("events", "PutRule", &rule);
+            if let Some(id) = target {
+                let role = format!("arn:aws:iam::{}:role/ecsEventsRole", account.id);
+                let cluster = format!("arn:aws:ecs:{REGION}:{}:cluster/default", account.id);
+                known.revision = register("prepared");
+                let target = json!({"Id": id, "Arn": cluster, "RoleArn": role,
+                    "EcsParameters": {"TaskDefinitionArn": known.revision, "TaskCount": 1}});
+                account.must("events", "PutTargets", &json!({"Rule": name, "Targets": [target]}));
+            }
         }
         There::Scaled(name) => drop(scaled(name)),
         There::ScaledBy(name, policy) => {

@@ -235,6 +235,16 @@ fn behind(fixture: &Fixture, account: &Account) {
     assert_eq!(registered, fixture.registered, "instances registered under each name");
 }
 
+/// The listener of a network load balancer leads to the target group that Belay made for it.
+fn leads(fixture: &Fixture, rule: &Value, said: &Value, rules: &Value) {
+    let gateway = rule["to"].as_str().unwrap();
+    let group = format!(":targetgroup/{}-{}/", fixture.project, said["lb"][gateway].as_str().unwrap());
+    let rules = rules.as_array().unwrap().iter().filter(|one| one["IsDefault"] == json!(true));
+    let led = rules.flat_map(|one| one["Actions"].as_array().unwrap());
+    let mut groups = led.flat_map(|action| action["ForwardConfig"]["TargetGroups"].as_array().unwrap());
+    assert!(groups.any(|one| one["TargetGroupArn"].as_str().unwrap().contains(&group)), "nothing leads to {group}");
+}
+
 /// Every rule of the environments has its place, its hosts and its paths.
 fn rules_are_there(site: &Site, fixture: &Fixture, rules: &Value) {
     let values = |rule: &Value, field: &str| -> Vec<Value> {
@@ -244,7 +254,10 @@ fn rules_are_there(site: &Site, fixture: &Fixture, rules: &Value) {
     for file in fixture.environments.iter().filter(|_| fixture.mode == Mode::Deploy) {
         let said: Value = serde_yaml::from_str(&read(&site.path(file))).unwrap();
         for (name, rule) in said["plugin_config"]["ec2-ecs"]["rules"].as_object().into_iter().flatten() {
-            let place = rule["priority"].to_string();
+            let Some(place) = rule["priority"].as_u64().map(|place| place.to_string()) else {
+                leads(fixture, rule, &said["plugin_config"]["ec2-ecs"], rules);
+                continue;
+            };
             let found = rules.as_array().unwrap().iter().find(|one| one["Priority"] == json!(place));
             let found = found.unwrap_or_else(|| panic!("no rule has the place of {name}: {rules:#}"));
             let said = |key: &str| rule[key].as_array().cloned().unwrap_or_default();
@@ -267,7 +280,7 @@ fn names(account: &Account) -> Value {
     json!(names)
 }
 
-/// Target groups, the rules of listeners, schedules and names.
+/// Target groups, the rules of listeners, schedules, rules of EventBridge and names.
 fn around(account: &Account) -> Value {
     let elb = |operation: &str, input: Value, member: &str| {
         account.must("elbv2", operation, &input)[member].as_array().unwrap().clone()
@@ -302,12 +315,18 @@ fn around(account: &Account) -> Value {
         }
         schedules.push(told);
     }
+    let mut event_rules = Vec::new();
+    for rule in account.must("events", "ListRules", &json!({}))["Rules"].as_array().unwrap() {
+        let targets = account.must("events", "ListTargetsByRule", &json!({"Rule": rule["Name"]}));
+        let tags = account.must("events", "ListTagsForResource", &json!({"ResourceARN": rule["Arn"]}));
+        event_rules.push(json!([rule, targets["Targets"], tags["Tags"]]));
+    }
     let mut names = names(account);
     for one in names.as_object_mut().unwrap().values_mut() {
         // Tasks have been replaced by others.
         one["instances"] = json!(one["instances"].as_array().unwrap().len());
     }
-    json!({"groups": groups, "rules": rules, "schedules": schedules, "names": names})
+    json!({"groups": groups, "rules": rules, "schedules": schedules, "event rules": event_rules, "names": names})
 }
 
 /// What runs in the cluster and which revisions are registered, without ids, numbers and moments.

@@ -10,7 +10,8 @@ use super::super::Context;
 use super::super::facts::Facts;
 use super::super::network;
 use super::super::settings::BalancerSetting;
-use super::{Desired, member, short_name};
+use super::{Desired, member};
+use crate::ecs::names;
 
 /// A load balancer whose instances a group registers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ impl Balancer {
     pub fn name(&self) -> &str {
         match self {
             Self::Classic { name } => name,
-            Self::TargetGroup { arn, .. } => short_name(arn),
+            Self::TargetGroup { arn, .. } => names::target_group(arn),
         }
     }
 }

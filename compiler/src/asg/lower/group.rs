@@ -309,7 +309,7 @@ fn reattach(desired: &Desired, left: &Value, begin: &Begin<'_>, chain: &mut Chai
             }
             let id = format!("{component}.group.{side}.{verb}.{word}");
             let input = json!({"AutoScalingGroupName": name, member: list});
-            let shown: Vec<&str> = list.iter().map(|l| crate::asg::desired::short_name(l)).collect();
+            let shown: Vec<&str> = list.iter().map(|l| crate::ecs::names::target_group(l)).collect();
             let make = |id: String, phase, operation: &str, summary: String| {
                 let call = asg(operation, input.clone());
                 let mut made = node(id, Some(component), phase, summary, Action::Call { call, expect: None });

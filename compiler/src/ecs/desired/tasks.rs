@@ -3,7 +3,7 @@
 //! Invariant: where such tasks run is said as for services, so their settings are taken from the service that the component
 //! would otherwise be; what only a service can have is refused, never dropped.
 
-use belay_schemas::model::{Once, OnceWhen, Schedule, Text};
+use belay_schemas::model::{Once, OnceWhen, Schedule, ScheduledBy, Text};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
@@ -15,9 +15,9 @@ use super::task::role_arn;
 
 /// Seconds for a task that runs once to end.
 const TIMEOUT: u32 = 900;
-/// How often EventBridge Scheduler tries a start that fails, and for how many seconds, unless somebody says otherwise.
+/// How often EventBridge tries a start that fails, and for how many seconds, unless somebody says otherwise.
 const RETRIES: (u32, u32) = (185, 86_400);
-/// Characters of a schedule's name at most.
+/// Characters of the name of a schedule or of a rule at most.
 const NAME: usize = 64;
 
 /// What a component is in AWS.
@@ -52,12 +52,15 @@ pub struct OnceTask {
     pub place: Place,
 }
 
-/// A schedule.
+/// When a task starts, and what starts it.
 #[derive(Debug, Clone)]
 pub struct Timetable {
-    /// Its name.
+    /// Name of the schedule or of the rule.
     pub name: String,
-    /// CreateSchedule's input, without name, token, task definition and tags of ours.
+    /// Which of the two it is.
+    pub by: ScheduledBy,
+    /// CreateSchedule's input, without name, token, task definition and tags of ours; a rule's time, state and target in
+    /// the same shape, without what rules do not have.
     pub content: Value,
     /// Where it is said.
     pub place: Place,
@@ -182,6 +185,10 @@ fn timetable(part: Part<'_>, wanted: &Schedule, service: &Value, report: &mut Re
         );
     }
     check_when(&wanted.when, &place.child("when"), report);
+    let by = wanted.by.unwrap_or_default();
+    if by == ScheduledBy::Rule {
+        refuse_for_rules(wanted, &place, report);
+    }
     let mut parameters = Map::from_iter([("TaskCount".to_owned(), json!(wanted.count.unwrap_or(1)))]);
     for member in SHARED.into_iter().filter(|m| *m != "tags") {
         let Some(value) = service.get(member) else { continue };
@@ -190,8 +197,12 @@ fn timetable(part: Part<'_>, wanted: &Schedule, service: &Value, report: &mut Re
         let value = if member == "networkConfiguration" { network(value) } else { value.clone() };
         parameters.insert(name, value);
     }
-    // The Scheduler has tags of its own shape, of which these are the task's.
-    parameters.insert("Tags".to_owned(), items(service, "tags").iter().cloned().collect());
+    // Each of the two has tags of its own shape, of which these are the task's.
+    let tags = items(service, "tags").iter().map(|tag| match by {
+        ScheduledBy::Scheduler => tag.clone(),
+        ScheduledBy::Rule => json!({"Key": tag["key"], "Value": tag["value"]}),
+    });
+    parameters.insert("Tags".to_owned(), tags.collect());
     let (retries, age) = RETRIES;
     let mut target = json!({
         "Arn": cluster_arn(context, &place, report),
@@ -205,18 +216,36 @@ fn timetable(part: Part<'_>, wanted: &Schedule, service: &Value, report: &mut Re
     if let Some(queue) = &wanted.dead_letter {
         target["DeadLetterConfig"] = json!({"Arn": queue});
     }
-    let window = match wanted.window {
-        None => json!({"Mode": "OFF"}),
-        Some(minutes) => json!({"Mode": "FLEXIBLE", "MaximumWindowInMinutes": minutes}),
-    };
-    let content = json!({
+    let mut content = json!({
         "ScheduleExpression": wanted.when,
-        "ScheduleExpressionTimezone": wanted.timezone.as_deref().unwrap_or("UTC"),
-        "FlexibleTimeWindow": window,
         "State": if wanted.enabled == Some(false) { "DISABLED" } else { "ENABLED" },
         "Target": target,
     });
-    Timetable { name, content, place }
+    if by == ScheduledBy::Scheduler {
+        content["ScheduleExpressionTimezone"] = wanted.timezone.as_deref().unwrap_or("UTC").into();
+        content["FlexibleTimeWindow"] = match wanted.window {
+            None => json!({"Mode": "OFF"}),
+            Some(minutes) => json!({"Mode": "FLEXIBLE", "MaximumWindowInMinutes": minutes}),
+        };
+    }
+    Timetable { name, by, content, place }
+}
+
+/// What a schedule can have and a rule cannot.
+fn refuse_for_rules(wanted: &Schedule, place: &Place, report: &mut Report) {
+    let refused = [
+        (wanted.when.starts_with("at("), "when", "starts a task again and again, not at one moment"),
+        (wanted.timezone.as_deref().is_some_and(|zone| zone != "UTC"), "timezone", "knows UTC only"),
+        (wanted.window.is_some(), "window", "starts a task at the time itself"),
+    ];
+    for (_, key, what) in refused.into_iter().filter(|(said, ..)| *said) {
+        report.push(
+            Diagnostic::error("B327", format!("a rule of EventBridge {what}"))
+                .at(place.child(key))
+                .related(place.child("by"), "it is to be a rule because of this")
+                .help("remove `by`: EventBridge Scheduler, which is the default, can"),
+        );
+    }
 }
 
 /// The Scheduler spells the members of a network its own way.

@@ -58,13 +58,8 @@ impl Change<'_> {
 
     /// The node, and its ways back: the last one is that from what it put.
     pub fn nodes(self, earlier: Option<&str>) -> (Node, Cases) {
-        let mut forward = node(
-            self.id.clone(),
-            self.component,
-            Phase::Deploy,
-            self.summary,
-            Action::Call { call: self.forward, expect: None },
-        );
+        let (action, answer) = sent(self.forward);
+        let mut forward = node(self.id.clone(), self.component, Phase::Deploy, self.summary, action);
         forward.why = self.why;
         let (before, before_bind) = is(&self.found, &self.from);
         let (after, after_bind) = is(&self.found, &self.to);
@@ -75,21 +70,16 @@ impl Change<'_> {
         guard.holds.insert(before.clone(), Value::Bool(true));
         guard.bind.clone_from(&before_bind);
         forward.guards = vec![guard];
-        let mut told = probe(self.read.clone(), &after, self.answer.as_deref().unwrap_or("`{}`"), []);
+        let mut told = probe(self.read.clone(), &after, self.answer.as_deref().unwrap_or(answer), []);
         told.bind.clone_from(&after_bind);
         forward.probe = Some(told);
-        let mut undo = node(
-            format!("{}.undo", self.id),
-            self.component,
-            Phase::Undo,
-            self.back_summary,
-            Action::Call { call: self.back, expect: None },
-        );
+        let (action, answer) = sent(self.back);
+        let mut undo = node(format!("{}.undo", self.id), self.component, Phase::Undo, self.back_summary, action);
         let mut guard = guard_after(&self.id, self.read.clone(), []);
         guard.holds.insert(after.clone(), Value::Bool(true));
         guard.bind.clone_from(&after_bind);
         undo.guards = vec![guard];
-        let mut told = probe(self.read.clone(), &before, "`{}`", []);
+        let mut told = probe(self.read.clone(), &before, answer, []);
         told.bind.clone_from(&before_bind);
         undo.probe = Some(told);
         let mut untouched = when("it is as it was", self.read.clone(), &before, []);
@@ -102,6 +92,16 @@ impl Change<'_> {
         let nodes = find.into_iter().chain([undo]).collect();
         (forward, vec![(Some(untouched), Vec::new()), (Some(ours), nodes)])
     }
+}
+
+/// What a call does, and JMESPath of its answer where it took effect. EventBridge accepts calls about targets and tells in
+/// the answer which of them it refused.
+fn sent(call: Call) -> (Action, &'static str) {
+    if call.service == "events" && call.operation.ends_with("Targets") {
+        let expect = Some("FailedEntryCount == `0`".to_owned());
+        return (Action::Call { call, expect }, "{FailedEntryCount: `0`}");
+    }
+    (Action::Call { call, expect: None }, "`{}`")
 }
 
 /// The node at which the way back of a change looks something up.

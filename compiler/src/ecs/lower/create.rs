@@ -9,6 +9,7 @@ use crate::ecs::Context;
 use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::diff;
 use crate::ecs::json::{items, tag_entry};
+use crate::ecs::names;
 
 use super::calls::{SERVICE_ABSENT, describe_service, describe_service_tags, ecs};
 use super::component::{tasks, wait_deployed};
@@ -122,6 +123,6 @@ pub fn service_deleted(cluster: &str, service: &str) -> Probe {
 fn balancer_name(balancer: &Balancer) -> &str {
     match balancer {
         Balancer::Classic { name } => name,
-        Balancer::TargetGroup { arn } => arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(arn),
+        Balancer::TargetGroup { arn } => names::target_group(arn),
     }
 }

@@ -14,6 +14,7 @@ use crate::ecs::Context;
 use crate::ecs::diff;
 use crate::ecs::facts::Rule;
 use crate::ecs::json::{items, text};
+use crate::ecs::names;
 use crate::ecs::routing::{Route, Routing, Surplus, content, lists, words};
 use crate::ecs::settings;
 
@@ -171,7 +172,7 @@ fn create(
         id.clone(),
         None,
         Phase::Deploy,
-        format!("lead {} to {}", words(&content), group_name(&route.group)),
+        format!("lead {} to {}", words(&content), names::target_group(&route.group)),
         Action::Call { call: elbv2("CreateRule", input), expect: None },
     );
     made.why = vec![diff::why(context, &route.place, Value::Null, content.clone())];
@@ -210,10 +211,6 @@ fn create(
     (id, back)
 }
 
-fn group_name(arn: &str) -> &str {
-    arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or(arn)
-}
-
 /// Whether the target group that a rule is to lead to belongs to no load balancer yet: ECS puts no service behind such a one.
 fn leads_nowhere_yet(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>) -> bool {
     // Between the two groups of a gateway that shifts its traffic, ECS chooses.
@@ -238,13 +235,17 @@ fn widen(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Dr
     let change = Change {
         id: format!("rule.{}.widen", route.name),
         component: None,
-        summary: format!("let the rule {} know {}, still without requests", route.name, group_name(&route.group)),
+        summary: format!(
+            "let the rule {} know {}, still without requests",
+            route.name,
+            names::target_group(&route.group)
+        ),
         why: vec![diff::why(context, place, from, to)],
         forward: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": both(&target, &route.group)})),
         back_summary: format!(
             "let the rule {} lead to {} alone",
             route.name,
-            group_name(target.as_str().unwrap_or_default())
+            names::target_group(target.as_str().unwrap_or_default())
         ),
         back: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": forward(&target)})),
         read: of_rule(rule.arn()),
@@ -305,7 +306,7 @@ fn modify(
     let change = Change {
         id: format!("rule.{}.change", route.name),
         component: None,
-        summary: format!("lead {} to {}", words(&to), group_name(&route.group)),
+        summary: format!("lead {} to {}", words(&to), names::target_group(&route.group)),
         why: vec![diff::why(context, &route.place, old, to.clone())],
         forward: set(&to),
         back_summary: format!("put the rule {} back", route.name),

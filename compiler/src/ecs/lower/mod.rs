@@ -6,7 +6,9 @@ mod calls;
 pub(crate) mod change;
 mod component;
 mod create;
+mod event_rules;
 mod listener_rules;
+mod listeners;
 pub mod log_groups;
 mod once;
 mod preflight;
@@ -192,6 +194,7 @@ impl<'a> Lowerer<'a> {
             }
         }
         listener_rules::lower(context, routing, &made, &mut self.part);
+        listeners::lower(context, &routing.leads, &made, &mut self.part);
         for surplus in &groups.surplus {
             // What leads to it, and services whose tasks ECS still takes out of it.
             let leads = |one: &&routing::Surplus<'_>| {

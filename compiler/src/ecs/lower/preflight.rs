@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::ecs::desired::{Attachment, Balancer};
 use crate::ecs::json::text;
+use crate::ecs::names;
 use crate::ecs::routing::Routing;
 use crate::ecs::{Context, made, namespaces};
 
@@ -40,9 +41,10 @@ pub fn balancers<'a>(
             // The plan makes it.
             Balancer::TargetGroup { arn } if made::is_made(arn) => None,
             Balancer::TargetGroup { arn } => {
-                let name = group_name(arn);
+                let name = names::target_group(arn);
                 let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
-                let led = routing.wanted.iter().any(|route| route.group == *arn);
+                let led = routing.wanted.iter().any(|route| route.group == *arn)
+                    || routing.leads.iter().any(|lead| lead.group == *arn);
                 // Without a listener or rule, AWS refuses to attach a service.
                 let expect = match led {
                     true => "length(TargetGroups) == `1`",
@@ -70,7 +72,7 @@ pub fn balancers<'a>(
         };
         let alternate = attachment.switch.as_ref().map(|switch| &switch.alternate);
         if let Some(arn) = alternate.filter(|arn| !made::is_made(arn)) {
-            let name = group_name(arn);
+            let name = names::target_group(arn);
             let read = call("elbv2", "DescribeTargetGroups", json!({"TargetGroupArns": [arn]}));
             let action = Action::Read { read, expect: Some("length(TargetGroups) == `1`".to_owned()) };
             let id = format!("preflight.target-group.{name}");
@@ -103,9 +105,4 @@ pub fn namespaces(context: Context<'_>, used: &BTreeMap<String, Vec<String>>, dr
             draft.after(&id, entry);
         }
     }
-}
-
-/// The name in the ARN of a target group.
-fn group_name(arn: &str) -> &str {
-    arn.rsplit(':').next().and_then(|r| r.split('/').nth(1)).unwrap_or("group")
 }

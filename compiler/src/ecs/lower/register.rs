@@ -3,6 +3,7 @@
 //! Invariant: every revision carries the tags that prove whose it is, which run made it, and what is in it.
 
 use belay_schemas::late::{output, run_id};
+use belay_schemas::model::ScheduledBy;
 use belay_schemas::plan::{Action, Node, Phase, Probe, digest_of_json};
 use serde_json::{Value, json};
 
@@ -34,8 +35,12 @@ pub fn register(
         tags.push(tag_entry(context.tag(&format!("image:{container}")), image.clone()));
     }
     if let Kind::Scheduled(timetable) = &desired.kind {
-        // Observing looks at the schedule of that name, also when no model wants it any more.
-        tags.push(tag_entry(context.tag("schedule"), timetable.name.clone()));
+        // Observing looks at the schedule or rule of that name, also when no model wants it any more.
+        let key = match timetable.by {
+            ScheduledBy::Scheduler => "schedule",
+            ScheduledBy::Rule => "rule",
+        };
+        tags.push(tag_entry(context.tag(key), timetable.name.clone()));
     }
     let (forward, back) = registration(context, &id, desired, &desired.family, content, tags);
     let mut forward = forward;

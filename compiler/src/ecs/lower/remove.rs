@@ -197,7 +197,7 @@ pub fn tidy(context: Context<'_>, facts: &Facts<'_>, component: &str, registers:
                 .chain(items(s, "deployments").iter().map(|d| text(d, "taskDefinition")))
         })
         .flatten()
-        .chain(facts.schedules().filter_map(|(_, schedule)| super::schedule::definition(schedule)))
+        .chain(super::schedule::definitions(facts))
         .collect();
     let mut any = false;
     let stay = if registers { KEEP - 1 } else { KEEP + 1 };

@@ -82,10 +82,21 @@ impl<'a> Subject<'a> {
         self.call(POLICY.describe, json!({}))
     }
 
-    /// Why something about it changes.
-    pub fn why(&self, place: &Place, from: Value, to: Value) -> Vec<Why> {
+    /// Why something about it changes. Whatever comes or goes as a whole is told by its name.
+    pub fn why(&self, place: &Place, name: &str, from: &Value, to: &Value) -> Vec<Why> {
+        let (from, to) = match (from, to) {
+            (Value::Null, _) => (Value::Null, json!(name)),
+            (_, Value::Null) => (json!(name), Value::Null),
+            (from, to) => (configured(from), configured(to)),
+        };
         vec![diff::why(self.context, place, from, to)]
     }
+}
+
+/// What a policy is configured to do, without the member that holds it.
+fn configured(content: &Value) -> Value {
+    let members = ["TargetTrackingScalingPolicyConfiguration", "StepScalingPolicyConfiguration"];
+    members.iter().find_map(|member| content.get(member)).unwrap_or(content).clone()
 }
 
 /// Adds the nodes that bring a service's scaling about; returns them in their order, each with
@@ -154,11 +165,15 @@ fn target<'a>(subject: &Subject<'a>, from: &Value, to: &Value, place: &Place) ->
             format!("let the number of tasks of {service} be {} to {}", limits["MinCapacity"], limits["MaxCapacity"])
         }
     };
+    let told = |limits: &Value| match limits {
+        Value::Null => Value::Null,
+        limits => json!(format!("{} to {} tasks", limits["MinCapacity"], limits["MaxCapacity"])),
+    };
     Change {
         id: format!("{}.scaling.target", subject.component),
         component: Some(subject.component),
         summary: words(to),
-        why: subject.why(place, from.clone(), to.clone()),
+        why: vec![diff::why(subject.context, place, told(from), told(to))],
         forward: set(to),
         back_summary: words(from),
         back: set(from),
@@ -274,7 +289,7 @@ fn thing<'a>(subject: &Subject<'a>, kind: &Kind, name: &str, from: &Value, to: &
         id: format!("{}.scaling.{}.{}", subject.component, kind.id, legal(key)),
         component: Some(subject.component),
         summary: words(to),
-        why: subject.why(place, from.clone(), to.clone()),
+        why: subject.why(place, &format!("{} {key}", kind.word), from, to),
         forward: set(to),
         back_summary: if from.is_null() {
             words(from)
@@ -312,7 +327,7 @@ pub fn suspend(subject: Subject<'_>, draft: &mut Draft) -> Option<(String, Back)
         id: format!("{}.scaling.suspend", subject.component),
         component: Some(subject.component),
         summary: format!("suspend the scaling of {}", subject.service),
-        why: subject.why(&place, before.clone(), state(true)),
+        why: vec![diff::why(subject.context, &place, json!(subject.service), Value::Null)],
         forward: set(&state(true)),
         back_summary: format!("let the number of tasks of {} follow the load again", subject.service),
         back: set(&before),

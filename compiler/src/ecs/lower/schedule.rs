@@ -1,20 +1,23 @@
-//! Schedules: tasks that EventBridge Scheduler starts.
+//! Tasks that start at certain times: by schedules of EventBridge Scheduler, or by rules ([`super::event_rules`]).
 //!
 //! Invariants: an update overwrites everything of a schedule, so its way back puts everything back that was observed;
-//! whose a schedule is stands in the tags of the tasks that it starts, because schedules have none.
+//! whose a schedule is stands in the tags of the tasks that it starts, because schedules have none; a component that goes
+//! from the one to the other is never started by both.
 
 use belay_schemas::late::{output, run_token};
+use belay_schemas::model::ScheduledBy;
 use belay_schemas::plan::{Action, Call, Change as Kind, ComponentSummary, Phase, Why};
 use serde_json::{Map, Value, json};
 
-use crate::diagnostics::{Diagnostic, Report};
+use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
-use crate::ecs::desired::{Desired, Timetable};
+use crate::ecs::desired::{Desired, Settled, Timetable, settle};
 use crate::ecs::diff::{self, Difference};
-use crate::ecs::facts::{Facts, owner};
+use crate::ecs::facts::{EventRule, Facts, owner};
 use crate::ecs::json::{items, tag, tag_entry, text};
 
 use super::change::Change;
+use super::event_rules::{self, Subject};
 use super::register::{ARN, register};
 use crate::lower::draft::{Back, Draft, call, guard_after, node, probe};
 use crate::lower::{COMMIT, Lowered, Part, removal_reason};
@@ -23,10 +26,66 @@ use crate::lower::{COMMIT, Lowered, Part, removal_reason};
 const MEMBERS: [&str; 5] =
     ["FlexibleTimeWindow", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target"];
 
-/// What has to happen to a schedule.
+/// What starts a task, as it was observed.
+#[derive(Debug, Clone, Copy)]
+pub enum Running<'a> {
+    /// A schedule.
+    Schedule(&'a Value),
+    /// A rule.
+    Rule(EventRule<'a>),
+}
+
+impl<'a> Running<'a> {
+    fn project(self, context: Context<'_>) -> Option<&'a str> {
+        match self {
+            Self::Schedule(schedule) => {
+                owner(items(&schedule["Target"]["EcsParameters"], "Tags"), &context.settings.tag_prefix)
+            }
+            Self::Rule(rule) => rule.tag(&context.tag("project")),
+        }
+    }
+
+    fn component(self, context: Context<'_>) -> Option<&'a str> {
+        match self {
+            Self::Schedule(schedule) => {
+                tag(items(&schedule["Target"]["EcsParameters"], "Tags"), &context.tag("component"))
+            }
+            Self::Rule(rule) => rule.tag(&context.tag("component")),
+        }
+    }
+
+    fn by(self) -> ScheduledBy {
+        match self {
+            Self::Schedule(_) => ScheduledBy::Scheduler,
+            Self::Rule(_) => ScheduledBy::Rule,
+        }
+    }
+
+    /// The task definition that it starts for a component.
+    fn definition(self, component: &str) -> Option<&'a str> {
+        match self {
+            Self::Schedule(schedule) => text(&schedule["Target"]["EcsParameters"], "TaskDefinitionArn"),
+            Self::Rule(rule) => event_rules::definition(component, rule),
+        }
+    }
+
+    /// What makes it up, in the shape of a schedule, without its task definition.
+    fn content(self, component: &str) -> Value {
+        let mut out = match self {
+            Self::Schedule(schedule) => whole(schedule),
+            Self::Rule(rule) => event_rules::content(component, rule),
+        };
+        if let Some(parameters) = out.pointer_mut("/Target/EcsParameters").and_then(Value::as_object_mut) {
+            parameters.remove("TaskDefinitionArn");
+        }
+        out
+    }
+}
+
+/// What has to happen to what starts a task.
 pub struct Work<'a> {
-    /// The schedule that is there.
-    pub running: Option<&'a Value>,
+    /// What is there.
+    pub running: Option<Running<'a>>,
     /// What differs in the task definition.
     pub difference: Option<Difference>,
     /// Whether anything of the schedule itself differs.
@@ -40,17 +99,23 @@ impl Work<'_> {
     }
 }
 
-/// What a schedule should be, with the tags that say whose it is.
+/// What a schedule or a rule should be, with the tags that say whose it is.
 fn wanted(context: Context<'_>, desired: &Desired, timetable: &Timetable) -> Value {
     let mut content = timetable.content.clone();
-    let mut tags = items(&content["Target"]["EcsParameters"], "Tags").to_vec();
-    tags.push(tag_entry(context.tag("project"), context.options.project.clone()));
-    tags.push(tag_entry(context.tag("component"), desired.component.clone()));
-    content["Target"]["EcsParameters"]["Tags"] = Value::Array(tags);
+    let parameters = &mut content["Target"]["EcsParameters"];
+    parameters["Tags"] = match timetable.by {
+        ScheduledBy::Rule => event_rules::own_tags(context, &desired.component, parameters),
+        ScheduledBy::Scheduler => {
+            let mut tags = items(parameters, "Tags").to_vec();
+            tags.push(tag_entry(context.tag("project"), context.options.project.clone()));
+            tags.push(tag_entry(context.tag("component"), desired.component.clone()));
+            Value::Array(tags)
+        }
+    };
     content
 }
 
-/// Compares a schedule with what was observed; absent when it must not be touched.
+/// Compares what starts a task with what was observed; absent when it must not be touched.
 pub fn work<'a>(
     context: Context<'a>,
     desired: &Desired,
@@ -59,40 +124,36 @@ pub fn work<'a>(
 ) -> Option<Work<'a>> {
     let nothing = Work { running: None, difference: None, differs: true };
     let Some(facts) = context.facts else { return Some(nothing) };
-    let Some(running) = facts.schedule(&timetable.name) else { return Some(nothing) };
-    if project(context, running) != Some(context.options.project.as_str()) {
+    let running = match timetable.by {
+        ScheduledBy::Scheduler => facts.schedule(&timetable.name).map(Running::Schedule),
+        ScheduledBy::Rule => facts.event_rule(&timetable.name).map(Running::Rule),
+    };
+    let Some(running) = running else { return Some(nothing) };
+    if running.project(context) != Some(context.options.project.as_str()) {
+        let what = match timetable.by {
+            ScheduledBy::Scheduler => "schedule",
+            ScheduledBy::Rule => "rule",
+        };
         report.push(
             Diagnostic::error(
                 "B501",
-                format!("schedule `{}` is there already, and nothing says that it is this project's", timetable.name),
+                format!("{what} `{}` is there already, and nothing says that it is this project's", timetable.name),
             )
             .at(timetable.place.clone())
             .help("give the component or the project another name: Belay never touches what another project owns"),
         );
         return None;
     }
-    let arn = definition(running).unwrap_or_default();
+    let arn = running.definition(&desired.component).unwrap_or_default();
     let difference = diff::definition(context, facts, desired, arn);
-    let differs = normal(&content(running)) != normal(&wanted(context, desired, timetable));
+    let differs = normal(&running.content(&desired.component)) != normal(&wanted(context, desired, timetable));
     Some(Work { running: Some(running), difference: Some(difference), differs })
 }
 
-fn project<'v>(context: Context<'_>, schedule: &'v Value) -> Option<&'v str> {
-    owner(items(&schedule["Target"]["EcsParameters"], "Tags"), &context.settings.tag_prefix)
-}
-
-/// The task definition that a schedule starts.
-pub fn definition(schedule: &Value) -> Option<&str> {
-    text(&schedule["Target"]["EcsParameters"], "TaskDefinitionArn")
-}
-
-/// What makes a schedule up, without its task definition.
-fn content(schedule: &Value) -> Value {
-    let mut out = whole(schedule);
-    if let Some(parameters) = out.pointer_mut("/Target/EcsParameters").and_then(Value::as_object_mut) {
-        parameters.remove("TaskDefinitionArn");
-    }
-    out
+/// The task definitions that observed schedules and rules start.
+pub fn definitions<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a str> {
+    let schedules = facts.schedules().filter_map(|(_, s)| text(&s["Target"]["EcsParameters"], "TaskDefinitionArn"));
+    schedules.chain(facts.event_rules().flat_map(|(_, rule)| event_rules::definitions(rule)))
 }
 
 fn whole(schedule: &Value) -> Value {
@@ -133,28 +194,58 @@ pub fn lower(
     let name = timetable.name.as_str();
     let changed = work.difference.as_ref().is_none_or(|d| !d.is_empty());
     let registered = changed.then(|| register(context, desired, desired.task.clone(), work.difference.as_ref(), draft));
-    let arn = match (&registered, work.running.and_then(definition)) {
+    let arn = match (&registered, work.running.and_then(|running| running.definition(component))) {
         (Some((id, _)), _) => output(id, ARN),
         (None, running) => json!(running),
     };
     let mut to = wanted(context, desired, timetable);
     to["Target"]["EcsParameters"]["TaskDefinitionArn"] = arn;
+    let mut why = match &work.difference {
+        Some(difference) => difference.why(context, desired),
+        None => Vec::new(),
+    };
+    if work.differs {
+        let before = work.running.map(|running| running.content(component)["ScheduleExpression"].clone());
+        let when = timetable.content["ScheduleExpression"].clone();
+        why.push(diff::why(context, &timetable.place, before.unwrap_or(Value::Null), when));
+    }
+    let (first, id, back) = match work.running {
+        None if timetable.by == ScheduledBy::Scheduler => scheduled(desired, name, None, to, why, draft),
+        Some(Running::Schedule(running)) => scheduled(desired, name, Some(running), to, why, draft),
+        other => {
+            let rule = match other {
+                Some(Running::Rule(rule)) => Some(rule),
+                _ => None,
+            };
+            Subject { component, name }.lower(context, rule, &to, why, draft)
+        }
+    };
+    let Some((register, earlier)) = registered else {
+        return Lowered { entries: vec![first.clone()], starts: first, ready: id, back };
+    };
+    draft.after(&register, &first);
+    draft.back_before(&back, &earlier);
+    let back = Back { firsts: back.firsts, lasts: earlier.lasts };
+    Lowered { entries: vec![register], starts: first, ready: id, back }
+}
+
+/// Brings a schedule about.
+fn scheduled(
+    desired: &Desired,
+    name: &str,
+    running: Option<&Value>,
+    to: Value,
+    why: Vec<Why>,
+    draft: &mut Draft,
+) -> (String, String, Back) {
+    let component = desired.component.as_str();
     let send = |operation: &str, content: &Value| {
         let mut input = content.clone();
         input["Name"] = json!(name);
         input["ClientToken"] = run_token();
         call("scheduler", operation, input)
     };
-    let when = &timetable.content["ScheduleExpression"];
-    let mut why = match &work.difference {
-        Some(difference) => difference.why(context, desired),
-        None => Vec::new(),
-    };
-    if work.differs {
-        let before = work.running.map_or(Value::Null, |s| s["ScheduleExpression"].clone());
-        why.push(diff::why(context, &timetable.place, before, when.clone()));
-    }
-    let (id, forward, from, back, back_summary) = match work.running {
+    let (id, forward, from, back, back_summary) = match running {
         None => (
             format!("{component}.schedule.create"),
             send("CreateSchedule", &to),
@@ -170,10 +261,11 @@ pub fn lower(
             format!("put schedule {name} back"),
         ),
     };
+    let when = text(&to, "ScheduleExpression").unwrap_or_default();
     let change = Change {
         id,
         component: Some(component),
-        summary: format!("start the task {} at {}", desired.family, when.as_str().unwrap_or_default()),
+        summary: format!("start the task {} at {when}", desired.family),
         why,
         forward,
         back_summary,
@@ -186,13 +278,7 @@ pub fn lower(
         to,
     };
     let (id, back) = change.add(draft);
-    let Some((register, earlier)) = registered else {
-        return Lowered { entries: vec![id.clone()], starts: id.clone(), ready: id, back };
-    };
-    draft.after(&register, &id);
-    draft.back_before(&back, &earlier);
-    let back = Back { firsts: back.firsts, lasts: earlier.lasts };
-    Lowered { entries: vec![register], starts: id.clone(), ready: id, back }
+    (id.clone(), id, back)
 }
 
 /// Everything of a schedule that an update takes: what it leaves out is lost.
@@ -206,44 +292,70 @@ fn before(running: &Value) -> Value {
     out
 }
 
-/// A schedule of the project that its model does not want any more.
+/// A schedule or a rule of the project that its model does not want any more.
 #[derive(Debug, Clone)]
 pub struct Leftover<'a> {
     /// The component.
     pub component: String,
     /// Its name.
     pub name: &'a str,
-    schedule: &'a Value,
+    running: Running<'a>,
 }
 
-/// Schedules of the project that `wanted` does not hold.
-pub fn leftovers<'a>(context: Context<'_>, facts: &Facts<'a>, wanted: &dyn Fn(&str) -> bool) -> Vec<Leftover<'a>> {
-    let all = facts.schedules().filter(|(_, schedule)| project(context, schedule) == Some(&context.options.project));
-    let named = all.filter_map(|(name, schedule)| {
-        let tags = items(&schedule["Target"]["EcsParameters"], "Tags");
-        let component = tag(tags, &context.tag("component"))?.to_owned();
-        Some(Leftover { component, name, schedule })
+impl Leftover<'_> {
+    /// What it is, in words.
+    pub fn told(&self) -> String {
+        match self.running {
+            Running::Schedule(_) => format!("schedule `{}`", self.name),
+            Running::Rule(_) => format!("rule `{}` of EventBridge", self.name),
+        }
+    }
+}
+
+/// Schedules and rules of the project that `wanted` does not hold.
+pub fn leftovers<'a>(
+    context: Context<'_>,
+    facts: &Facts<'a>,
+    wanted: &dyn Fn(&str, ScheduledBy) -> bool,
+) -> Vec<Leftover<'a>> {
+    let schedules = facts.schedules().map(|(name, schedule)| (name, Running::Schedule(schedule)));
+    let rules = facts.event_rules().map(|(name, rule)| (name, Running::Rule(rule)));
+    let ours = schedules.chain(rules).filter(|(_, one)| one.project(context) == Some(&context.options.project));
+    let named = ours.filter_map(|(name, running)| {
+        let component = running.component(context)?.to_owned();
+        Some(Leftover { component, name, running })
     });
-    named.filter(|l| !(wanted(&l.component) && context.family(&l.component) == l.name)).collect()
+    named.filter(|l| !(wanted(&l.component, l.running.by()) && context.family(&l.component) == l.name)).collect()
 }
 
-/// Switches a schedule off before the commit point, and deletes it after that; its revisions go after it.
+/// Ends what starts a task before the commit point, and deletes it after that; its revisions go after it. Where something
+/// else starts the same component's task from now on, that begins after this has ended.
 pub fn remove(context: Context<'_>, leftover: &Leftover<'_>, part: &mut Part) {
     let component = leftover.component.as_str();
-    let name = leftover.name;
-    let why = removal_reason(context.loaded, context.options.mode, component, name);
-    if text(leftover.schedule, "State") != Some("DISABLED") {
-        let gone = disable(leftover, why.clone(), &mut part.draft);
-        part.gone.insert(component.to_owned(), gone);
+    let moved = part.lowered.contains_key(component);
+    let why = match context.loaded.model.components.get(component).filter(|_| moved) {
+        Some(known) => moved_reason(context, leftover, &settle(context, component, known)),
+        None => removal_reason(context.loaded, context.options.mode, component, leftover.name),
+    };
+    let (deletion, gone) = match leftover.running {
+        Running::Schedule(schedule) => {
+            let on = text(schedule, "State") != Some("DISABLED");
+            let gone = on.then(|| disable(leftover, schedule, why.clone(), &mut part.draft));
+            (delete(leftover, why, &mut part.draft), gone)
+        }
+        Running::Rule(rule) => {
+            let gone = Subject { component, name: leftover.name }.remove(rule, why, &mut part.draft);
+            (format!("{component}.rule.delete"), gone)
+        }
+    };
+    match (gone, part.lowered.get(component)) {
+        (Some(gone), Some(successor)) => {
+            part.draft.after(&gone.ready, &successor.starts);
+            part.draft.back_before(&successor.back, &gone.back);
+        }
+        (Some(gone), None) => _ = part.gone.insert(component.to_owned(), gone),
+        (None, _) => {}
     }
-    let id = format!("{component}.schedule.delete");
-    let call = call("scheduler", "DeleteSchedule", json!({"Name": name, "ClientToken": run_token()}));
-    let action = Action::Call { call, expect: None };
-    let mut forward = node(id.clone(), Some(component), Phase::Finalize, format!("delete schedule {name}"), action);
-    forward.why = vec![why];
-    forward.guards = vec![guard_after(COMMIT, read(name), [("State", json!("DISABLED"))])];
-    forward.probe = Some(probe(read(name), "@ == `null`", "`{}`", []));
-    forward.irreversible = Some("it runs after the commit point, when the new state is in place".to_owned());
     let draft = &mut part.draft;
     let revisions: Vec<String> = draft
         .nodes
@@ -252,20 +364,52 @@ pub fn remove(context: Context<'_>, leftover: &Leftover<'_>, part: &mut Part) {
         .filter(|n| n.action.mutation().is_some_and(|c| c.operation == "DeregisterTaskDefinition"))
         .map(|n| n.id.clone())
         .collect();
-    draft.add(forward);
-    draft.after(COMMIT, &id);
-    for revision in revisions {
-        draft.after(&id, &revision);
+    if draft.nodes.iter().any(|node| node.id == deletion) {
+        for revision in revisions {
+            draft.after(&deletion, &revision);
+        }
     }
     let gone = ComponentSummary { change: Kind::Remove, floor: 0 };
     let known = part.components.entry(component.to_owned()).or_insert(gone.clone());
-    if known.change == Kind::Tidy {
-        *known = gone;
+    match known.change {
+        Kind::Tidy => *known = gone,
+        Kind::Create if moved => known.change = Kind::Update,
+        _ => {}
     }
 }
 
-fn disable(leftover: &Leftover<'_>, why: Why, draft: &mut Draft) -> Lowered {
-    let Leftover { component, name, schedule } = leftover;
+/// Why something stops to start a task that goes on to exist.
+fn moved_reason(context: Context<'_>, leftover: &Leftover<'_>, settled: &Settled<'_>) -> Why {
+    let (to, place) = match settled.settings.schedule.as_ref().map(|schedule| schedule.by.unwrap_or_default()) {
+        Some(ScheduledBy::Scheduler) => ("a schedule of EventBridge Scheduler", settled.place("schedule")),
+        Some(ScheduledBy::Rule) => ("a rule of EventBridge", settled.place("schedule")),
+        None => ("no schedule", Place::model(["components", &leftover.component]).key()),
+    };
+    let from = match leftover.running {
+        Running::Schedule(_) => format!("schedule {}", leftover.name),
+        Running::Rule(_) => format!("rule {}", leftover.name),
+    };
+    diff::why(context, &place, json!(from), json!(to))
+}
+
+/// Deletes a schedule after the commit point.
+fn delete(leftover: &Leftover<'_>, why: Why, draft: &mut Draft) -> String {
+    let Leftover { component, name, .. } = leftover;
+    let id = format!("{component}.schedule.delete");
+    let call = call("scheduler", "DeleteSchedule", json!({"Name": name, "ClientToken": run_token()}));
+    let action = Action::Call { call, expect: None };
+    let mut forward = node(id.clone(), Some(component), Phase::Finalize, format!("delete schedule {name}"), action);
+    forward.why = vec![why];
+    forward.guards = vec![guard_after(COMMIT, read(name), [("State", json!("DISABLED"))])];
+    forward.probe = Some(probe(read(name), "@ == `null`", "`{}`", []));
+    forward.irreversible = Some("it runs after the commit point, when the new state is in place".to_owned());
+    draft.add(forward);
+    draft.after(COMMIT, &id);
+    id
+}
+
+fn disable(leftover: &Leftover<'_>, schedule: &Value, why: Why, draft: &mut Draft) -> Lowered {
+    let Leftover { component, name, .. } = leftover;
     let send = |state: &str| {
         let mut input = before(schedule);
         input["State"] = json!(state);

@@ -139,7 +139,7 @@ fn alarm<'a>(subject: &Subject<'a>, name: &str, from: Value, to: Value, place: &
         id: node_id(subject, name),
         component: Some(subject.component),
         summary: format!("put alarm {name}, which lets {} scale", subject.service),
-        why: subject.why(place, from.clone(), shown(&to)),
+        why: subject.why(place, &format!("alarm {name}"), &from, &shown(&to)),
         forward: put(subject, name, &to),
         back_summary: if from.is_null() { format!("take alarm {name} away") } else { format!("put alarm {name} back") },
         back: put(subject, name, &from),
@@ -179,7 +179,7 @@ pub fn retired<'a>(subject: &Subject<'a>, wanted: Option<&Scaling>, place: &Plac
             id,
             component: Some(subject.component),
             summary: format!("delete alarm {name}"),
-            why: subject.why(place, from.clone(), Value::Null),
+            why: subject.why(place, &format!("alarm {name}"), &from, &Value::Null),
             forward: put(subject, name, &Value::Null),
             back_summary: format!("put alarm {name} back"),
             back: put(subject, name, &back),
@@ -233,7 +233,7 @@ pub fn delete(subject: &Subject<'_>, draft: &mut Draft) -> Vec<String> {
             format!("delete alarm {name}"),
             Action::Call { call: put(subject, name, &Value::Null), expect: None },
         );
-        forward.why = subject.why(&place, picked(alarm), Value::Null);
+        forward.why = subject.why(&place, &format!("alarm {name}"), &picked(alarm), &Value::Null);
         forward.guards = vec![guard_after(COMMIT, describe(name), [("length(MetricAlarms)", json!(1))])];
         forward.probe = Some(probe(describe(name), "length(MetricAlarms) == `0`", "`{}`", []));
         forward.irreversible = Some("it runs after the commit point, when the new state is in place".to_owned());

@@ -112,11 +112,14 @@ fn one(
         summary,
         if name == "tag" { set(&arn, tags.iter().map(|t| (&t.key, &t.to))) } else { unset(&arn, tags) },
     );
-    forward.why = difference
-        .tags
-        .iter()
-        .filter(|c| tags.iter().any(|t| t.key == key(c)))
-        .map(|c| crate::ecs::diff::why(context, &c.place, c.from.clone(), c.to.clone()))
+    // A tag of ours that only marks something says more by its name than by its value.
+    let told = |key: &str, value: &Value| match value {
+        Value::String(value) if value == "true" && key.starts_with(&context.tag("")) => json!(format!("tag {key}")),
+        value => value.clone(),
+    };
+    let changed = difference.tags.iter().map(|c| (c, key(c))).filter(|(_, k)| tags.iter().any(|t| t.key == *k));
+    forward.why = changed
+        .map(|(c, key)| crate::ecs::diff::why(context, &c.place, told(&key, &c.from), told(&key, &c.to)))
         .collect();
     let mut guard =
         guard_at_start(read(), [("services[0].status", json!("ACTIVE")), ("services[0].serviceArn", arn.clone())]);

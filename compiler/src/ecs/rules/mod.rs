@@ -12,6 +12,7 @@ mod fargate;
 mod network;
 mod placement;
 mod practice;
+mod quota;
 mod service;
 mod shape;
 mod storage;
@@ -50,6 +51,7 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
 pub use agents::cluster as check_agents;
 pub use capacity::Capacity;
 pub use discovery::Offered;
+pub use quota::Quota;
 
 /// What the rules look at.
 struct Subject<'a> {

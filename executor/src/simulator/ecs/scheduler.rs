@@ -5,12 +5,12 @@
 
 use serde_json::Value;
 
-use super::super::targets;
 use super::super::time::Time;
 use super::super::world::{
     Event, InstanceStatus, RolloutState, Service, ServiceDeploymentStatus, ServiceStatus, TargetState, TaskStatus,
     World,
 };
+use super::super::{quotas, targets};
 use super::lifecycle::{self, NewTask};
 use super::placement::{self, Wanted};
 use super::{providers, rollout, shift, with_service};
@@ -243,6 +243,17 @@ pub(super) fn start_tasks(
     let mut started = Vec::new();
     service.unplaced = false;
     for number in 0..count {
+        if fargate && !quotas::admits(world, shape.cpu) {
+            service.unplaced = true;
+            let message = format!(
+                "(service {}) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently.",
+                service.name
+            );
+            if service.events.first().is_none_or(|event| event.message != message) {
+                say_whole(world, service, message);
+            }
+            break;
+        }
         let (instance, zone, ports) = if fargate {
             (None, zone_of(world, &revision.settings, number), placement::own_ports(&shape))
         } else {

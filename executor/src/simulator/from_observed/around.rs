@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::request::short;
 use super::super::servicediscovery::namespace_id;
 use super::super::time::Time;
-use super::super::world::{LogGroup, Namespace, NamespaceKind, Registry, ScalableTarget, World};
+use super::super::world::{EventRule, LogGroup, Namespace, NamespaceKind, Registry, ScalableTarget, World};
 use super::{items, text, texts, upper_tags};
 
 /// Everything of an operation's answers.
@@ -69,6 +69,30 @@ pub(super) fn schedules(world: &mut World, observed: &Observed) {
     for (_, schedule) in observed.outputs("scheduler", "GetSchedule") {
         let group = schedule["GroupName"].as_str().unwrap_or("default");
         world.schedules.insert(format!("{group}/{}", text(schedule, "Name")), schedule.clone());
+    }
+}
+
+/// Rules of EventBridge.
+pub(super) fn event_rules(world: &mut World, observed: &Observed) {
+    for (_, rule) in observed.outputs("events", "DescribeRule") {
+        let listed = observed.outputs("events", "ListTargetsByRule").filter(|(input, _)| input["Rule"] == rule["Name"]);
+        let targets = listed.flat_map(|(_, output)| items(output, "Targets"));
+        let mut tags = observed.outputs("events", "ListTagsForResource");
+        let tags = tags.find(|(input, _)| input["ResourceARN"] == rule["Arn"]).map(|(_, output)| upper_tags(output));
+        let made = EventRule {
+            rule: rule.clone(),
+            targets: targets.map(|target| (text(target, "Id"), target.clone())).collect(),
+            tags: tags.unwrap_or_default(),
+        };
+        world.event_rules.insert(text(rule, "Name"), made);
+    }
+}
+
+/// Quotas.
+pub(super) fn quotas(world: &mut World, observed: &Observed) {
+    for (input, output) in observed.outputs("service-quotas", "GetServiceQuota") {
+        let value = output.pointer("/Quota/Value").and_then(Value::as_f64);
+        world.quotas.extend(value.map(|value| (text(input, "QuotaCode"), value)));
     }
 }
 

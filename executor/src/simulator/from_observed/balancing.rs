@@ -70,6 +70,33 @@ fn target_group(group: &Value, observed: &Observed) -> TargetGroup {
     }
 }
 
+/// A target group that a listener leads to and nobody read: that it is there is all that is known of it.
+fn stand_in(arn: &str, network: bool, vpc: &str) -> (String, TargetGroup) {
+    let name = arn.split_once(":targetgroup/").and_then(|(_, rest)| rest.split('/').next()).unwrap_or(arn);
+    let protocol = if network { "TCP" } else { "HTTP" };
+    let group = TargetGroup {
+        protocol: protocol.to_owned(),
+        port: 80,
+        vpc_id: vpc.to_owned(),
+        target_type: "instance".to_owned(),
+        health_check: HealthCheck {
+            protocol: protocol.to_owned(),
+            port: "traffic-port".to_owned(),
+            path: (!network).then(|| "/".to_owned()),
+            interval_seconds: 30,
+            timeout_seconds: 5,
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            matcher: (!network).then(|| "200".to_owned()),
+        },
+        attributes: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        targets: Vec::new(),
+        arn: arn.to_owned(),
+    };
+    (name.to_owned(), group)
+}
+
 /// Tags of a rule or target group, as far as they were read.
 fn tags(observed: &Observed, arn: &str) -> BTreeMap<String, String> {
     let all = observed.outputs("elbv2", "DescribeTags").flat_map(|(_, output)| items(output, "TagDescriptions"));
@@ -136,6 +163,12 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
     let groups: Vec<String> = items(described, "Rules").flat_map(|rule| items(rule, "Actions")).flat_map(led).collect();
     let vpc =
         world.target_groups.values().find(|g| groups.contains(&g.arn)).map_or(String::new(), |g| g.vpc_id.clone());
+    for group in groups.iter().filter(|group| !group.is_empty()) {
+        if !world.target_groups.values().any(|known| known.arn == *group) {
+            let (name, made) = stand_in(group, arn.contains(":listener/net/"), &vpc);
+            world.target_groups.insert(name, made);
+        }
+    }
     if !world.load_balancers.contains_key(&name) {
         // The listener that comes with it is put right below.
         attach(world, &balancer, groups.first().map_or("", String::as_str), &vpc, since);
@@ -143,7 +176,7 @@ fn listener(world: &mut World, arn: &str, described: &Value, observed: &Observed
     let mut made = Listener {
         arn: arn.to_owned(),
         port: 80,
-        protocol: "HTTP".to_owned(),
+        protocol: if arn.contains(":listener/net/") { "TCP" } else { "HTTP" }.to_owned(),
         default_actions: Vec::new(),
         default_rule: None,
         certificates: Vec::new(),

@@ -87,6 +87,8 @@ impl World {
         around::network(&mut world, observed);
         around::log_groups(&mut world, observed, since);
         around::schedules(&mut world, observed);
+        around::event_rules(&mut world, observed);
+        around::quotas(&mut world, observed);
         around::namespaces(&mut world, observed, since);
         around::registries(&mut world, observed, since);
         for (service, call) in ecs::creations(observed) {

@@ -1,4 +1,5 @@
-//! What stands beside services: CloudWatch log groups, and the scalable targets of Application Auto Scaling.
+//! What stands beside services: CloudWatch log groups, rules of EventBridge, and the scalable targets of Application Auto
+//! Scaling.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,20 @@ pub struct LogStream {
     pub created_at: Time,
     /// What was written to it, in order.
     pub lines: Vec<String>,
+}
+
+/// A rule of EventBridge that acts at certain times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventRule {
+    /// The rule in the service's shape.
+    pub rule: Value,
+    /// What it starts, by id, in the service's shape.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, Value>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A service whose number of tasks Application Auto Scaling may change. This simulation has no load: only limits count.

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use around::{LogGroup, LogStream, ScalableTarget};
+pub use around::{EventRule, LogGroup, LogStream, ScalableTarget};
 pub use balancing::{
     ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
 };
@@ -165,6 +165,12 @@ pub struct World {
     /// Metric alarms of CloudWatch by name, in the shape that they are described, with their tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub alarms: BTreeMap<String, Value>,
+    /// Rules of EventBridge by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub event_rules: BTreeMap<String, EventRule>,
+    /// Values of quotas of AWS Fargate by their codes; of others nothing is known, and nothing is limited.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quotas: BTreeMap<String, f64>,
     /// Schedules of EventBridge Scheduler by `GROUP/NAME`, in the service's shape.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Value>,
@@ -230,6 +236,8 @@ impl World {
             registries: BTreeMap::new(),
             scalable_targets: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            event_rules: BTreeMap::new(),
+            quotas: BTreeMap::new(),
             schedules: BTreeMap::new(),
             log: Vec::new(),
             dirty: BTreeSet::new(),
