@@ -172,7 +172,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
 }
 
 /// Warnings about what components share, so that none of them can accept them.
-const COMMON: [&str; 2] = ["B436", "B457"];
+const COMMON: [&str; 3] = ["B436", "B448", "B457"];
 
 /// Warnings about what runs at the moment: accepting them is right at other times as well.
 const PASSING: [&str; 2] = ["B456", "B458"];
@@ -512,10 +512,9 @@ fn leftover_schedules<'a>(
     let Some(facts) = context.facts else { return Vec::new() };
     let deploy = context.options.mode == Mode::Deploy;
     let leftovers = Leftovers::of(&context.loaded.model, context.options);
-    if leftovers == Leftovers::Untold {
-        return Vec::new();
-    }
     let components = &context.loaded.model.components;
+    // What one of the model gives up for something else starts its task no more, whatever becomes of orphans.
+    let own = |one: &schedule::Leftover<'_>| leftovers.takes(deploy && placement.ecs.contains(one.component.as_str()));
     let scheduled = |name: &str, by: ScheduledBy| {
         let wanted = |c| desired::settle(context, name, c).settings.schedule.as_ref().map(|s| s.by.unwrap_or_default());
         deploy && placement.ecs.contains(name) && components.get(name).and_then(wanted) == Some(by)
@@ -523,10 +522,20 @@ fn leftover_schedules<'a>(
     let mut all = schedule::leftovers(context, facts, &scheduled);
     all.retain(|leftover| context.options.includes(&leftover.component));
     if leftovers == Leftovers::Stay {
-        for leftover in &all {
+        for leftover in all.iter().filter(|one| !own(one)) {
             ownership::left_alone(&format!("{} is not in the model", leftover.told()), true, report);
         }
-        return Vec::new();
+    }
+    all.retain(own);
+    for leftover in all.iter().filter(|one| one.is_shared()) {
+        report.push(
+            Diagnostic::warning(
+                "B506",
+                format!("{} has targets that are not Belay's: it is left alone", leftover.told()),
+            )
+            .at(Place::model(["components"]).key())
+            .help("Belay takes its own target away; delete the rule when nobody needs the others any more"),
+        );
     }
     all
 }

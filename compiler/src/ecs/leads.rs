@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
-use super::Context;
 use super::json::{items, text};
 use super::routing::{config_listener, target};
+use super::{Context, groups, names};
 
 /// Where a listener of a network load balancer is to lead everything that it gets.
 #[derive(Debug, Clone)]
@@ -45,17 +45,16 @@ pub fn lead<'a>(
     (place, (at, listener)): (Place, (&'a String, &'a String)),
     report: &mut Report,
 ) -> Option<Lead<'a>> {
-    let mut refuse = |message: String, key: &str, help: &str| {
-        report.push(Diagnostic::error("B443", message).at(place.child(key)).help(help));
-    };
+    let refusal =
+        |message: String, key: &str, help: &str| Diagnostic::error("B443", message).at(place.child(key)).help(help);
     let given =
         [("priority", rule.priority.is_some()), ("host", !rule.host.is_empty()), ("path", !rule.path.is_empty())];
     if let Some((key, _)) = given.iter().find(|(_, given)| *given) {
-        refuse(
+        report.push(refusal(
             format!("rule `{name}` stands at a listener of a network load balancer and has a `{key}`"),
             key,
             "remove it: such a listener leads everything that it gets to one place",
-        );
+        ));
         return None;
     }
     let Some(facts) = context.facts else {
@@ -66,30 +65,78 @@ pub fn lead<'a>(
         );
         return None;
     };
-    let (_, group, components) = target(context, name, rule, &place, report)?;
+    let (setting, group, components) = target(context, name, rule, &place, report)?;
+    if setting.switch.is_some() {
+        report.push(refusal(
+            format!("rule `{name}` leads to gateway `{}`, whose traffic ECS itself shifts at that listener", rule.to),
+            "to",
+            "remove the rule: name a target group that the listener leads to, and the listener's ARN as the `rule` of `switch`",
+        ));
+        return None;
+    }
     // That there is none is told with the listeners.
     let running = facts.leading(listener)?;
     let now = facts.led_to(listener).unwrap_or_default();
     let empty = facts.target_group(&group).is_none_or(|group| items(group, "LoadBalancerArns").is_empty());
-    let uses = |component: &&str| {
-        let service = facts.service(&context.service_name(component));
-        let balancers = service.map_or(&[][..], |service| items(service, "loadBalancers"));
-        balancers.iter().any(|balancer| text(balancer, "targetGroupArn").is_some_and(|arn| now.contains(&arn)))
-    };
-    if let Some(component) =
-        components.iter().find(|component| empty && !now.contains(&group.as_str()) && uses(component))
-    {
+    let other =
+        |arn: &&&str| facts.tag(arn, &context.tag("project")).is_some_and(|owner| owner != context.options.project);
+    if let Some(arn) = now.iter().find(other) {
         report.push(
             Diagnostic::error(
-                "B443",
-                format!("listener `{at}` would stop leading to `{component}` before its tasks are in the new target group"),
+                "B501",
+                format!(
+                    "listener `{at}` leads to target group `{}`, which is another project's",
+                    names::target_group(arn)
+                ),
             )
-            .at(place.child("to"))
-            .help("let another listener lead to the new target group first, by a gateway of its own; move this one with the next plan"),
+            .at(place.child("listener"))
+            .help("name a listener of this project's: Belay never touches what another project owns"),
         );
         return None;
     }
+    unfit(context, name, (at, running), &group).into_iter().for_each(|(message, help)| {
+        report.push(refusal(message, "to", &help));
+    });
+    let uses = |service: &Value| {
+        let named = items(service, "loadBalancers").iter().filter_map(|balancer| text(balancer, "targetGroupArn"));
+        named.into_iter().any(|arn| now.contains(&arn))
+    };
+    let moves = empty && !now.contains(&group.as_str());
+    if let Some((service, _)) = facts.services().find(|(_, service)| moves && uses(service)) {
+        report.push(refusal(
+            format!("listener `{at}` would stop leading to service `{service}` before tasks are in the new target group"),
+            "to",
+            "let another listener lead to the new target group first, by a gateway of its own; move this one with the next plan",
+        ));
+        return None;
+    }
     Some(Lead { at, listener, group, components, place, running })
+}
+
+/// Why a listener cannot lead to a target group: its protocol, or that the group belongs to another load balancer.
+fn unfit(context: Context<'_>, name: &str, (at, listener): (&str, &Value), group: &str) -> Option<(String, String)> {
+    let described = groups::described(context, group)?;
+    let (own, its) = (text(listener, "Protocol")?, text(&described, "Protocol")?);
+    let takes: &[&str] = match own {
+        "TCP" => &["TCP", "TCP_UDP"],
+        "TLS" => &["TCP", "TLS"],
+        "UDP" => &["UDP", "TCP_UDP"],
+        other => &[other],
+    };
+    if !takes.contains(&its) && !its.starts_with("HTTP") {
+        return Some((
+            format!("rule `{name}` leads to a target group of the protocol {its}, and listener `{at}` speaks {own}"),
+            format!("such a listener leads to target groups of the protocols {}", takes.join(" and ")),
+        ));
+    }
+    let balancers = items(&described, "LoadBalancerArns");
+    let there = balancers.iter().any(|arn| arn.as_str() == text(listener, "LoadBalancerArn"));
+    (!balancers.is_empty() && !there).then(|| {
+        (
+            format!("rule `{name}` leads to a target group of another load balancer than that of listener `{at}`"),
+            "AWS lets a target group belong to one load balancer: name another one".to_owned(),
+        )
+    })
 }
 
 /// A listener of a network load balancer leads to one place.

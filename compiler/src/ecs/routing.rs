@@ -110,7 +110,7 @@ pub fn words(content: &Value) -> String {
 
 /// The listener of a rule, or a listener of a network load balancer itself, by an ARN of either.
 pub fn listener_of(arn: &str) -> Option<String> {
-    if arn.contains(":listener/net/") {
+    if leads::is_network(arn) {
         return Some(arn.to_owned());
     }
     let (listener, _) = arn.rsplit_once('/').filter(|(rest, _)| rest.contains(":listener-rule/app/"))?;
@@ -135,6 +135,14 @@ pub fn reference(context: Context<'_>, written: &str, place: &Place, report: &mu
         return None;
     };
     let listener = config.and_then(|c| c.listeners.get(&rule.listener));
+    if let Some(arn) = listener.filter(|arn| leads::is_network(arn)) {
+        report.push(
+            Diagnostic::error("B430", format!("rule `{written}` stands for a listener of a network load balancer"))
+                .at(place.clone())
+                .help(format!("write the listener's ARN: {arn}")),
+        );
+        return None;
+    }
     let key = context.tag("rule");
     let running = context.facts.zip(listener).and_then(|(facts, listener)| {
         facts.rules(listener).find(|rule| ours(context, rule) && rule.tag(&key) == Some(written))

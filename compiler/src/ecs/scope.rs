@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use belay_schemas::FORMAT;
-use belay_schemas::model::{LaunchType, ScheduledBy};
+use belay_schemas::model::LaunchType;
 use belay_schemas::plan::Mode;
 use belay_schemas::scope::{EcsScope, FARGATE_ON_DEMAND, FARGATE_SPOT, NetworkScope, Scope};
 use serde_json::{Map, Value};
@@ -120,12 +120,10 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
         let providers = capacity.filter_map(|entry| entry.provider.as_deref());
         let launch = (settled.settings.launch_type == Some(LaunchType::Fargate)).then_some("FARGATE");
         scope.quotas.extend(providers.chain(launch).filter_map(quota).map(str::to_owned));
-        if let Some(schedule) = &settled.settings.schedule {
+        if settled.settings.schedule.is_some() {
             // Whichever of the two it was until now, the other one is to go.
             scope.schedules.insert(context.family(name));
-            if schedule.by == Some(ScheduledBy::Rule) {
-                scope.event_rules.insert(context.family(name));
-            }
+            scope.event_rules.insert(context.family(name));
         }
         if let Some(discovery) = &settled.settings.discovery {
             scope.registries.insert(discovery.name.clone().unwrap_or_else(|| name.clone()));

@@ -40,23 +40,20 @@ impl<'a> Naming<'a> {
         let Some(taken) = known.action(action).filter(|a| !a.resources.is_empty()) else {
             return BTreeSet::from(["*".to_owned()]);
         };
+        let patterns: Vec<&str> = taken.resources.keys().filter_map(|kind| known.arn(action, kind)).collect();
+        // Each kind of load balancer has listeners and rules of its own: what the call names is of one of them.
+        let named = |pattern: &&str| !literals(pattern, input).is_empty();
+        let one = action.starts_with("elasticloadbalancing:") && patterns.iter().any(named);
         let mut out = BTreeSet::new();
-        for kind in taken.resources.keys() {
-            if let Some(pattern) = known.arn(action, kind) {
-                out.extend(self.arns(pattern, input));
-            }
+        for pattern in patterns.into_iter().filter(|pattern| !one || named(pattern)) {
+            out.extend(self.arns(pattern, input));
         }
         // Task definitions that a service names are authorised by condition keys, not by resource.
         if out.is_empty() { BTreeSet::from(["*".to_owned()]) } else { out }
     }
 
     fn arns(&self, pattern: &str, input: &Value) -> Vec<String> {
-        let mut literal = Vec::new();
-        strings(input, &mut |text| {
-            if text.starts_with("arn:") && fits(pattern, text) && !literal.contains(&text.to_owned()) {
-                literal.push(text.to_owned());
-            }
-        });
+        let literal = literals(pattern, input);
         if !literal.is_empty() {
             return literal;
         }
@@ -132,6 +129,9 @@ impl<'a> Naming<'a> {
             },
             "AlarmName" => from(&["AlarmName", "AlarmNames"]),
             "ScheduleName" | "TargetGroupName" => from(&["Name"]),
+            "RuleName" => from(&["Rule", "Name"]),
+            // Belay's rules are on the default bus.
+            "EventBusName" => Vec::new(),
             "GroupName" => match input.get("GroupName").and_then(Value::as_str) {
                 Some(name) => vec![name.to_owned()],
                 None => vec!["default".to_owned()],
@@ -148,6 +148,17 @@ impl<'a> Naming<'a> {
             _ => any(),
         }
     }
+}
+
+/// ARNs of this pattern that an input names.
+fn literals(pattern: &str, input: &Value) -> Vec<String> {
+    let mut literal = Vec::new();
+    strings(input, &mut |text| {
+        if text.starts_with("arn:") && fits(pattern, text) && !literal.contains(&text.to_owned()) {
+            literal.push(text.to_owned());
+        }
+    });
+    literal
 }
 
 /// A pattern of one name with the plan's target put in.

@@ -5,7 +5,7 @@ use belay_schemas::plan::{Mode, Plan};
 use serde_json::json;
 
 use crate::listing::compiled;
-use crate::support::{ENVIRONMENT, Input, World, env, group_arn, web};
+use crate::support::{ENVIRONMENT, Input, World, env, group_arn, web, web_with};
 
 const BACK: &str = "  back:\n    image: back:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
 const OTHER: &str = "  other:\n    image: other:1\n    plugin: {ec2-ecs: {mem: 64}}\n";
@@ -200,4 +200,31 @@ fn a_name_that_nobody_knows_tears_down_nothing_and_is_told() {
     assert_eq!(outcome.codes, ["B308"], "{}", outcome.text);
     assert!(outcome.text.contains("did you mean `back`?"), "{}", outcome.text);
     assert!(outcome.plan.is_some_and(|plan| plan.nodes.is_empty()), "it may be torn down already");
+}
+
+/// A task that goes from a schedule to a rule is never started by both, however little of a plan is asked for.
+#[test]
+fn what_starts_a_task_ends_when_something_else_starts_it() {
+    let scheduled = |by: &str, orphans: &str| {
+        web_with(&format!("mem: 128, schedule: {{when: rate(1 day), role: ecsEventsRole{by}}}"), "") + orphans
+    };
+    for (names, orphans) in [(&["web"][..], ""), (&[], "lifecycle: {teardown_orphans: never}\n")] {
+        let world = running(&scheduled("", orphans));
+        let input = Input::new(&scheduled(", by: rule", orphans), ENVIRONMENT).world(world);
+        let plan = only(input, names).plan();
+        let ids: Vec<&str> = plan.nodes.iter().map(|node| node.id.as_str()).collect();
+        for id in ["web.schedule.disable", "web.rule.create", "web.rule.target", "web.schedule.delete"] {
+            assert!(ids.contains(&id), "{id} of {ids:?}");
+        }
+    }
+    // What is of no component of the model is another matter.
+    let stays = |names| {
+        let world = running(&scheduled("", ""));
+        let gone = "components: {other: {image: other:1, plugin: {ec2-ecs: {mem: 64}}}}\n\
+                    lifecycle: {teardown_orphans: never}\n";
+        only(Input::new(gone, ENVIRONMENT).world(world), names).compile().plan.unwrap()
+    };
+    for names in [&["other"][..], &[]] {
+        assert!(stays(names).nodes.iter().all(|node| !node.id.starts_with("web.")));
+    }
 }

@@ -105,9 +105,19 @@ fn in_green() -> World {
 
 /// A network load balancer that leads to `front`, of this protocol.
 fn networked(protocol: &str) -> World {
+    networked_as(protocol, "TCP", "main")
+}
+
+/// The same, where the listener speaks another protocol, or the group belongs to another load balancer.
+fn networked_as(protocol: &str, listener: &str, balancer: &str) -> World {
+    let of = |name: &str| {
+        format!("arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/{name}/0123456789abcdef")
+    };
     World::new().group("front", "instance").with(|w| {
         w.target_groups[0]["Protocol"] = json!(protocol);
+        w.target_groups[0]["LoadBalancerArns"] = json!([of(balancer)]);
         w.listeners.push(json!({"ListenerArn": MAIN.replace("listener/app/", "listener/net/"),
+            "LoadBalancerArn": of("main"), "Protocol": listener,
             "DefaultActions": [{"Type": "forward", "TargetGroupArn": group_arn("front")}]}));
     })
 }
@@ -142,6 +152,9 @@ pub fn table() -> Vec<Case> {
     let through_net = |name, wrong: &str| {
         let right = net("a: {listener: main, to: front}");
         case("B443", name).env(net(wrong), right).with_model(fronted()).world(networked("TCP"))
+    };
+    let through_net_as = |name, wrong: World, right: World| {
+        case("B443", name).with_env(net("a: {listener: main, to: front}")).with_model(fronted()).worlds(wrong, right)
     };
     // `web` runs behind `front`, and another group is led to by nobody.
     let behind_net = || {
@@ -204,6 +217,28 @@ pub fn table() -> Vec<Case> {
             .with_model(fronted())
             .world(behind_net())
             .also("B428"),
+        through_net_as("listener that speaks otherwise", networked_as("TCP", "UDP", "main"), networked("TCP")),
+        through_net_as("target group of another load balancer", networked_as("TCP", "TCP", "other"), networked("TCP")),
+        case("B501", "listener of another project")
+            .with_env(net("a: {listener: main, to: front}"))
+            .with_model(fronted())
+            .worlds(
+                networked("TCP").with(|w| {
+                    w.target_groups[0]["Tags"] = json!([{"Key": "belay:project", "Value": "blog"}]);
+                }),
+                networked("TCP"),
+            ),
+        case("B443", "switch at a network load balancer")
+            .env(
+                net("a: {listener: main, to: front}").replace(
+                    &format!("lb: {{front: {}}}", group_arn("front")),
+                    &format!("lb: {{front: {{name: {}, switch: {{to: {}, rule: \"{}\", role: ecs}}}}}}", group_arn("front"), group_arn("green"), MAIN.replace("listener/app/", "listener/net/")),
+                ),
+                net("a: {listener: main, to: front}"),
+            )
+            .with_model(fronted())
+            .world(networked("TCP"))
+            .also("B346"),
         case("B345", "where a listener leads")
             .env(net("a: {listener: main, to: front}"), led(&format!("a: {{{here}, priority: 10}}")))
             .with_model(fronted())

@@ -45,6 +45,7 @@ const CURED_BY_TIME: &[(&str, &str, &str)] = &[
     ("autoscaling", "AlreadyExists", "pending delete"),
     ("autoscaling", "ValidationError", "Invalid IAM Instance Profile"),
     ("ec2", "InvalidParameterValue", "Invalid IAM Instance Profile"),
+    ("events", "ValidationException", "since it has targets"), // they were taken away a moment ago
     ("ecs", "ClientException", "Too many concurrent attempts"),
     ("ecs", "ClientException", "Unable to assume the service linked role"),
     ("ecs", "InvalidParameterException", "Unable to assume the service linked role"),
@@ -299,6 +300,7 @@ mod tests {
                 "You cannot delete an AutoScalingGroup while there are scaling activity in progress",
                 Transient,
             ),
+            ("events", 400, "ValidationException", "Rule can't be deleted since it has targets.", Transient),
             ("ecs", 400, "InvalidParameterException", "Unable to Start a service that is still Draining.", Transient),
             (
                 "ecs",

@@ -34,7 +34,11 @@ pub(super) async fn observe(
     let listeners = try_join_all(listeners.iter().map(|arn| rules(reader, arn)));
     let timetable = try_join(timetable, listeners);
     let quotas = try_join_all(scope.quotas.iter().map(|code| {
-        reader.read("service-quotas", "GetServiceQuota", json!({"ServiceCode": "fargate", "QuotaCode": code}))
+        reader.read_if_possible(
+            "service-quotas",
+            "GetServiceQuota",
+            json!({"ServiceCode": "fargate", "QuotaCode": code}),
+        )
     }));
     let timetable = try_join(timetable, quotas);
     let around = try_join3(network(reader, scope), log_groups(reader, scope), scaling(reader, scope, tagged));
@@ -79,8 +83,12 @@ async fn network(reader: &Reader<'_>, scope: &EcsScope) -> Result<(), ObserveErr
 /// The rules of a listener, and their tags: whose they are stands there. Listeners of network load balancers have none.
 async fn rules(reader: &Reader<'_>, listener: &str) -> Result<(), ObserveError> {
     if listener.contains(":listener/net/") {
-        reader.read("elbv2", "DescribeListeners", json!({"ListenerArns": [listener]})).await?;
-        return Ok(());
+        let answer = reader.read("elbv2", "DescribeListeners", json!({"ListenerArns": [listener]})).await?;
+        // Whose it is, the groups that it leads to say.
+        let actions = answer.iter().flat_map(|a| items(a, "Listeners")).flat_map(|l| items(l, "DefaultActions"));
+        let groups = actions.flat_map(|a| items(&a["ForwardConfig"], "TargetGroups").chain([a]));
+        let groups = groups.filter_map(|group| group["TargetGroupArn"].as_str().map(str::to_owned)).collect();
+        return balancers::tags(reader, &groups).await;
     }
     let Some(answer) = reader.read("elbv2", "DescribeRules", json!({"ListenerArn": listener})).await? else {
         return Ok(());

@@ -80,6 +80,9 @@ async fn definitions(
     for (family, arns) in families {
         let looked_at = arns.iter().take(NEWEST);
         if wanted.contains(family) {
+            // What no service runs may be what a schedule or a rule starts: its newest revision says so.
+            let runs = used.task_definitions.iter().any(|arn| family_of(arn) == family);
+            first.extend(arns.first().filter(|_| !runs).cloned());
             first.extend(looked_at.skip(STAYING).cloned());
         } else if let Some(newest) = arns.first() {
             first.insert(newest.clone());

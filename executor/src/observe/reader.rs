@@ -84,6 +84,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Makes a read that nothing depends on: whatever refuses it is recorded, and the observation goes on without.
+    pub(super) async fn read_if_possible(
+        &self,
+        service: &str,
+        operation: &str,
+        input: Value,
+    ) -> Result<(), ObserveError> {
+        let answer = self.one(service, operation, &input).await;
+        self.record(service, operation, input, answer);
+        Ok(())
+    }
+
     /// Makes a read without recording it; the inner error is "not found".
     pub(super) async fn attempt(
         &self,

@@ -1,6 +1,6 @@
 //! Service Quotas, as far as Fargate's vCPUs go, and what a reached quota does.
 
-use belay_schemas::scope::FARGATE_ON_DEMAND;
+use belay_schemas::scope::{FARGATE_ON_DEMAND, FARGATE_SPOT};
 use serde_json::{Value, json};
 
 use super::errors::{missing, unknown_operation};
@@ -21,10 +21,11 @@ pub(super) fn call(world: &World, operation: &str, input: &Value) -> Answer {
     Ok(json!({"Quota": {"ServiceCode": service, "QuotaCode": code, "Value": value, "Adjustable": true}}).into())
 }
 
-/// Whether the account may start a task of so many CPU units on Fargate. All tasks count as On-Demand ones here: which of
-/// them Spot runs, this simulation does not tell.
+/// Whether the account may start a task of so many CPU units on Fargate. Which tasks Spot runs, this simulation does not
+/// tell, so what both may run together is the limit where anybody asks for Spot.
 pub(super) fn admits(world: &World, units: u64) -> bool {
     let Some(quota) = world.quotas.get(FARGATE_ON_DEMAND) else { return true };
+    let quota = quota + world.quotas.get(FARGATE_SPOT).copied().unwrap_or_default();
     let running =
         world.tasks.iter().filter(|(_, task)| task.launch_type == "FARGATE" && task.last_status != TaskStatus::Stopped);
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::json::{items, number, text};
+use crate::ecs::leads;
 use crate::ecs::shift;
 
 use super::calls::{describe_service, ecs};
@@ -103,7 +104,7 @@ impl Ways<'_> {
         let pairs = items(&self.desired.service, "loadBalancers").iter().filter_map(|b| b.get("advancedConfiguration"));
         // Which target groups listeners of network load balancers lead to, no rule tells.
         let led = pairs.filter_map(|advanced| {
-            let rule = text(advanced, "productionListenerRule").filter(|rule| !rule.contains(":listener/net/"))?;
+            let rule = text(advanced, "productionListenerRule").filter(|rule| !leads::is_network(rule))?;
             Some((rule, text(advanced, "alternateTargetGroupArn")?))
         });
         let guard = |(rule, group): (&str, &str)| {

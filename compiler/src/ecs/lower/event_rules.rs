@@ -11,6 +11,7 @@ use crate::ecs::facts::EventRule;
 use crate::ecs::json::{items, text};
 
 use super::change::Change;
+use super::schedule::balanced;
 use crate::lower::draft::{Back, Draft, call, guard_after, node, probe};
 use crate::lower::{COMMIT, Lowered};
 
@@ -38,6 +39,11 @@ pub fn content(component: &str, rule: EventRule<'_>) -> Value {
 /// The component's target of a rule.
 pub fn target<'a>(component: &str, rule: EventRule<'a>) -> Option<&'a Value> {
     rule.targets.iter().find(|target| text(target, "Id") == Some(component))
+}
+
+/// When a rule acts, and whether it does.
+fn said(rule: &Value) -> Value {
+    json!({"ScheduleExpression": rule["ScheduleExpression"], "State": rule["State"]})
 }
 
 fn without_id(target: &Value) -> Value {
@@ -82,7 +88,6 @@ impl Subject<'_> {
     ) -> (String, String, Back) {
         let summary = format!("start the task {} at {}", self.name, text(to, "ScheduleExpression").unwrap_or_default());
         let before = running.and_then(|rule| target(self.component, rule)).map(without_id);
-        let said = |value: &Value| json!({"ScheduleExpression": value["ScheduleExpression"], "State": value["State"]});
         let rule = match running {
             Some(rule) if said(rule.rule) == said(to) => None,
             Some(rule) => Some(self.put(rule.rule, to)),
@@ -92,17 +97,24 @@ impl Subject<'_> {
         let (id, back) = set.add(draft);
         let Some(mut rule) = rule else { return (id.clone(), id, back) };
         rule.why = why;
-        let (first, earlier) = rule.add(draft);
-        draft.after(&first, &id);
-        draft.back_before(&back, &earlier);
-        (first, id, Back { firsts: back.firsts, lasts: earlier.lasts })
+        let (rule, earlier) = rule.add(draft);
+        // What is switched on has its new target before that, and what goes back is switched off before its old one returns.
+        let on = running.is_some_and(|rule| text(rule.rule, "State") == Some("DISABLED")) && to["State"] == "ENABLED";
+        let ((first, first_back), (last, last_back)) = match on {
+            true => ((id, back), (rule, earlier)),
+            false => ((rule, earlier), (id, back)),
+        };
+        draft.after(&first, &last);
+        draft.back_before(&last_back, &first_back);
+        (first, last, Back { firsts: last_back.firsts, lasts: first_back.lasts })
     }
 
     fn create(&self, context: Context<'_>, to: &Value) -> Change<'_> {
         let tag = |key: &str, value: &str| json!({"Key": context.tag(key), "Value": value});
         let tags = [tag("project", &context.options.project), tag("component", self.component)];
-        let (when, state) = (&to["ScheduleExpression"], &to["State"]);
-        let input = json!({"Name": self.name, "ScheduleExpression": when, "State": state, "Tags": tags});
+        let mut input = said(to);
+        input["Name"] = json!(self.name);
+        input["Tags"] = json!(tags);
         Change {
             id: format!("{}.rule.create", self.component),
             component: Some(self.component),
@@ -116,7 +128,7 @@ impl Subject<'_> {
             find: None,
             found: "@".to_owned(),
             from: Value::Null,
-            to: json!({"ScheduleExpression": when, "State": state}),
+            to: said(to),
         }
     }
 
@@ -130,7 +142,6 @@ impl Subject<'_> {
         for member in ["ScheduleExpression", "State"] {
             after[member] = to[member].clone();
         }
-        let said = |value: &Value| json!({"ScheduleExpression": value["ScheduleExpression"], "State": value["State"]});
         Change {
             id: format!("{}.rule.update", self.component),
             component: Some(self.component),
@@ -157,20 +168,22 @@ impl Subject<'_> {
             Some(before) => (self.put_target(before), format!("put the target of rule {} back", self.name)),
             None => (self.remove_target(), format!("take the task away from rule {}", self.name)),
         };
+        let forward = self.put_target(to);
+        let (from, to) = balanced(&before.unwrap_or(Value::Null), to);
         Change {
             id: format!("{}.rule.target", self.component),
             component: Some(self.component),
             summary,
             why,
-            forward: self.put_target(to),
+            forward,
             back_summary,
             back,
             read: self.list(),
             answer: None,
             find: None,
             found: self.found(),
-            from: before.unwrap_or(Value::Null),
-            to: to.clone(),
+            from,
+            to,
         }
     }
 
@@ -197,7 +210,7 @@ impl Subject<'_> {
             let (id, back) = change.add(draft);
             Lowered { entries: vec![id.clone()], starts: id.clone(), ready: id, back }
         });
-        if rule.targets.iter().all(|target| text(target, "Id") == Some(self.component)) {
+        if !is_shared(self.component, rule) {
             let id = format!("{}.rule.delete", self.component);
             let call = call("events", "DeleteRule", json!({"Name": self.name}));
             let action = Action::Call { call, expect: None };
@@ -212,6 +225,11 @@ impl Subject<'_> {
         }
         gone
     }
+}
+
+/// Whether others have added targets to the rule of a component.
+pub fn is_shared(component: &str, rule: EventRule<'_>) -> bool {
+    rule.targets.iter().any(|target| text(target, "Id") != Some(component))
 }
 
 /// The task definition that a rule starts for a component.

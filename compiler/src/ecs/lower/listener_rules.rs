@@ -142,7 +142,7 @@ fn conditions(hosts: &[Value], paths: &[Value]) -> Value {
     Value::Array(all)
 }
 
-fn forward(group: &Value) -> Value {
+pub fn forward(group: &Value) -> Value {
     json!([{"Type": "forward", "TargetGroupArn": group}])
 }
 

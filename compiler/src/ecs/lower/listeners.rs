@@ -1,8 +1,7 @@
 //! Listeners of network load balancers: where they lead.
 //!
-//! Invariant: the way back leads where the listener led before, action for action.
+//! Invariant: the way back leads where the listener led before.
 
-use belay_schemas::plan::Change as Kind;
 use serde_json::{Value, json};
 
 use crate::ecs::Context;
@@ -14,6 +13,7 @@ use crate::lower::Part;
 use crate::lower::draft::call;
 
 use super::change::Change;
+use super::listener_rules::forward;
 use super::target_groups::Done;
 
 /// Lets listeners lead where they should.
@@ -45,9 +45,9 @@ fn turn(context: Context<'_>, lead: &Lead<'_>, groups: &[Done], part: &mut Part)
         component: None,
         summary: format!("let listener {} lead to {}", lead.at, names::target_group(&lead.group)),
         why: vec![diff::why(context, &lead.place.child("to"), told(&old), told(&json!(lead.group)))],
-        forward: set(json!([{"Type": "forward", "TargetGroupArn": lead.group}])),
+        forward: set(forward(&json!(lead.group))),
         back_summary: format!("let listener {} lead where it led", lead.at),
-        back: set(json!(before)),
+        back: set(if old.is_null() { json!(before) } else { forward(&old) }),
         read: call("elbv2", "DescribeListeners", json!({"ListenerArns": [lead.listener]})),
         answer: None,
         find: None,
@@ -64,9 +64,8 @@ fn turn(context: Context<'_>, lead: &Lead<'_>, groups: &[Done], part: &mut Part)
     let empty = used.is_none_or(|group| items(group, "LoadBalancerArns").is_empty());
     for component in &lead.components {
         let Some(lowered) = part.lowered.get(*component) else { continue };
-        let new = part.components.get(*component).is_some_and(|c| c.change == Kind::Create);
-        // ECS puts nothing behind a target group that nothing leads to.
-        if new || empty {
+        // ECS puts nothing behind a target group that nothing leads to; else its tasks are there first.
+        if empty {
             part.draft.after(&id, &lowered.starts);
             part.draft.back_before(&lowered.back, &back);
         } else {

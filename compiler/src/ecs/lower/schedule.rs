@@ -161,12 +161,13 @@ fn whole(schedule: &Value) -> Value {
     Value::Object(members.collect())
 }
 
-/// What is false, empty or absent is the same.
+/// What is false, empty or absent is the same; a share of no tasks is none.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let said = |v: &Value| !(v.is_null() || v == &json!(false) || v == &json!([]) || v == &json!({}));
-            let kept = map.iter().map(|(name, v)| (name.clone(), normal(v))).filter(|(_, v)| said(v));
+            let nothing = |name: &str, value: &Value| matches!(name, "base" | "weight") && value.as_f64() == Some(0.0);
+            let given = map.iter().filter(|(name, value)| !nothing(name, value));
+            let kept = given.map(|(name, v)| (name.clone(), normal(v))).filter(|(_, v)| said(v));
             Value::Object(kept.collect::<Map<_, _>>())
         }
         Value::Array(list) => {
@@ -176,6 +177,38 @@ fn normal(value: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// Both states with nothing in place of what only the other one has, so that each of them can be told from the other.
+pub fn balanced(from: &Value, to: &Value) -> (Value, Value) {
+    (beside(from, to), beside(to, from))
+}
+
+fn beside(this: &Value, other: &Value) -> Value {
+    let (Value::Object(own), Value::Object(others)) = (this, other) else { return this.clone() };
+    let mut out: Map<String, Value> = Map::new();
+    for (name, value) in own {
+        out.insert(name.clone(), others.get(name).map_or_else(|| value.clone(), |other| beside(value, other)));
+    }
+    for (name, value) in others.iter().filter(|(name, value)| !own.contains_key(*name) && said(value)) {
+        out.insert(name.clone(), without(value));
+    }
+    Value::Object(out)
+}
+
+/// Nothing, wherever this has something.
+fn without(value: &Value) -> Value {
+    match value {
+        Value::Object(map) if !belay_schemas::late::is_reserved(map) => {
+            map.iter().filter(|(_, value)| said(value)).map(|(name, value)| (name.clone(), without(value))).collect()
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Whether a value says more than its absence.
+fn said(value: &Value) -> bool {
+    !(value.is_null() || value == &json!(false) || value == &json!([]) || value == &json!({}))
 }
 
 fn read(name: &str) -> Call {
@@ -261,7 +294,8 @@ fn scheduled(
             format!("put schedule {name} back"),
         ),
     };
-    let when = text(&to, "ScheduleExpression").unwrap_or_default();
+    let when = text(&to, "ScheduleExpression").unwrap_or_default().to_owned();
+    let (from, to) = balanced(&from, &to);
     let change = Change {
         id,
         component: Some(component),
@@ -310,6 +344,11 @@ impl Leftover<'_> {
             Running::Rule(_) => format!("rule `{}` of EventBridge", self.name),
         }
     }
+
+    /// Whether others have added targets to it, so that it cannot be deleted.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.running, Running::Rule(rule) if event_rules::is_shared(&self.component, rule))
+    }
 }
 
 /// Schedules and rules of the project that `wanted` does not hold.
@@ -348,6 +387,7 @@ pub fn remove(context: Context<'_>, leftover: &Leftover<'_>, part: &mut Part) {
             (format!("{component}.rule.delete"), gone)
         }
     };
+    let ended = gone.is_some();
     match (gone, part.lowered.get(component)) {
         (Some(gone), Some(successor)) => {
             part.draft.after(&gone.ready, &successor.starts);
@@ -364,10 +404,14 @@ pub fn remove(context: Context<'_>, leftover: &Leftover<'_>, part: &mut Part) {
         .filter(|n| n.action.mutation().is_some_and(|c| c.operation == "DeregisterTaskDefinition"))
         .map(|n| n.id.clone())
         .collect();
-    if draft.nodes.iter().any(|node| node.id == deletion) {
+    let deleted = draft.nodes.iter().any(|node| node.id == deletion);
+    if deleted {
         for revision in revisions {
             draft.after(&deletion, &revision);
         }
+    }
+    if !(ended || deleted) {
+        return;
     }
     let gone = ComponentSummary { change: Kind::Remove, floor: 0 };
     let known = part.components.entry(component.to_owned()).or_insert(gone.clone());

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::diagnostics::{Place, Report};
 use crate::ecs::desired::Kind;
 use crate::ecs::json::{flag, items, number, text};
-use crate::ecs::made;
+use crate::ecs::names;
 
 use super::{Subject, advice};
 
@@ -134,17 +134,12 @@ fn moved(subject: &Subject<'_>, report: &mut Report) {
         format!(
             "`{}` moves from target group `{}` to `{}` in a rolling deployment: when its last old tasks leave, nobody answers requests that are still led to the old group",
             desired.component,
-            called(from),
-            called(to),
+            names::target_group(from),
+            names::target_group(to),
         ),
         desired.attachments.first().map_or_else(|| subject.in_service(["loadBalancers"]), |one| one.place.clone()),
         "let ECS shift the traffic: `deployment: {strategy: blue-green}` and a `switch` under `lb`; or choose an hour at which nobody minds",
     ));
-}
-
-/// The name of a target group that there is or that the plan makes.
-fn called(arn: &str) -> &str {
-    made::group_of(arn).map(|(name, _)| name).or_else(|| arn.rsplit('/').nth(1)).unwrap_or(arn)
 }
 
 /// Others start as soon as a component runs; without any health check nobody knows whether it answers by then.

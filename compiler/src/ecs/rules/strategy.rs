@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::diagnostics::Report;
 use crate::ecs::json::{items, text};
+use crate::ecs::leads;
 use crate::ecs::{groups as ecs_groups, made, routing};
 
 use super::Subject;
@@ -183,7 +184,7 @@ fn balancer(subject: &Subject<'_>, strategy: &str, index: usize, entry: &Value, 
     for member in ["productionListenerRule", "testListenerRule"] {
         let Some(arn) = text(advanced, member) else { continue };
         // Of an application load balancer it is a rule, of a network load balancer a listener.
-        let good = arn.contains(":listener-rule/app/") || arn.contains(":listener/net/") || made::is_made(arn);
+        let good = arn.contains(":listener-rule/app/") || leads::is_network(arn) || made::is_made(arn);
         if !good {
             refuse(
                 format!(
