@@ -38,7 +38,7 @@ pub fn pauses(service: &Value) -> Option<u64> {
     };
     let network = items(service, "loadBalancers").iter().any(|balancer| {
         let rule = balancer.pointer("/advancedConfiguration/productionListenerRule").and_then(Value::as_str);
-        rule.is_some_and(|rule| super::leads::is_network(rule))
+        rule.is_some_and(super::leads::is_network)
     });
     let more = if network { NETWORK_PAUSE } else { 0 };
     let bake = whole(number("/bakeTimeInMinutes", 0.0) * 60.0) + more;
