@@ -1,12 +1,13 @@
 //! Late values: the only things in a plan that are not known until it runs.
 //!
-//! `{"$output": NODE, "path": JMESPath}`, optionally with `share: [k, n]` (⌈value·k/n⌉), and `{"$run": "id"}` or
+//! `{"$output": NODE, "path": JMESPath}`, optionally with `share: [k, n]` (⌈value·k/n⌉, with `round: "down"`
+//! ⌊value·k/n⌋), and `{"$run": "id"}` or
 //! `{"$run": "token"}`. Inside waits and evidence, `@0`, `@1`, … stand for the answers of the same poll; inside a node
 //! with `each`, `@each` stands for the current chunk.
 //!
 //! What a path sees: of a call or read its answer; of a wait the list of its last poll's answers; of any node with `each`
 //! a list of `{"items": […], "answer": …}`, one for each chunk that happened or may have happened (`answer` is null then),
-//! so that `[].items[]` is what a compensation has to undo. A share of a list is its first ⌈length·k/n⌉ items.
+//! so that `[].items[]` is what a compensation has to undo. A share of a list is as many of its first items.
 //!
 //! Invariant: this module only recognises; the executor resolves.
 
@@ -21,13 +22,34 @@ pub enum Late<'a> {
         node: &'a str,
         /// JMESPath over the answer.
         path: &'a str,
-        /// `[k, n]`: of a number or of a list's items, the share ⌈value·k/n⌉.
-        share: Option<(u64, u64)>,
+        /// How much of a number or of a list's items.
+        share: Option<Share>,
     },
     /// The run's id: what ownership and probes are proven by.
     RunId,
     /// A client token derived from run and node.
     RunToken,
+}
+
+/// A share of a number: k/n of it, in whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// k
+    pub k: u64,
+    /// n, at least 1 and at least k
+    pub n: u64,
+    /// Whether it is rounded down; else up.
+    pub down: bool,
+}
+
+impl Share {
+    /// The share of this number.
+    pub fn of(self, whole: u64) -> u64 {
+        let (product, n) = (u128::from(whole) * u128::from(self.k), u128::from(self.n));
+        let share = if self.down { product / n } else { product.div_ceil(n) };
+        // k is at most n, so a share is at most the whole.
+        u64::try_from(share).unwrap_or(whole)
+    }
 }
 
 /// Why an object that looks like a late value is none.
@@ -65,17 +87,22 @@ impl<'a> Late<'a> {
             },
             (None, Some(Value::String(node))) => {
                 let Some(Value::String(path)) = map.get("path") else { return Err(wrong()) };
+                let down = match map.get("round") {
+                    None => false,
+                    Some(Value::String(round)) if round == "down" && map.contains_key("share") => true,
+                    Some(_) => return Err(wrong()),
+                };
                 let share = match map.get("share") {
                     None => None,
                     Some(Value::Array(pair)) => {
                         match (pair.first().and_then(Value::as_u64), pair.get(1).and_then(Value::as_u64)) {
-                            (Some(k), Some(n)) if pair.len() == 2 && n > 0 && k <= n => Some((k, n)),
+                            (Some(k), Some(n)) if pair.len() == 2 && n > 0 && k <= n => Some(Share { k, n, down }),
                             _ => return Err(wrong()),
                         }
                     }
                     Some(_) => return Err(wrong()),
                 };
-                if map.len() != 2 + usize::from(share.is_some()) {
+                if map.len() != 2 + usize::from(share.is_some()) + usize::from(down) {
                     return Err(wrong());
                 }
                 Ok(Some(Self::Output { node, path, share }))

@@ -31,6 +31,7 @@ fn inputs(version: u32, settings: &str) -> Inputs {
     let model = format!(
         "components:\n  web: {{image: \"acme/web:{version}\", replicas: {COUNT}}}\ngateways:\n  front: {{type: load_balancer, exposes: {{port: 80, target_port: 8080}}, target: [web]}}\n"
     );
+    let batch = if settings.contains("batch:") { "" } else { "    batch: 25%\n" };
     let environment = format!(
         "core_plugin: ec2-asg
 plugin_config:
@@ -40,8 +41,7 @@ plugin_config:
     launch_config: {{ami: ami-0a000001, type: t3.micro, sg: [app], user_data: \"docker run IMAGE\"}}
     image_id_subst: IMAGE
     lb: {{front: shop-classic}}
-    batch: 25%
-{settings}"
+{batch}{settings}"
     );
     Inputs::new("acme", model, environment)
 }
@@ -325,5 +325,14 @@ fn a_slot_that_follows_the_newest_version_of_its_template_is_detached_and_attach
     });
     // Whoever adds a version meanwhile would change what comes back, so nothing has to come back.
     assert_eq!(calls(&scene, "DetachInstances"), 4);
+    goes_and_comes_back(&scene);
+}
+
+/// Seven at a time do not divide twenty: each batch is told by what the one before it left.
+#[test]
+fn a_group_that_scales_and_detaches_is_replaced_in_uneven_batches() {
+    let scaling = "    batch: 7\n    instance_protection: true\n    scaling: {min: 18, max: 24, cpu: 60}\n";
+    let scene = scene(scaling);
+    assert_eq!(calls(&scene, "DetachInstances"), 3);
     goes_and_comes_back(&scene);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use belay_schemas::model::TeardownOrphans;
 use belay_schemas::plan::{Action, Mode, Phase};
 use serde_json::{Value, json};
 
@@ -151,19 +152,45 @@ pub fn tie(context: Context<'_>, placed: &BTreeSet<&str>, part: &mut Part, repor
         });
     }
     for (component, group) in needs {
+        if uses(context, group, &component) {
+            report.push(
+                Diagnostic::error(
+                    "B635",
+                    format!("`{group}` uses `{component}`, which runs on its capacity provider: neither can be first"),
+                )
+                .at(Place::model(["components", group, "uses"]))
+                .help(format!("remove the way from `{group}` to `{component}` under `uses`, or let `{component}` run on other capacity")),
+            );
+            continue;
+        }
         if let (Some(this), Some(group)) = (part.lowered.get(&component), part.lowered.get(group)) {
             part.draft.after(&group.ready, &this.starts);
             part.draft.back_before(&this.back, &group.back);
         }
     }
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    for (component, one) in &named {
+        if let Some(other) = names.insert(&one.name, component) {
+            report.push(
+                Diagnostic::error(
+                    "B635",
+                    format!("`{other}` and `{component}` both have the capacity provider `{}`", one.name),
+                )
+                .at(place(&["components", component]).key())
+                .help("give each group's provider a `name` of its own, or none: then it follows from the component"),
+            );
+        }
+    }
     let Some(facts) = context.facts else { return };
+    let before =
+        context.loaded.model.lifecycle.as_ref().and_then(|l| l.teardown_orphans) == Some(TeardownOrphans::Before);
     for one in leaving(context, placed) {
-        let uses = |service: &Value| {
-            let mut uses = false;
-            strategies(service, &mut |name| uses |= name == one.name);
-            uses
+        let named_by = |service: &Value| {
+            let mut named = false;
+            strategies(service, &mut |name| named |= name == one.name);
+            named
         };
-        for (name, service) in facts.shared.services().filter(|(_, service)| uses(service)) {
+        for (name, service) in facts.shared.services().filter(|(_, service)| named_by(service)) {
             let tagged = tag(items(service, "tags"), &context.tag("component"));
             let prefix = format!("{}_", context.options.project);
             let component = tagged.or_else(|| name.strip_prefix(&prefix)).unwrap_or(name);
@@ -172,6 +199,16 @@ pub fn tie(context: Context<'_>, placed: &BTreeSet<&str>, part: &mut Part, repor
                 after_service(cluster, &gone, &mut part.draft);
             }
             let leaves = part.lowered.contains_key(component) || part.draft.nodes.iter().any(|n| n.id == gone);
+            if leaves && before && context.options.mode == Mode::Deploy && !placed.contains(one.component) {
+                report.push(
+                    Diagnostic::error(
+                        "B635",
+                        format!("`teardown_orphans: before` would take the instances of `{}` away before service `{name}` has left them", one.name),
+                    )
+                    .at(Place::model(["lifecycle", "teardown_orphans"]))
+                    .help("write `teardown_orphans: after` for this plan"),
+                );
+            }
             if !leaves {
                 report.push(
                     Diagnostic::error(
@@ -186,7 +223,44 @@ pub fn tie(context: Context<'_>, placed: &BTreeSet<&str>, part: &mut Part, repor
                 );
             }
         }
+        let schedules = facts.shared.schedules().map(|(name, schedule)| (name, vec![schedule]));
+        let rules = facts.shared.event_rules().map(|(name, rule)| (name, rule.targets.iter().collect()));
+        let starting = schedules.chain(rules).filter(|(_, what)| what.iter().any(|what| named_by(what)));
+        for (name, _) in starting {
+            let prefix = format!("_{}_", context.options.project);
+            let component = name.split_once(&prefix).map_or(name, |(_, component)| component);
+            if !part.lowered.contains_key(component) && !part.gone.contains_key(component) {
+                report.push(
+                    Diagnostic::error(
+                        "B635",
+                        format!(
+                            "`{name}` starts tasks on the capacity provider `{}`, which nobody wants any more",
+                            one.name
+                        ),
+                    )
+                    .at(place(&["components", one.component]).key())
+                    .help(format!("let `{component}` use other capacity in the same plan or in one before it")),
+                );
+            }
+        }
     }
+}
+
+/// Whether a component uses another one, directly or through others.
+fn uses(context: Context<'_>, component: &str, other: &str) -> bool {
+    let components = &context.loaded.model.components;
+    let mut seen = BTreeSet::new();
+    let mut open = vec![component];
+    while let Some(name) = open.pop() {
+        let used = components.get(name).into_iter().flat_map(|c| c.uses.keys());
+        for used in used.filter(|used| seen.insert(used.as_str())) {
+            if used == other {
+                return true;
+            }
+            open.push(used);
+        }
+    }
+    false
 }
 
 /// The capacity providers that an input or a description names.

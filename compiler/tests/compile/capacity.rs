@@ -173,3 +173,43 @@ fn a_teardown_takes_the_provider_out_of_its_cluster_when_its_services_are_gone()
     assert!(leads(&plan, "nodes.provider.shop_nodes.gone", "nodes.group.A.delete"));
     assert_eq!(called(&plan, "DeleteCapacityProvider"), ["nodes.provider.shop_nodes.delete"]);
 }
+
+fn refused(input: Input, words: &str) {
+    let outcome = input.compile();
+    assert!(outcome.text.contains(words), "{}", outcome.text);
+    assert!(outcome.plan.is_none());
+}
+
+#[test]
+fn what_neither_can_be_first_nor_belongs_to_two_is_refused() {
+    let circle = model(&[("nodes", ", uses: {web: {}}")], "capacity: [{group: nodes}]");
+    let input = Input::new(&circle, &environment(&[("nodes", PROVIDER)])).world(World::new());
+    refused(input, "`nodes` uses `web`, which runs on its capacity provider");
+    let named = ", capacity_provider: {name: fleet}";
+    let two = model(&[("nodes", ""), ("spare", "")], "capacity: [{group: nodes}]");
+    let input = Input::new(&two, &environment(&[("nodes", named), ("spare", named)])).world(World::new());
+    refused(input, "`nodes` and `spare` both have the capacity provider `fleet`");
+}
+
+#[test]
+fn what_still_starts_tasks_on_a_provider_keeps_it() {
+    let scheduled = one("schedule: {when: rate(1 day), role: ecsEventsRole}, capacity: [{group: nodes}]");
+    let input = Input::new(&scheduled, &environment(&[("nodes", PROVIDER)]));
+    let world = World::new().apply(&input.world(World::new()).plan());
+    let gives_up = Input::new(&scheduled.replace(", capacity: [{group: nodes}]", ""), &environment(&[("nodes", "")]));
+    let only = gives_up.clone().options(|o| o.only = vec!["nodes".to_owned()]);
+    refused(only.world(world.clone()), "starts tasks on the capacity provider `shop_nodes`");
+    assert!(gives_up.world(world).compile().plan.is_some());
+}
+
+#[test]
+fn instances_do_not_go_before_what_runs_on_them() {
+    let renamed = model(&[("others", "")], "capacity: [{group: others}]");
+    let environment = environment(&[("others", PROVIDER)]);
+    let before = renamed.clone() + "lifecycle: {teardown_orphans: before}\n";
+    refused(
+        Input::new(&before, &environment).world(running()),
+        "would take the instances of `shop_nodes` away before service",
+    );
+    assert!(Input::new(&renamed, &environment).world(running()).compile().plan.is_some());
+}

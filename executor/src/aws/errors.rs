@@ -36,8 +36,9 @@ const CONTENTIONS: &[(&str, &str)] = &[
     ("iam", "ConcurrentModification"),
     ("logs", "OperationAbortedException"),
     ("s3", "OperationAborted"),
+    ("ecs", "ResourceInUseException"), // tasks on a capacity provider are on their way out
     ("servicediscovery", "DuplicateRequest"), // an earlier change of the same thing is under way
-    ("servicediscovery", "ResourceInUse"),    // what is registered is on its way out
+    ("servicediscovery", "ResourceInUse"), // what is registered is on its way out
 ];
 
 /// Refusals that time cures, told apart by their words. `None` for every service.

@@ -1,6 +1,6 @@
 //! Puts late values in: the one moment at which a plan's call becomes the call that is sent.
 //!
-//! A share `[k, n]` of a number is ⌈value·k/n⌉; of a list it is the first ⌈length·k/n⌉ items. A token is the first 32
+//! A share of a list is as many of its first items. A token is the first 32
 //! hex digits of the SHA-256 of run, node and chunk, so that the same step of the same run always has the same one.
 //!
 //! Invariant: nothing else of a call changes, and a late value without a value is an error, not an omission.
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use belay_schemas::condition::{self, ConditionError};
-use belay_schemas::late::{Late, LateError};
+use belay_schemas::late::{Late, LateError, Share};
 use belay_schemas::plan::Call;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -149,11 +149,10 @@ pub(super) fn token(run: &str, node: &str, chunk: u32) -> String {
     crate::hex(&Sha256::digest(format!("{run}\n{node}\n{chunk}").as_bytes())[..16])
 }
 
-fn take_share(value: &Value, (k, n): (u64, u64)) -> Option<Value> {
-    let of = |whole: u64| u64::try_from((u128::from(whole) * u128::from(k)).div_ceil(u128::from(n))).ok();
+fn take_share(value: &Value, share: Share) -> Option<Value> {
     match value {
         Value::Array(list) => {
-            let length = usize::try_from(of(list.len() as u64)?).ok()?;
+            let length = usize::try_from(share.of(list.len() as u64)).ok()?;
             Some(Value::Array(list.iter().take(length).cloned().collect()))
         }
         // JMESPath counts in floating point, so a whole number may come as 3.0.
@@ -162,7 +161,7 @@ fn take_share(value: &Value, (k, n): (u64, u64)) -> Option<Value> {
                 let float = number.as_f64()?;
                 (float >= 0.0 && float.fract() == 0.0 && float <= 9e15).then_some(float as u64)
             })?;
-            Some(Value::from(of(whole)?))
+            Some(Value::from(share.of(whole)))
         }
         _ => None,
     }
@@ -182,13 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn shares_round_up() {
-        assert_eq!(take_share(&json!(10), (1, 3)), Some(json!(4)));
-        assert_eq!(take_share(&json!(10.0), (3, 3)), Some(json!(10)));
-        assert_eq!(take_share(&json!(["a", "b", "c"]), (1, 2)), Some(json!(["a", "b"])));
-        assert_eq!(take_share(&json!([]), (1, 2)), Some(json!([])));
-        assert_eq!(take_share(&json!("x"), (1, 2)), None);
-        assert_eq!(take_share(&json!(1.5), (1, 2)), None);
+    fn shares_round_up_unless_they_are_to_be_rounded_down() {
+        let up = |k, n| Share { k, n, down: false };
+        assert_eq!(take_share(&json!(10), up(1, 3)), Some(json!(4)));
+        assert_eq!(take_share(&json!(10.0), up(3, 3)), Some(json!(10)));
+        assert_eq!(take_share(&json!(["a", "b", "c"]), up(1, 2)), Some(json!(["a", "b"])));
+        assert_eq!(take_share(&json!([]), up(1, 2)), Some(json!([])));
+        assert_eq!(take_share(&json!("x"), up(1, 2)), None);
+        assert_eq!(take_share(&json!(1.5), up(1, 2)), None);
+        let down = Share { k: 1, n: 2, down: true };
+        assert_eq!(take_share(&json!(["a", "b", "c"]), down), Some(json!(["a"])));
+        assert_eq!(take_share(&json!(u64::MAX), down), Some(json!(u64::MAX / 2)));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::late::run_id;
-use belay_schemas::plan::{Action, Call, Evidence, Fail, Mode, Node, Phase, Wait, Why};
+use belay_schemas::plan::{Action, Call, Evidence, Fail, Guard, Mode, Moment, Node, Phase, Wait, Why};
 use serde_json::{Value, json};
 
 use crate::asg::Context;
@@ -148,12 +148,17 @@ fn gone(name: &str) -> Action {
     wanted.wait()
 }
 
-/// Waits until the cluster has its providers.
-fn attached(cluster: &str) -> Action {
+/// Waits until the cluster has its providers: those that it is to have, and not those that it is to lack. A look that comes
+/// too late shows both the old list and that nothing is in progress.
+fn attached(cluster: &str, has: &[&str], lacks: &[&str]) -> Action {
     let status = "[0].clusters[0].attachmentsStatus";
+    let listed = |name: &&str| format!("contains([0].clusters[0].capacityProviders || `[]`, '{name}')");
+    let has = has.iter().map(listed);
+    let lacks = lacks.iter().map(|name| format!("!{}", listed(name)));
+    let settled = format!("!ends_with({status} || '', 'IN_PROGRESS')");
     let wanted = Wanted {
         read: describe_cluster(cluster),
-        until: format!("!ends_with({status} || '', 'IN_PROGRESS')"),
+        until: std::iter::once(settled).chain(has).chain(lacks).collect::<Vec<_>>().join(" && "),
         failed: format!("ends_with({status} || '', 'FAILED')"),
         reason: format!("ECS could not set up what the capacity providers of cluster {cluster} bring along"),
         progress: status.to_owned(),
@@ -193,7 +198,13 @@ pub fn make(context: Context<'_>, desired: &Desired, group: &str, rosters: &mut 
     let (forward, mut cases) = change.nodes(earlier.as_ref().map(|(id, _)| id.as_str()));
     if let Some((_, way)) = cases.last_mut() {
         let summary = format!("wait until cluster {cluster} has them");
-        way.push(node(format!("{id}.undone"), Some(component), Phase::Undo, summary, attached(cluster)));
+        way.push(node(
+            format!("{id}.undone"),
+            Some(component),
+            Phase::Undo,
+            summary,
+            attached(cluster, &[], &[&provider.name]),
+        ));
     }
     chain.effect(forward, cases);
     let back = chain.back().cloned().unwrap_or_default();
@@ -203,7 +214,7 @@ pub fn make(context: Context<'_>, desired: &Desired, group: &str, rosters: &mut 
     }
     let ready = format!("{component}.provider.attached");
     let summary = format!("wait until cluster {cluster} has the capacity provider {}", provider.name);
-    chain.step(node(ready.clone(), Some(component), Phase::Deploy, summary, attached(cluster)));
+    chain.step(node(ready.clone(), Some(component), Phase::Deploy, summary, attached(cluster, &[&provider.name], &[])));
     roster.last = Some((ready, back));
 }
 
@@ -379,14 +390,21 @@ fn detach(context: Context<'_>, cluster: &str, leaving: &[&Surplus<'_>], roster:
         from: before,
         to: roster.state(),
     };
+    // What would be refused after the commit point is refused before the first change, unless the plan itself changes it.
     let (mut forward, _) = change.nodes(Some(COMMIT));
+    if roster.last.is_none() {
+        let at_start =
+            forward.guards.iter().map(|guard| Guard { at: Some(Moment::Start), after: None, ..guard.clone() });
+        let at_start: Vec<Guard> = at_start.collect();
+        forward.guards.extend(at_start);
+    }
     forward.phase = Phase::Finalize;
     finally(&mut forward);
     draft.add(forward);
     draft.after(COMMIT, &id);
     let done = format!("{id}ed");
     let summary = format!("wait until cluster {cluster} is without {}", names.join(" and "));
-    draft.add(node(done.clone(), component, Phase::Finalize, summary, attached(cluster)));
+    draft.add(node(done.clone(), component, Phase::Finalize, summary, attached(cluster, &[], &names)));
     draft.after(&id, &done);
 }
 

@@ -66,10 +66,15 @@ impl Leaving<'_> {
         let resized = Resized { context: self.context, component: self.component, slot: self.slot, watch };
         let mut detached = Vec::new();
         if detach {
-            resized.suspend(&delete_id(self.component, &self.slot.label), false, &mut chain);
-            resized.loosen(false, self.why.clone(), &mut chain);
+            // Where Auto Scaling or ECS has chosen, the number of instances is seen when the plan runs.
+            let live = self.slot.size("MinSize") != self.slot.size("MaxSize");
+            resized.suspend(&delete_id(self.component, &self.slot.label), live, &mut chain);
+            let from = match live.then(|| resized.count_live(&mut chain)) {
+                Some(node) => Count::Share { node, k: 1, n: 1 },
+                None => Count::Fixed(count),
+            };
+            resized.loosen(live, self.why.clone(), &mut chain);
             let after = chain.last().unwrap_or_default().to_owned();
-            let from = Count::Fixed(count);
             let batch =
                 Detach { suffix: "", take: Take::Share(1, 1), from: &from, after: &after, why: self.why.clone() };
             detached.push(resized.detach(&batch, &mut chain));

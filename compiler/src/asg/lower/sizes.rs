@@ -339,19 +339,24 @@ impl Resized<'_> {
         id
     }
 
+    /// The node that sees which instances there are, right before some of them are detached.
+    pub fn members(&self, suffix: &str) -> String {
+        self.id(&format!("members{suffix}"))
+    }
+
     /// Detaches instances: `take` of those that are in service, or that share `[k, n]` of them.
     pub fn detach(&self, step: &Detach<'_>, chain: &mut Chain<'_>) -> String {
         let Detach { suffix, take, from, after, why } = step;
         let name = self.slot.name;
         let component = Some(self.component);
-        let list = self.id(&format!("members{suffix}"));
+        let list = self.members(suffix);
         let read =
             Action::Read { read: describe_group(name), expect: Some("length(AutoScalingGroups) == `1`".to_owned()) };
         chain.step(node(list.clone(), component, Phase::Deploy, format!("see which instances {name} has"), read));
         let in_service = "AutoScalingGroups[0].Instances[?LifecycleState=='InService'].InstanceId";
         let over = match take {
             Take::First(count) => output(&list, &format!("{in_service} | [:{count}]")),
-            Take::Share(k, n) => json!({"$output": list, "path": in_service, "share": [k, n]}),
+            Take::Share(k, n) => json!({"$output": list, "path": in_service, "share": [k, n], "round": "down"}),
         };
         if let Some(cluster) = self.watch.cluster {
             let named = |what: &str| self.id(&format!("{what}{suffix}"));
@@ -440,7 +445,7 @@ impl Resized<'_> {
 pub enum Take {
     /// So many.
     First(u64),
-    /// ⌈k/n⌉ of all.
+    /// ⌊k/n⌋ of all: ⌈(n − k)/n⌉ of them stay.
     Share(u64, u64),
 }
 

@@ -179,7 +179,13 @@ pub fn upgrade(
         Some(node) => Count::Share { node: node.clone(), k: step, n: steps },
         None => Count::Fixed((step * size).min(new)),
     };
+    let suffixed = |step: u64| if steps == 1 { String::new() } else { format!(".{step}") };
     let old_count = |step: u64| match &seen {
+        // What a batch leaves is told by what there was right before it: shares of shares are rounded each time.
+        Some(_) if *detach && step > 0 => {
+            let batches = steps - step + 1;
+            Count::Share { node: resized.members(&suffixed(step)), k: batches - 1, n: batches }
+        }
         Some(node) => Count::Share { node: node.clone(), k: steps - step, n: steps },
         None if step == steps => Count::Fixed(0),
         None => Count::Fixed(old - (old * (step * size).min(new)) / new.max(1)),
@@ -196,7 +202,7 @@ pub fn upgrade(
     let mut detached = Vec::new();
     let mut loosened = false;
     for step in 1..=steps {
-        let suffix = if steps == 1 { String::new() } else { format!(".{step}") };
+        let suffix = suffixed(step);
         if step > 1 {
             let (from, to) =
                 (sizes(desired, new_count(step - 1), false), sizes(desired, new_count(step), step == steps));

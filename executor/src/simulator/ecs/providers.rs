@@ -222,7 +222,7 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
     Ok(output.into())
 }
 
-/// Whether an active service or a task of a cluster runs by a strategy that names a provider.
+/// Whether an active service of a cluster runs by a strategy that names a provider. Tasks that it has left behind are not looked at.
 fn used(world: &World, cluster: &str, provider: &str) -> bool {
     let services = world.services.values().filter(|s| s.cluster == cluster && s.status == ServiceStatus::Active);
     let mut strategies = services.filter_map(|service| service.wanted.get("capacityProviderStrategy"));
