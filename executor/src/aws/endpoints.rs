@@ -78,7 +78,7 @@ pub(super) fn configured(facts: &ServiceFacts, config: &SdkConfig) -> Option<Str
 pub(super) fn by_rule(facts: &ServiceFacts, region: &str, fips: bool, dual: bool) -> Endpoint {
     let partition = partition_of(region);
     let prefix = &*facts.endpoint_prefix;
-    let fips = if fips && !is_fips_already(prefix, partition) { "-fips" } else { "" };
+    let fips = if fips && !is_fips_already(prefix, partition, dual) { "-fips" } else { "" };
     if prefix == "iam" {
         let (place, signing_region) = iam(partition, region, dual);
         return Endpoint { url: format!("https://iam{fips}.{place}"), signing_region };
@@ -108,10 +108,10 @@ fn iam(partition: &Partition, region: &str, dual: bool) -> (String, String) {
     (host, home.to_owned())
 }
 
-/// GovCloud's ordinary endpoints of these are FIPS endpoints.
-fn is_fips_already(prefix: &str, partition: &Partition) -> bool {
-    partition.name == "aws-us-gov"
-        && matches!(
+/// GovCloud's ordinary endpoints of these are FIPS endpoints; that of Service Quotas is one where it is not dual-stack.
+fn is_fips_already(prefix: &str, partition: &Partition, dual: bool) -> bool {
+    let listed = || {
+        matches!(
             prefix,
             "application-autoscaling"
                 | "autoscaling"
@@ -123,4 +123,6 @@ fn is_fips_already(prefix: &str, partition: &Partition) -> bool {
                 | "monitoring"
                 | "sts"
         )
+    };
+    partition.name == "aws-us-gov" && (listed() || prefix == "servicequotas" && !dual)
 }
