@@ -185,9 +185,29 @@ pub const HOSTS: [Fixture; 5] = [
     Fixture { name: "container-instances", world: own_cluster, ..PLAIN },
 ];
 
+/// Scenarios of machines that no emulator has services for: those outside AWS (`peers/gaps.rs` holds that moto takes none).
+pub const MACHINES: [Fixture; 2] = [
+    Fixture {
+        name: "external",
+        project: "plant",
+        world: hall,
+        behind: &[("shop-web", 2)],
+        tasks: &[("plant_node-exporter", 2), ("plant_agent", 3)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "external-failing",
+        project: "plant",
+        end: End::Initial,
+        world: old_hall,
+        behind: &[("shop-web", 2)],
+        ..PLAIN
+    },
+];
+
 /// Every scenario.
 pub fn every() -> impl Iterator<Item = Fixture> {
-    ASG.into_iter().chain(ALL).chain(HOSTS)
+    ASG.into_iter().chain(ALL).chain(HOSTS).chain(MACHINES)
 }
 
 /// A cluster without instances.
@@ -293,6 +313,34 @@ fn broken(world: &mut World) {
     use belay_executor::simulator::world::{Behaviour, Image};
     let image = Image { behaviour: Behaviour::NeverHealthy, ..Image::default() };
     world.images.insert("shop/web:1.1-broken".to_owned(), image);
+}
+
+/// Two machines outside AWS are registered with the cluster, each with a line to the controllers of a plant.
+fn hall(world: &mut World) {
+    use belay_executor::simulator::world::{ContainerInstance, EXTERNAL};
+    for (at, line) in ["bottles", "labels"].into_iter().enumerate() {
+        let Some(like) = world.container_instances.values().next().cloned() else { return };
+        let attributes = [("ecs.os-type", "linux"), ("ecs.cpu-architecture", "x86_64"), (EXTERNAL, ""), ("line", line)];
+        let machine = ContainerInstance {
+            ec2_instance_id: format!("mi-0b00000000000000{}", at + 1),
+            availability_zone: String::new(),
+            cpu: 4096,
+            memory: 3840,
+            task_interfaces: 0,
+            private_ip: None,
+            attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            ..like
+        };
+        world.container_instances.insert(format!("{:032x}", 0xe1_0000 + at), machine);
+    }
+}
+
+/// The new collector exits when it reads a controller.
+fn old_hall(world: &mut World) {
+    use belay_executor::simulator::world::{Behaviour, Image};
+    hall(world);
+    let behaviour = Behaviour::Crash { after_seconds: 3, exit_code: 2, reason: None };
+    world.images.insert("plant/collector:3.2.0-beta".to_owned(), Image { behaviour, ..Image::default() });
 }
 
 /// The tag has come to mean another image.

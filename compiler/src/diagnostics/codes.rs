@@ -140,6 +140,7 @@ codes![
     ("B456", "ECS agent too old"),
     ("B457", "container instances are not in order"),
     ("B458", "nobody answers for a while"),
+    ("B459", "not available on machines outside AWS"),
     ("B501", "not ours"),
     ("B502", "managed by somebody else"),
     ("B503", "deployment in flight"),

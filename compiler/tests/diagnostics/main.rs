@@ -13,6 +13,7 @@ mod discovery;
 mod gateways;
 mod groups;
 mod inputs;
+mod machines;
 mod meaning;
 mod network;
 mod observed;
@@ -78,6 +79,7 @@ fn tables() -> Vec<Case> {
         groups::table(),
         discovery::table(),
         traffic::table(),
+        machines::table(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -8,6 +8,7 @@ mod cloud_map;
 mod connect;
 mod deployments;
 mod essence;
+mod external;
 mod faults;
 mod file;
 mod groups;

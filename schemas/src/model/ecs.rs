@@ -129,7 +129,8 @@ pub enum LaunchType {
     Ec2,
     /// Capacity that AWS manages; no container instances.
     Fargate,
-    /// Machines outside AWS that are registered with the cluster.
+    /// Machines outside AWS that are registered with the cluster. They have no load balancers, no network interface for
+    /// each task, and neither EFS nor EBS.
     External,
 }
 

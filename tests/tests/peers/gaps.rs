@@ -173,6 +173,23 @@ fn what_ministack_answers_without_having_it_is_listed() {
     assert!(made.as_ref().is_ok_and(|made| made["DNSName"].is_null()) || made.is_err(), "{made:?}");
 }
 
+/// Why the fixtures of machines outside AWS make no round trip; as soon as moto takes such services, this fails.
+#[test]
+fn what_moto_knows_no_services_on() {
+    let server = Server::start(Emulator::Moto).unwrap_or_else(|error| panic!("{error}"));
+    let client = server.client().unwrap_or_else(|error| panic!("{error}"));
+    let account = Account::new(Emulator::Moto, &Arc::new(Mutex::new(client)), "222222222205");
+    account.must("ecs", "CreateCluster", &json!({"clusterName": "default"}));
+    let container = json!({"name": "a", "image": "b", "memory": 64});
+    let definition =
+        json!({"family": "a", "requiresCompatibilities": ["EXTERNAL"], "containerDefinitions": [container]});
+    account.must("ecs", "RegisterTaskDefinition", &definition);
+    let service = json!({"cluster": "default", "serviceName": "a", "taskDefinition": "a", "desiredCount": 1,
+        "launchType": "EXTERNAL"});
+    let refused = account.call("ecs", "CreateService", &service).unwrap_err();
+    assert!(refused.message.contains("launch type should be one of [EC2,FARGATE]"), "{refused}");
+}
+
 /// What the shim supplies for groups (peers/shim/groups.py) is still wrong without it; as soon as it is not, this fails.
 #[test]
 fn what_moto_gets_wrong_about_groups_is_still_wrong() {

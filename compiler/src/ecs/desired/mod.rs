@@ -184,6 +184,11 @@ impl Desired {
         super::json::items(&self.service, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some())
     }
 
+    /// Whether the tasks run on machines outside AWS.
+    pub fn external(&self) -> bool {
+        super::json::text(&self.service, "launchType") == Some("EXTERNAL")
+    }
+
     /// Docker network mode of the task.
     pub fn network_mode(&self) -> &str {
         super::json::text(&self.task, "networkMode").unwrap_or(if self.fargate { "awsvpc" } else { "bridge" })

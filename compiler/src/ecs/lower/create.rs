@@ -47,6 +47,7 @@ pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft:
     let count = desired.desired_count();
     let mut summary = match count {
         Some(count) => format!("create service {service} with {}", tasks(count)),
+        None if desired.external() => format!("create service {service} with a task on each machine outside AWS"),
         None => format!("create service {service} with a task on each container instance"),
     };
     for (index, attachment) in desired.attachments.iter().enumerate() {

@@ -10,6 +10,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::json::{flag, text};
 use crate::ecs::{Context, settings};
 
+use super::external::is_external;
 use super::{Subject, advice};
 
 /// Version of agents and Docker: major, minor, patch.
@@ -33,11 +34,12 @@ const BEHIND: u64 = 12;
 
 /// What the tasks of a component ask of the agents that could run them.
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
-    let external = text(subject.service(), "launchType") == Some("EXTERNAL");
-    let Some(instances) = subject.context.facts.and_then(|f| f.instances.as_ref()) else { return };
-    if subject.desired.fargate || external {
+    let external = subject.desired.external();
+    let Some(all) = subject.context.facts.and_then(|f| f.instances.as_ref()) else { return };
+    if subject.desired.fargate {
         return;
     }
+    let instances: Vec<&Value> = all.iter().copied().filter(|i| is_external(i) == external).collect();
     let exec = flag(subject.service(), "enableExecuteCommand") == Some(true);
     let exec = exec.then(|| (EXEC, "shells in containers", subject.in_service(["enableExecuteCommand"])));
     let members = subject.containers().flat_map(|(name, container)| {
@@ -48,10 +50,11 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
     let old: Vec<&Value> = instances.iter().copied().filter(|i| agent(i).is_some_and(|v| v < since)).collect();
     if let Some(oldest) = old.iter().filter_map(|i| agent(i)).min() {
         let message = format!(
-            "{what} need an ECS agent from version {} on, and {} of the {} container instances of cluster `{}` {} an older one ({})",
+            "{what} need an ECS agent from version {} on, and {} of the {} {} of cluster `{}` {} an older one ({})",
             shown(since),
             old.len(),
             instances.len(),
+            if external { "machines outside AWS" } else { "container instances" },
             subject.context.settings.cluster,
             if old.len() == 1 { "has" } else { "have" },
             shown(oldest),
@@ -60,7 +63,10 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
             "B456",
             message,
             place,
-            "no task of this component is placed there: update the agent (`aws ecs update-container-agent`) or the AMI",
+            match external {
+                true => "no task of this component is placed there: update the package `amazon-ecs-init` on the machine",
+                false => "no task of this component is placed there: update the agent (`aws ecs update-container-agent`) or the AMI",
+            },
         ));
     }
 }
@@ -86,22 +92,32 @@ pub fn cluster(context: Context<'_>, report: &mut Report) {
     let all = |wrong: &dyn Fn(&Value) -> bool| -> Vec<String> {
         instances.iter().filter(|i| wrong(i)).map(|i| called(i).to_owned()).collect()
     };
+    let outside = |external: bool, wrong: &dyn Fn(&Value) -> bool| all(&|i| is_external(i) == external && wrong(i));
     warn(
         all(&|i| flag(i, "agentConnected") == Some(false)),
         "its ECS agent is not connected, so ECS neither starts nor stops tasks there",
         "bring the agent back, or deregister the instance (`aws ecs deregister-container-instance`), so that ECS does not count on it",
     );
     let newest = instances.iter().filter_map(|i| agent(i)).max().unwrap_or_default();
-    warn(
-        all(&|i| agent(i).is_some_and(|v| (v.0, v.1 + BEHIND) < (newest.0, newest.1))),
-        &format!("its ECS agent is far behind others of the cluster ({})", shown(newest)),
-        "update the agent (`aws ecs update-container-agent`), or bring a newer AMI in",
-    );
-    warn(
-        all(&|i| docker(i).is_some_and(|v| v < DOCKER)),
-        &format!("its Docker is older than {}, of which AWS trusts the metrics", shown(DOCKER)),
-        "bring a newer ECS-optimized AMI in: it has agent and Docker in versions that go together",
-    );
+    for (external, agents, dockers) in [
+        (
+            false,
+            "update the agent (`aws ecs update-container-agent`), or bring a newer AMI in",
+            "bring a newer ECS-optimized AMI in: it has agent and Docker in versions that go together",
+        ),
+        (true, "update the package `amazon-ecs-init` on the machine", "update Docker on the machine"),
+    ] {
+        warn(
+            outside(external, &|i| agent(i).is_some_and(|v| (v.0, v.1 + BEHIND) < (newest.0, newest.1))),
+            &format!("its ECS agent is far behind others of the cluster ({})", shown(newest)),
+            agents,
+        );
+        warn(
+            outside(external, &|i| docker(i).is_some_and(|v| v < DOCKER)),
+            &format!("its Docker is older than {}, of which AWS trusts the metrics", shown(DOCKER)),
+            dockers,
+        );
+    }
 }
 
 fn called(instance: &Value) -> &str {

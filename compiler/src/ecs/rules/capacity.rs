@@ -5,6 +5,8 @@
 //! its cpu units, its memory (the soft limit, or the hard one where there is no soft limit), its static host ports and,
 //! in network mode awsvpc, a network interface. Where capacity providers may add instances, a lack is a warning.
 //!
+//! Machines outside AWS and instances of EC2 never stand in for each other.
+//!
 //! Invariant: an error is a proof. Together, resources are added up over all instances, which is more than any placement
 //! can use; what fits that and still finds no place when it is tried is a warning.
 
@@ -20,6 +22,8 @@ use crate::ecs::facts::Facts;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::lower::Work;
 use crate::placement::Placement;
+
+use super::external;
 
 /// What one task takes of an instance.
 struct Need {
@@ -37,9 +41,46 @@ struct Room {
     ports: BTreeSet<u64>,
 }
 
+/// Container instances that tasks of one kind of component can be placed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pool {
+    /// Instances of EC2.
+    Own,
+    /// Machines outside AWS.
+    External,
+}
+
+impl Pool {
+    fn of(desired: &Desired) -> Self {
+        if desired.external() { Self::External } else { Self::Own }
+    }
+
+    /// Its instances among those of the cluster.
+    fn instances<'v>(self, all: &[&'v Value]) -> Vec<&'v Value> {
+        all.iter().copied().filter(|instance| external::is_external(instance) == (self == Self::External)).collect()
+    }
+
+    /// What its instances are called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Own => "container instances",
+            Self::External => "machines outside AWS",
+        }
+    }
+
+    /// How there come to be more of them.
+    fn more(self) -> &'static str {
+        match self {
+            Self::Own => "add container instances",
+            Self::External => "register more machines",
+        }
+    }
+}
+
 /// What one component takes when its plan has run, and for a moment before.
 struct Demand {
     component: String,
+    pool: Pool,
     place: Place,
     need: Need,
     /// Tasks more than now.
@@ -73,32 +114,45 @@ impl<'a> Capacity<'a> {
 
     /// Judges all of them together. `frees`: something else of the plan ends tasks.
     pub fn finish(self, frees: bool, report: &mut Report) {
+        for pool in [Pool::Own, Pool::External] {
+            self.together(pool, frees, report);
+        }
+    }
+
+    /// Judges those of one kind of instances.
+    fn together(&self, pool: Pool, frees: bool, report: &mut Report) {
         let Some((facts, instances)) = self.context.facts.and_then(|f| Some((f, f.instances.as_ref()?))) else {
             return;
         };
-        let mut demands: Vec<&Demand> = self.demands.iter().filter(|d| d.more > 0 || d.beside).collect();
+        let instances = &pool.instances(instances);
+        let of_pool = self.demands.iter().filter(|d| d.pool == pool);
+        let mut demands: Vec<&Demand> = of_pool.filter(|d| d.more > 0 || d.beside).collect();
         if demands.len() < 2 || instances.is_empty() {
             return;
         }
         demands.sort_by_key(|d| (std::cmp::Reverse((d.need.memory, d.need.cpu)), &d.component));
         let lack = lacking(facts, instances, &demands);
-        let proven = lack.is_some() && !self.frees && !frees && !grows(self.context, facts);
+        let proven = lack.is_some() && !self.frees && !frees && !grows(self.context, facts, pool);
+        let more = pool.more();
         let (what, help) = match lack {
             Some(lack) => (
                 lack,
-                "add container instances, lower `replicas`, `cpu` or `mem`, or change the components one after the other with `--only`",
+                format!(
+                    "{more}, lower `replicas`, `cpu` or `mem`, or change the components one after the other with `--only`"
+                ),
             ),
             None if packed(instances, &demands) => return,
             None => (
                 "no way was found to place them all".to_owned(),
-                "whether AWS finds one depends on its placement strategy: add a container instance, or try smaller tasks",
+                format!("whether AWS finds one depends on its placement strategy: {more}, or try smaller tasks"),
             ),
         };
         let names: Vec<String> = demands.iter().take(5).map(|d| format!("`{}`", d.component)).collect();
         let more = demands.len() - names.len();
         let names = if more > 0 { format!("{} and {more} more", names.join(", ")) } else { names.join(", ") };
         let message = format!(
-            "the container instances of cluster `{}` have no room for the new tasks of {names} together: {what}",
+            "the {} of cluster `{}` have no room for the new tasks of {names} together: {what}",
+            pool.name(),
             self.context.settings.cluster,
         );
         let diagnostic = if proven { Diagnostic::error("B434", message) } else { Diagnostic::warning("B434", message) };
@@ -217,12 +271,16 @@ fn task_interfaces(instance: &Value) -> Option<u64> {
 }
 
 /// Whether capacity providers may add instances.
-fn grows(context: Context<'_>, facts: &Facts<'_>) -> bool {
-    facts.cluster(&context.settings.cluster).is_some_and(|c| !items(c, "capacityProviders").is_empty())
+fn grows(context: Context<'_>, facts: &Facts<'_>, pool: Pool) -> bool {
+    pool == Pool::Own
+        && facts.cluster(&context.settings.cluster).is_some_and(|c| !items(c, "capacityProviders").is_empty())
 }
 
 /// Whether instances of this project have still to join the cluster, so that nothing is known of the room in it.
-fn will_grow(context: Context<'_>, instances: &[&Value]) -> bool {
+fn will_grow(context: Context<'_>, instances: &[&Value], pool: Pool) -> bool {
+    if pool == Pool::External {
+        return false;
+    }
     let placed = Placement::of(context.loaded).asg;
     agent::joining(context.loaded, &placed, &context.settings.cluster) > instances.len() as u64
 }
@@ -230,12 +288,10 @@ fn will_grow(context: Context<'_>, instances: &[&Value]) -> bool {
 /// Judges the tasks that the work on one component starts; gives back what they take unless that alone is too much.
 fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut Report) -> Option<Demand> {
     let facts = context.facts?;
-    let instances = facts.instances.as_ref()?;
+    let pool = Pool::of(desired);
+    let instances = &pool.instances(facts.instances.as_ref()?);
     let wanted = desired.desired_count()?;
-    if will_grow(context, instances) {
-        return None;
-    }
-    if desired.fargate || text(&desired.service, "launchType") == Some("EXTERNAL") {
+    if desired.fargate || will_grow(context, instances, pool) {
         return None;
     }
     let (minimum, _) = desired.percents();
@@ -279,16 +335,15 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
         Place::model(["components", &desired.component]).key()
     };
     if free >= needed {
-        return Some(Demand { component: desired.component.clone(), place, need, more, beside });
+        return Some(Demand { component: desired.component.clone(), pool, place, need, more, beside });
     }
-    let message = format!(
-        "`{}` has {needed} more {} {what}, but the {} container instances of cluster `{}` have room for {free}",
-        desired.component,
-        if needed == 1 { "task" } else { "tasks" },
-        instances.len(),
-        context.settings.cluster,
-    );
-    let grows = grows(context, facts);
+    let has = match instances.len() {
+        0 => format!("cluster `{}` has no {}", context.settings.cluster, pool.name()),
+        count => format!("the {count} {} of cluster `{}` have room for {free}", pool.name(), context.settings.cluster),
+    };
+    let tasks = if needed == 1 { "task" } else { "tasks" };
+    let message = format!("`{}` has {needed} more {tasks} {what}, but {has}", desired.component);
+    let grows = grows(context, facts, pool);
     let diagnostic = if grows { Diagnostic::warning("B434", message) } else { Diagnostic::error("B434", message) };
     let cpu = if need.cpu > 0 { format!("{} CPU units and ", need.cpu) } else { String::new() };
     let mut takes = format!("a task takes {cpu}{} MiB of memory", need.memory);
@@ -303,7 +358,7 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
         diagnostic
             .at(place)
             .help(takes)
-            .help("add container instances, lower `replicas`, `cpu` or `mem`, or let deployments go below the full number (`raw.service.deploymentConfiguration.minimumHealthyPercent`)"),
+            .help(format!("{}, lower `replicas`, `cpu` or `mem`, or let deployments go below the full number (`raw.service.deploymentConfiguration.minimumHealthyPercent`)", pool.more())),
     );
     None
 }

@@ -8,6 +8,7 @@ mod agents;
 mod capacity;
 mod containers;
 mod discovery;
+mod external;
 mod fargate;
 mod network;
 mod placement;
@@ -38,6 +39,7 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
     task::check(&subject, report);
     containers::check(&subject, report);
     fargate::check(&subject, report);
+    external::check(&subject, report);
     network::check(&subject, report);
     storage::check(&subject, report);
     service::check(&subject, report);

@@ -102,7 +102,7 @@ fn rebalancing(subject: &Subject<'_>, report: &mut Report) {
     let zoned = |c: &serde_json::Value| text(c, "expression").is_some_and(|e| e.contains("availability-zone"));
     let why = if text(service, "schedulingStrategy") == Some("DAEMON") {
         "a daemon has a task on each instance"
-    } else if text(service, "launchType") == Some("EXTERNAL") {
+    } else if subject.desired.external() {
         "external instances have no zones"
     } else if subject.desired.percents().1 <= 100 {
         "no task may start beside the one that is moved (`maximumPercent` is 100)"

@@ -14,6 +14,8 @@ use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Call, EdgeKind, Node, Phase, Plan, Wait};
 use serde_json::{Map, Value};
 
+use crate::simulator::world::EXTERNAL;
+
 /// Seconds for which load balancers let a target go, unless they are told otherwise.
 const DELAY: u64 = 300;
 
@@ -59,7 +61,8 @@ pub(super) struct Facts<'p> {
     definitions: BTreeMap<String, &'p Value>,
     /// Seconds until a target counts as healthy, and until one that leaves is gone.
     balancers: BTreeMap<String, (u64, u64)>,
-    instances: u64,
+    /// Container instances of EC2, and machines outside AWS.
+    instances: (u64, u64),
     /// Groups as they were observed.
     groups: BTreeMap<String, &'p Value>,
     assumed: RefCell<BTreeSet<String>>,
@@ -82,7 +85,7 @@ impl<'p> Facts<'p> {
             services: BTreeMap::new(),
             definitions: BTreeMap::new(),
             balancers: BTreeMap::new(),
-            instances: 0,
+            instances: (0, 0),
             groups: BTreeMap::new(),
             assumed: RefCell::default(),
         };
@@ -109,7 +112,12 @@ impl<'p> Facts<'p> {
                         facts.groups.insert(text(group, "AutoScalingGroupName").to_owned(), group);
                     }
                 }
-                "ListContainerInstances" => facts.instances += list(output, "containerInstanceArns").count() as u64,
+                "DescribeContainerInstances" => {
+                    for instance in list(output, "containerInstances") {
+                        let external = list(instance, "attributes").any(|a| a["name"] == EXTERNAL);
+                        *(if external { &mut facts.instances.1 } else { &mut facts.instances.0 }) += 1;
+                    }
+                }
                 _ => {}
             }
         }
@@ -313,7 +321,8 @@ impl<'p> Facts<'p> {
 
     fn count(&self, settings: &Map<String, Value>) -> u64 {
         if settings.get("schedulingStrategy").is_some_and(|s| s == "DAEMON") {
-            return self.instances.max(1);
+            let external = settings.get("launchType").is_some_and(|l| l == "EXTERNAL");
+            return if external { self.instances.1 } else { self.instances.0 }.max(1);
         }
         settings.get("desiredCount").and_then(Value::as_u64).unwrap_or(1)
     }

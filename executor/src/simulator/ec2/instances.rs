@@ -33,7 +33,12 @@ fn not_found(id: &str) -> CloudError {
 /// Whether there is such an instance that has not been terminated.
 pub(in super::super) fn known_instance(world: &World, id: &str) -> bool {
     world.instances.get(id).is_some_and(|instance| instance.state.lives())
-        || world.container_instances.values().any(|instance| instance.ec2_instance_id == id)
+        || hosts(world).any(|instance| instance.ec2_instance_id == id)
+}
+
+/// Container instances that are instances of EC2.
+fn hosts(world: &World) -> impl Iterator<Item = &ContainerInstance> {
+    world.container_instances.values().filter(|instance| !instance.is_external())
 }
 
 /// An instance behind a container instance.
@@ -101,14 +106,14 @@ fn show(world: &World, id: &str, instance: &Instance) -> Value {
 
 pub(super) fn describe(world: &World, input: &Value) -> Answer {
     let ids = texts(input, "InstanceIds");
-    let host = |id: &str| world.container_instances.values().any(|instance| instance.ec2_instance_id == id);
+    let host = |id: &str| hosts(world).any(|instance| instance.ec2_instance_id == id);
     if let Some(unknown) = ids.iter().find(|id| !world.instances.contains_key(**id) && !host(id)) {
         return Err(not_found(unknown));
     }
     // Most callers name a few of many: only those are put into words.
     let asked = |id: &str| ids.is_empty() || ids.contains(&id);
     let alone = |id: &str| asked(id) && !world.instances.contains_key(id);
-    let hosts = world.container_instances.values().filter(|instance| alone(&instance.ec2_instance_id));
+    let hosts = hosts(world).filter(|instance| alone(&instance.ec2_instance_id));
     let hosts = hosts.map(|instance| show_host(world, instance));
     let own = world.instances.iter().filter(|(id, _)| asked(id)).map(|(id, instance)| show(world, id, instance));
     let mut reservations = Vec::new();

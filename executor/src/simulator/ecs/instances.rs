@@ -85,8 +85,14 @@ fn show(world: &World, id: &str, instance: &ContainerInstance) -> Value {
     let count = |wanted: &dyn Fn(TaskStatus) -> bool| {
         world.tasks.on_instance(id).filter(|(_, task)| wanted(task.last_status)).count()
     };
-    let mut attributes = vec![json!({"name": "ecs.availability-zone", "value": instance.availability_zone})];
-    attributes.extend(instance.attributes.iter().map(|(name, value)| json!({"name": name, "value": value})));
+    let zone = Some(("ecs.availability-zone", &instance.availability_zone)).filter(|(_, zone)| !zone.is_empty());
+    let own = instance.attributes.iter().map(|(name, value)| (name.as_str(), value));
+    // A capability is an attribute without a value.
+    let attributes = zone.into_iter().chain(own).map(|(name, value)| match value.as_str() {
+        "" => json!({"name": name}),
+        value => json!({"name": name, "value": value}),
+    });
+    let attributes: Vec<Value> = attributes.collect();
     let mut shown = json!({
         "containerInstanceArn": arn(world, instance, id),
         "ec2InstanceId": instance.ec2_instance_id,

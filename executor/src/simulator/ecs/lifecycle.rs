@@ -37,6 +37,12 @@ pub(super) struct NewTask<'a> {
 pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
     let id = world.hex_id("task");
     let fargate = new.container_instance.is_none();
+    let host = new.container_instance.as_ref().and_then(|id| world.container_instances.get(id));
+    let launch_type = match host {
+        None => "FARGATE",
+        Some(host) if host.is_external() => "EXTERNAL",
+        Some(_) => "EC2",
+    };
     let own_interface = fargate || new.shape.network_mode == "awsvpc";
     let private_ip = own_interface.then(|| {
         let number = world.count("networkInterface");
@@ -96,7 +102,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
         revision: new.revision.map(str::to_owned),
         group: new.group.to_owned(),
         task_definition: new.task_definition.to_owned(),
-        launch_type: if fargate { "FARGATE" } else { "EC2" }.to_owned(),
+        launch_type: launch_type.to_owned(),
         container_instance: new.container_instance,
         availability_zone: new.availability_zone,
         last_status: if own_interface { TaskStatus::Provisioning } else { TaskStatus::Pending },

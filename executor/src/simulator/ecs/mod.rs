@@ -5,6 +5,7 @@ mod clusters;
 pub(super) mod connect;
 mod deployments;
 mod describe;
+mod external;
 mod instances;
 mod lifecycle;
 mod placement;

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::request::text;
 use super::super::world::{ContainerInstance, InstanceStatus, PortBinding, Task, TaskStatus, World};
+use super::providers;
 use super::shape::{PortShape, TaskShape};
 
 /// Linux's ephemeral ports, from which dynamic host ports are taken.
@@ -20,8 +21,40 @@ pub(super) struct Wanted<'a> {
     pub(super) group: &'a str,
     pub(super) constraints: &'a [Value],
     pub(super) strategy: &'a [Value],
-    /// The capacity providers to whose instances it is confined; any instance without.
-    pub(super) providers: Vec<&'a str>,
+    pub(super) on: Machines<'a>,
+}
+
+/// The machines that tasks of certain settings may run on.
+#[derive(Debug, PartialEq)]
+pub(super) enum Machines<'a> {
+    /// Instances of EC2.
+    Own,
+    /// Machines outside AWS.
+    External,
+    /// Instances of these capacity providers.
+    Of(Vec<&'a str>),
+}
+
+impl<'a> Machines<'a> {
+    /// By the settings of a service or of RunTask.
+    pub(super) fn of(settings: &'a Map<String, Value>) -> Self {
+        let providers: Vec<&str> =
+            settings.get("capacityProviderStrategy").into_iter().flat_map(providers::named).collect();
+        match settings.get("launchType").and_then(Value::as_str) {
+            Some("EXTERNAL") => Self::External,
+            _ if providers.is_empty() => Self::Own,
+            _ => Self::Of(providers),
+        }
+    }
+
+    /// Whether an instance is one of them.
+    pub(super) fn has(&self, instance: &ContainerInstance) -> bool {
+        match self {
+            Self::External => instance.is_external(),
+            Self::Own => !instance.is_external(),
+            Self::Of(providers) => instance.capacity_provider.as_deref().is_some_and(|p| providers.contains(&p)),
+        }
+    }
 }
 
 /// Where it goes.
@@ -166,12 +199,8 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
         .filter(|(_, used)| used.peers > 0)
         .filter_map(|(id, used)| Some((world.container_instances.get(*id)?, used.peers)))
         .collect();
-    let active = |i: &ContainerInstance| {
-        let of = i.capacity_provider.as_deref();
-        i.cluster == wanted.cluster
-            && i.status == InstanceStatus::Active
-            && (wanted.providers.is_empty() || of.is_some_and(|provider| wanted.providers.contains(&provider)))
-    };
+    let active =
+        |i: &ContainerInstance| i.cluster == wanted.cluster && i.status == InstanceStatus::Active && wanted.on.has(i);
     for (id, instance) in world.container_instances.iter().filter(|(_, i)| active(i)) {
         let used = all.remove(id.as_str()).unwrap_or_default();
         match lack(instance, &used, wanted) {
@@ -249,7 +278,7 @@ fn rank(
 /// The value of a spread field or of an attribute.
 fn attribute<'i>(instance: &'i ContainerInstance, field: &str) -> Option<&'i str> {
     match field.strip_prefix("attribute:").unwrap_or(field) {
-        "ecs.availability-zone" => Some(&instance.availability_zone),
+        "ecs.availability-zone" => Some(instance.availability_zone.as_str()).filter(|zone| !zone.is_empty()),
         "instanceId" | "host" | "ec2InstanceId" => Some(&instance.ec2_instance_id),
         name => instance.attributes.get(name).map(String::as_str),
     }

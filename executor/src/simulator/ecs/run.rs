@@ -7,10 +7,10 @@ use super::super::images::sha256;
 use super::super::request::{Answer, Reply, ecs_tags, items, number, required, short, text};
 use super::super::world::World;
 use super::lifecycle::{self, NewTask};
-use super::placement::{self, Expression, Unplaced, Wanted};
+use super::placement::{self, Expression, Machines, Unplaced, Wanted};
 use super::scheduler::{on_fargate, zone_of};
 use super::shape::TaskShape;
-use super::{cluster_name, providers, task_reads};
+use super::{cluster_name, external, task_reads};
 use crate::cloud::CloudError;
 
 pub(super) fn run(world: &mut World, input: &Value) -> Answer {
@@ -31,6 +31,7 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
     override_resources(&mut shape, input);
     let settings = input.as_object().cloned().unwrap_or_default();
     check_network(&shape, &settings)?;
+    external::check(&settings, &shape)?;
     let family = short(&definition).split(':').next().unwrap_or_default();
     let group = text(input, "group").map_or_else(|| format!("family:{family}"), str::to_owned);
     if group.starts_with("service:") {
@@ -61,7 +62,7 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
                 group: &group,
                 constraints: items(input, "placementConstraints"),
                 strategy: items(input, "placementStrategy"),
-                providers: input.get("capacityProviderStrategy").into_iter().flat_map(providers::named).collect(),
+                on: Machines::of(&settings),
             };
             match placement::place(world, &wanted) {
                 Ok(place) => (Some(place.instance), place.availability_zone, place.ports),

@@ -12,8 +12,8 @@ use super::super::world::{
 };
 use super::super::{quotas, targets};
 use super::lifecycle::{self, NewTask};
-use super::placement::{self, Wanted};
-use super::{providers, rollout, shift, with_service};
+use super::placement::{self, Machines, Wanted};
+use super::{rollout, shift, with_service};
 
 const BY_SCHEDULER: &str = "ServiceSchedulerInitiated";
 /// How many events of a service AWS keeps.
@@ -106,8 +106,9 @@ pub(super) fn views(world: &World, service: &Service) -> Vec<View> {
 /// How many tasks the service should have.
 pub(super) fn wanted_count(world: &World, service: &Service) -> u64 {
     if service.wanted.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON") {
+        let machines = Machines::of(&service.wanted);
         let takes = |i: &&super::super::world::ContainerInstance| {
-            i.cluster == service.cluster && i.status == InstanceStatus::Active
+            i.cluster == service.cluster && i.status == InstanceStatus::Active && machines.has(i)
         };
         return world.container_instances.values().filter(takes).count() as u64;
     }
@@ -263,7 +264,7 @@ pub(super) fn start_tasks(
                 group: &group,
                 constraints: &constraints,
                 strategy: &strategy,
-                providers: setting("capacityProviderStrategy").into_iter().flat_map(providers::named).collect(),
+                on: Machines::of(&revision.settings),
             };
             match placement::place(world, &wanted) {
                 Ok(place) => (Some(place.instance), place.availability_zone, place.ports),

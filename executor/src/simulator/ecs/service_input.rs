@@ -9,7 +9,7 @@ use super::super::request::{items, number, short, text};
 use super::super::world::{Service, World};
 use super::placement::Expression;
 use super::scheduler::on_fargate;
-use super::{connect, registry, service_key, shift};
+use super::{connect, external, registry, service_key, shift};
 use crate::cloud::CloudError;
 
 /// Members of the input that are not settings of the service.
@@ -102,13 +102,14 @@ fn complete_deployment_configuration(wanted: &mut Map<String, Value>, daemon: bo
     }
 }
 
-/// Availability Zone rebalancing excludes daemons, 100 % as the maximum, classic load balancers, and a placement that
+/// Availability Zone rebalancing excludes daemons, machines outside AWS, 100 % as the maximum, classic load balancers, and a placement that
 /// does not spread over zones first.
 fn can_rebalance(wanted: &Map<String, Value>) -> bool {
     let wanted = Value::Object(wanted.clone());
     let first = items(&wanted, "placementStrategy").first();
     let spreads = first.is_none_or(|s| s["type"] == "spread" && s["field"] == "attribute:ecs.availability-zone");
     text(&wanted, "schedulingStrategy") != Some("DAEMON")
+        && text(&wanted, "launchType") != Some("EXTERNAL")
         && wanted["deploymentConfiguration"]["maximumPercent"] != 100
         && !items(&wanted, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some())
         && spreads
@@ -156,6 +157,7 @@ pub(super) fn check(world: &World, key: &str, wanted: &Map<String, Value>) -> Re
     let shape = world.task_shape(definition).ok_or_else(|| invalid("TaskDefinition not found."))?;
     connect::check(world, key, settings, &shape)?;
     registry::check(world, settings, &shape)?;
+    external::check(settings, &shape)?;
     let own = shape.network_mode == "awsvpc";
     let network = wanted.get("networkConfiguration").filter(|n| !n.is_null());
     if own && network.is_none() {

@@ -13,6 +13,8 @@ pub(super) struct TaskShape {
     pub(super) network_mode: String,
     pub(super) containers: Vec<ContainerShape>,
     pub(super) constraints: Vec<Value>,
+    /// What it needs of AWS's network: file systems, disks, proxies of App Mesh.
+    pub(super) tied: Option<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +74,7 @@ impl TaskShape {
             network_mode: content.get("networkMode").and_then(Value::as_str).unwrap_or("bridge").to_owned(),
             containers: definitions.iter().map(ContainerShape::of).collect(),
             constraints: list("placementConstraints").to_vec(),
+            tied: tied(content),
         }
     }
 
@@ -84,6 +87,15 @@ impl TaskShape {
     pub(super) fn stop_seconds(&self, default: u64) -> u64 {
         self.containers.iter().map(|c| c.stop_timeout.unwrap_or(default)).max().unwrap_or(default)
     }
+}
+
+/// The first member of a definition that binds its tasks to a network of AWS.
+fn tied(content: &Map<String, Value>) -> Option<&'static str> {
+    let volumes = content.get("volumes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let has = |member: &str| volumes.iter().any(|v| v.get(member).is_some_and(|v| *v != Value::Bool(false)));
+    let proxied = content.get("proxyConfiguration").is_some_and(|proxy| !proxy.is_null());
+    let of_volumes = ["efsVolumeConfiguration", "configuredAtLaunch"].into_iter().find(|member| has(member));
+    of_volumes.or(proxied.then_some("proxyConfiguration"))
 }
 
 impl ContainerShape {

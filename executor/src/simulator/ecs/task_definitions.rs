@@ -11,7 +11,8 @@ use super::super::request::{
     Answer, Paging, at_most, ecs_tags, items, lists, number, required, short, text, to_ecs_tags,
 };
 use super::super::world::{TaskDefinition, TaskDefinitionStatus as Status, TaskStatus, World};
-use super::shape::{amount, family_and_number};
+use super::external;
+use super::shape::{TaskShape, amount, family_and_number};
 use crate::cloud::CloudError;
 
 /// What AWS adds to a container that does not say it.
@@ -118,6 +119,9 @@ fn validate(input: &Value) -> Result<(), CloudError> {
             "Fargate requires task definition to have network mode awsvpc, and cpu and memory at the task level.",
         ));
     }
+    if lists(input, "requiresCompatibilities", "EXTERNAL") {
+        external::check_definition(&TaskShape::of(input.as_object().unwrap_or(&Map::new())))?;
+    }
     let volumes: BTreeSet<&str> = items(input, "volumes").iter().filter_map(|v| text(v, "name")).collect();
     let mounts = containers.iter().flat_map(|c| items(c, "mountPoints")).filter_map(|m| text(m, "sourceVolume"));
     for volume in mounts {
@@ -153,9 +157,13 @@ fn normalise(input: &Value) -> Map<String, Value> {
         }
     }
     let whole = ["cpu", "memory"].iter().all(|name| content.contains_key(*name));
+    let asks = |for_what: &str| lists(input, "requiresCompatibilities", for_what);
     let mut compatibilities = vec!["EC2"];
     if mode == "awsvpc" && whole {
         compatibilities.push("FARGATE");
+    }
+    if asks("EXTERNAL") {
+        compatibilities.push("EXTERNAL");
     }
     content.insert("compatibilities".to_owned(), json!(compatibilities));
     content

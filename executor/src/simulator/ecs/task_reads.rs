@@ -74,7 +74,6 @@ pub(super) fn show(world: &World, id: &str, task: &Task, with_tags: bool) -> Val
         "taskDefinitionArn": task.task_definition,
         "group": task.group,
         "launchType": task.launch_type,
-        "availabilityZone": task.availability_zone,
         "lastStatus": task.last_status.word(),
         "desiredStatus": if task.stopping { "STOPPED" } else { "RUNNING" },
         "healthStatus": health,
@@ -88,6 +87,9 @@ pub(super) fn show(world: &World, id: &str, task: &Task, with_tags: bool) -> Val
         "enableExecuteCommand": false,
         "version": 1,
     });
+    if !task.availability_zone.is_empty() {
+        shown["availabilityZone"] = task.availability_zone.as_str().into();
+    }
     if task.last_status >= TaskStatus::Running {
         shown["connectivity"] = "CONNECTED".into();
     }

@@ -77,9 +77,10 @@ pub enum InstanceStatus {
 pub struct ContainerInstance {
     /// Its cluster's name.
     pub cluster: String,
-    /// The EC2 instance.
+    /// The EC2 instance; of a machine outside AWS the id that Systems Manager knows it by.
     pub ec2_instance_id: String,
-    /// Its availability zone.
+    /// Its availability zone; a machine outside AWS has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub availability_zone: String,
     /// Whether it takes tasks.
     pub status: InstanceStatus,
@@ -96,7 +97,7 @@ pub struct ContainerInstance {
     /// Address of the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_ip: Option<String>,
-    /// Attributes besides the zone.
+    /// Attributes besides the zone. `ecs.capability.external` marks a machine outside AWS.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
     /// The capacity provider that it belonged to when it was registered.
@@ -109,6 +110,9 @@ pub struct ContainerInstance {
     pub registered_at: Time,
 }
 
+/// The attribute that the agent of a machine outside AWS registers.
+pub const EXTERNAL: &str = "ecs.capability.external";
+
 /// SSH, the Docker daemon and the ECS agent, as every ECS-optimised instance keeps them.
 pub(super) fn reserved_ports() -> Vec<u64> {
     vec![22, 2375, 2376, 51678, 51679]
@@ -118,6 +122,12 @@ impl ContainerInstance {
     /// Ports that no task gets.
     pub(crate) fn reserved() -> Vec<u64> {
         reserved_ports()
+    }
+
+    /// Whether it is a machine outside AWS.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        self.attributes.contains_key(EXTERNAL)
     }
 }
 

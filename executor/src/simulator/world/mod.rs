@@ -25,8 +25,8 @@ pub use balancing::{
 };
 pub use discovery::{Namespace, NamespaceKind, Registry};
 pub use ecs::{
-    CapacityProvider, Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, Event, Family,
-    ImageUse, InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment,
+    CapacityProvider, Cluster, Container, ContainerInstance, Creation, Deployment, DeploymentStatus, EXTERNAL, Event,
+    Family, ImageUse, InstanceStatus, PortBinding, Revision, Rollback, RolloutState, Service, ServiceDeployment,
     ServiceDeploymentStatus, ServiceStatus, Shift, ShiftStage, ShiftStep, Task, TaskDefinition, TaskDefinitionStatus,
     TaskStatus, TaskTimes,
 };
