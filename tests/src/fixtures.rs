@@ -185,8 +185,9 @@ pub const HOSTS: [Fixture; 5] = [
     Fixture { name: "container-instances", world: own_cluster, ..PLAIN },
 ];
 
-/// Scenarios of machines that no emulator has services for: those outside AWS (`peers/gaps.rs` holds that moto takes none).
-pub const MACHINES: [Fixture; 2] = [
+/// Scenarios of machines that no emulator has services for: those outside AWS, and those that ECS starts itself
+/// (`peers/gaps.rs` holds that moto takes none).
+pub const MACHINES: [Fixture; 4] = [
     Fixture {
         name: "external",
         project: "plant",
@@ -201,6 +202,21 @@ pub const MACHINES: [Fixture; 2] = [
         end: End::Initial,
         world: old_hall,
         behind: &[("shop-web", 2)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "managed-instances",
+        project: "films",
+        world: media,
+        behind: &[("shop-api", 2), ("shop-web", 2)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "managed-instances-failing",
+        project: "films",
+        end: End::Initial,
+        world: old_media,
+        behind: &[("shop-api", 2), ("shop-web", 2)],
         ..PLAIN
     },
 ];
@@ -333,6 +349,39 @@ fn hall(world: &mut World) {
         };
         world.container_instances.insert(format!("{:032x}", 0xe1_0000 + at), machine);
     }
+}
+
+/// The cluster has two capacity providers of instances that ECS starts itself, made beside Belay; one target group takes
+/// addresses.
+fn media(world: &mut World) {
+    use belay_executor::cloud::Cloud as _;
+    fargate(world);
+    if let Some(group) = world.target_groups.get_mut("shop-web") {
+        group.target_type = "instance".to_owned();
+    }
+    let cloud = SimulatedCloud::new(world.clone());
+    for (name, option) in [("media", "ON_DEMAND"), ("media-spot", "SPOT")] {
+        let network = json!({"subnets": ["subnet-0a000001", "subnet-0a000002"], "securityGroups": ["sg-0a000001"]});
+        let template = json!({
+            "ec2InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/ecsInstanceRole",
+            "networkConfiguration": network, "capacityOptionType": option,
+        });
+        let role = "arn:aws:iam::123456789012:role/ecsInfrastructureRole";
+        let input = json!({"name": name, "cluster": "default", "managedInstancesProvider": {
+            "infrastructureRoleArn": role, "instanceLaunchTemplate": template}});
+        let answer = crate::pipeline::block_on(cloud.call("ecs", "CreateCapacityProvider", &input));
+        answer.unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    *world = cloud.world();
+    world.log.clear();
+}
+
+/// The new encoder exits at once.
+fn old_media(world: &mut World) {
+    use belay_executor::simulator::world::{Behaviour, Image};
+    media(world);
+    let behaviour = Behaviour::Crash { after_seconds: 2, exit_code: 132, reason: None };
+    world.images.insert("films/encoder:8.0.0-avx512".to_owned(), Image { behaviour, ..Image::default() });
 }
 
 /// The new collector exits when it reads a controller.

@@ -141,6 +141,7 @@ codes![
     ("B457", "container instances are not in order"),
     ("B458", "nobody answers for a while"),
     ("B459", "not available on machines outside AWS"),
+    ("B460", "not available on Managed Instances"),
     ("B501", "not ours"),
     ("B502", "managed by somebody else"),
     ("B503", "deployment in flight"),

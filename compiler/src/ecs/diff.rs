@@ -322,7 +322,7 @@ fn compare_capacity(desired: &Desired, service: &Value, report: &mut Report) {
     let fargate = wanted.iter().any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")));
     if let Some(running) = text(service, "launchType")
         && !wanted.is_empty()
-        && (running == "EXTERNAL" || (running == "FARGATE") != fargate)
+        && (running == "EXTERNAL" || desired.managed || (running == "FARGATE") != fargate)
     {
         let strategy = desired.service.get("capacityProviderStrategy");
         report.push(

@@ -144,7 +144,13 @@ impl<'a> Facts<'a> {
             ("ecs", "DescribeClusters") => self.clusters.extend(items(output, "clusters")),
             ("ecs", "DescribeCapacityProviders") => {
                 let all = items(output, "capacityProviders").iter().filter(|p| text(p, "status") != Some("INACTIVE"));
-                self.capacity_providers.extend(all.filter_map(|p| Some((text(p, "name")?, p))));
+                for (name, provider) in all.filter_map(|p| Some((text(p, "name")?, p))) {
+                    let known = self.capacity_providers.entry(name).or_insert(provider);
+                    // One read asks for tags, another one does not.
+                    if items(known, "tags").is_empty() {
+                        *known = provider;
+                    }
+                }
             }
             ("ecs", "DescribeServices") => {
                 self.services
@@ -278,6 +284,11 @@ impl<'a> Facts<'a> {
     /// The capacity provider of that name.
     pub fn capacity_provider(&self, name: &str) -> Option<&'a Value> {
         self.capacity_providers.get(name).copied()
+    }
+
+    /// Whether ECS starts the instances of a capacity provider itself (Managed Instances).
+    pub fn is_managed(&self, provider: &str) -> bool {
+        self.capacity_providers.get(provider).is_some_and(|p| p.get("managedInstancesProvider").is_some())
     }
 
     /// All observed capacity providers.
@@ -519,7 +530,7 @@ impl Facts<'_> {
             "partition": self.partition,
             "region": self.region,
             "clusters": self.clusters.iter().map(|c| pick(c, &["clusterName", "status", "capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"])).collect::<Vec<_>>(),
-            "capacityProviders": self.capacity_providers.iter().map(|(n, p)| ((*n).to_owned(), pick(p, &["autoScalingGroupProvider", "status", "tags"]))).collect::<BTreeMap<_, _>>(),
+            "capacityProviders": self.capacity_providers.iter().map(|(n, p)| ((*n).to_owned(), pick(p, &["autoScalingGroupProvider", "managedInstancesProvider", "status", "tags"]))).collect::<BTreeMap<_, _>>(),
             "services": self.services.iter().map(|(n, s)| ((*n).to_owned(), service(s))).collect::<BTreeMap<_, _>>(),
             "definitions": self.definitions.iter().map(|(arn, d)| ((*arn).to_owned(), serde_json::json!({"task": super::normal::task(d.task), "tags": d.tags}))).collect::<BTreeMap<_, _>>(),
             "families": self.families,

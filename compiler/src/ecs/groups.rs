@@ -176,7 +176,9 @@ fn behind<'a>(context: Context<'a>, key: &str) -> impl Iterator<Item = &'a str> 
 fn kind(context: Context<'_>, key: &str, group: &TargetGroup) -> TargetType {
     let own = |component: &str| {
         let model = context.loaded.model.components.get(component);
-        model.is_some_and(|model| desired::network_mode(&desired::settle(context, component, model)) == "awsvpc")
+        model.is_some_and(|model| {
+            desired::network_mode(context, &desired::settle(context, component, model)) == "awsvpc"
+        })
     };
     group.kind.unwrap_or(if behind(context, key).any(own) { TargetType::Ip } else { TargetType::Instance })
 }

@@ -1,4 +1,4 @@
-//! Machines that no Auto Scaling group of the account has: those outside AWS.
+//! Machines that no Auto Scaling group of the account has: those outside AWS, and those that ECS starts itself.
 
 use serde_json::json;
 
@@ -46,7 +46,90 @@ fn agents(own: &str, outside: &str, docker: &str) -> World {
     })
 }
 
+/// The usual world with the capacity providers `media` (Managed Instances) and `own` (of a group).
+fn media() -> World {
+    World::new().with(|w| {
+        w.cluster["capacityProviders"] = json!(["FARGATE", "media", "own"]);
+        w.subnets = vec![json!({"SubnetId": "subnet-0a000001", "VpcId": "vpc-0a000001"})];
+        w.log_groups.insert("/shop".to_owned());
+        let shown = |name: &str, kind: &str| json!({"name": name, "status": "ACTIVE", kind: {}});
+        w.providers = vec![shown("media", "managedInstancesProvider"), shown("own", "autoScalingGroupProvider")];
+    })
+}
+
+/// A component on Managed Instances that shares their network.
+fn managed(plugin: &str, lines: &str) -> String {
+    web_with(&format!("mem: 128, capacity: [{{provider: media}}], network_mode: host{plugin}"), lines)
+}
+
 pub fn table() -> Vec<Case> {
+    outside_aws().into_iter().chain(ecs_s_own()).collect()
+}
+
+fn ecs_s_own() -> Vec<Case> {
+    let plain = || managed("", "");
+    let refused = |what, raw: &str| {
+        let wrong = managed(&format!(", raw: {{task_definition: {raw}}}"), "");
+        case("B460", what).model(wrong, plain()).world(media())
+    };
+    let of_container = |what, member: &str| refused(what, &format!("{{containerDefinitions: {{{member}}}}}"));
+    let mode = |mode: &str| plain().replace("network_mode: host", mode);
+    let mounted = |what, from: &str| {
+        case("B460", what)
+            .with_model(managed("", "volumes: {data: {path: /data}}"))
+            .world(media())
+            .env(env(&format!("volumes: {{data: {from}}}")), env("volumes: {data: {}}"))
+    };
+    let logs = |rest: &str| {
+        let options = "logs: {driver: awslogs, options: {awslogs-group: /shop, awslogs-region: us-east-1}}";
+        managed(&format!(", {options}{rest}"), "")
+    };
+    let shares = |shares: &str| plain().replace("{provider: media}", shares);
+    // Three instances of EC2 without room, and one that ECS has started for somebody else.
+    let full = || {
+        media().with(|w| {
+            w.instances.iter_mut().for_each(|i| i["remainingResources"] = json!([]));
+            let mut more = instance(9, 16_384, 65_536, &[]);
+            more["capacityProviderName"] = json!("media");
+            w.instances.push(more);
+        })
+    };
+    let room = || web_with("mem: 128", "");
+    vec![
+        case("B460", "network mode")
+            .model(mode("network_mode: bridge"), mode("network: {subnets: [subnet-0a000001]}"))
+            .world(media()),
+        refused("task that shares memory with others", "{ipcMode: host}"),
+        of_container("labels", "dockerLabels: {a: b}"),
+        of_container("name of the host", "hostname: web"),
+        of_container("swap", "linuxParameters: {maxSwap: 64}"),
+        mounted("directory of the instance", "{from: /srv}"),
+        mounted("volume of Docker", "{from: shared}"),
+        case("B460", "nobody may write its logs")
+            .model(logs(""), logs(", execution_role: ecsTaskExecutionRole"))
+            .world(media()),
+        case("B423", "Managed Instances and a group")
+            .model(shares("{provider: media}, {provider: own}"), shares("{provider: media, base: 1}"))
+            .world(media()),
+        case("B423", "Managed Instances and Fargate")
+            .model(shares("{provider: media}, {provider: FARGATE}"), shares("{provider: media, base: 1}"))
+            .world(media())
+            .also("B403")
+            .also("B414"),
+        case("B434", "an instance that ECS starts itself is no room for others")
+            .model(room(), plain())
+            .world(full())
+            .warning(),
+        case("B434", "only groups may bring more instances")
+            .model(room(), plain())
+            .world(full().with(|w| w.cluster["capacityProviders"] = json!(["media"]))),
+        case("B530", "from instances of one's own to Managed Instances")
+            .model(plain(), room().replace("mem: 128", "mem: 128, network_mode: host"))
+            .world(running(media(), &room().replace("mem: 128", "mem: 128, network_mode: host"))),
+    ]
+}
+
+fn outside_aws() -> Vec<Case> {
     let two = || outside(2, &[]);
     let plain = || external("", "");
     let ports = "provides: {ports: [80]}";

@@ -44,6 +44,8 @@ pub struct World {
     pub attributes: BTreeMap<String, Value>,
     pub classic: Vec<Value>,
     pub instances: Vec<Value>,
+    /// Capacity providers of the cluster, as DescribeCapacityProviders shows them.
+    pub providers: Vec<Value>,
     pub vpcs: Vec<Value>,
     pub subnets: Vec<Value>,
     pub security_groups: Vec<Value>,
@@ -86,6 +88,7 @@ impl World {
             attributes: BTreeMap::new(),
             classic: Vec::new(),
             instances: (0..3).map(|n| instance(n, 2048, 4096, &[])).collect(),
+            providers: Vec::new(),
             vpcs: Vec::new(),
             subnets: Vec::new(),
             security_groups: Vec::new(),
@@ -424,6 +427,11 @@ impl World {
             json!({"clusters": ["default"]}),
             json!({"clusters": clusters, "failures": []}),
         );
+        if !self.providers.is_empty() {
+            let names: Vec<&Value> = self.providers.iter().map(|provider| &provider["name"]).collect();
+            let output = json!({"capacityProviders": self.providers, "failures": []});
+            read("ecs", "DescribeCapacityProviders", json!({"capacityProviders": names}), output);
+        }
         let names: Vec<&String> = self.services.keys().collect();
         let services: Vec<&Value> = self.services.values().collect();
         read(

@@ -20,6 +20,8 @@ const SERVICES: usize = 10;
 const REVISIONS: usize = 20;
 /// What DescribeContainerInstances takes at a time.
 const INSTANCES: usize = 100;
+/// What DescribeCapacityProviders is asked for at a time.
+const PROVIDERS: usize = 10;
 /// How many of the newest revisions of a family are looked at, at most. Whatever is older waits for the next time.
 const NEWEST: usize = 10;
 /// How many of the newest revisions stay whatever an update does: of the three that stay, it may register one.
@@ -55,10 +57,11 @@ pub(super) async fn observe(reader: &Reader<'_>, scope: &Scope, ecs: &EcsScope) 
     let cluster = async { reader.read("ecs", "DescribeClusters", json!({"clusters": [ecs.cluster]})).await };
     let (cluster, mut used, families, ()) =
         try_join4(cluster, services(reader, ecs), families(reader, ecs), instances(reader, ecs)).await?;
-    used.namespace = cluster
-        .iter()
-        .flat_map(|answer| items(answer, "clusters"))
-        .find_map(|cluster| cluster["serviceConnectDefaults"]["namespace"].as_str().map(str::to_owned));
+    let clusters = || cluster.iter().flat_map(|answer| items(answer, "clusters"));
+    used.namespace =
+        clusters().find_map(|cluster| cluster["serviceConnectDefaults"]["namespace"].as_str().map(str::to_owned));
+    let providers: BTreeSet<&str> = clusters().flat_map(|cluster| strings(cluster, "capacityProviders")).collect();
+    capacity_providers(reader, &providers).await?;
     (used.schedules, used.event_rules) = definitions(reader, scope, ecs, &used, &families).await?;
     Ok(used)
 }
@@ -236,6 +239,22 @@ async fn revisions(reader: &Reader<'_>, family: &str) -> Result<(String, Vec<Str
     let answer = reader.read_trimmed("ecs", "ListTaskDefinitions", input, trim).await?;
     let own = answer.iter().flat_map(|output| strings(output, "taskDefinitionArns")).map(str::to_owned);
     Ok((family.to_owned(), own.collect()))
+}
+
+/// Of what the cluster's capacity providers start instances: of groups, or of what ECS chooses itself. What they are made
+/// of is nobody's business here.
+async fn capacity_providers(reader: &Reader<'_>, names: &BTreeSet<&str>) -> Result<(), ObserveError> {
+    let names: Vec<&str> = names.iter().copied().filter(|name| !name.starts_with("FARGATE")).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    try_join_all(
+        names
+            .chunks(PROVIDERS)
+            .map(|batch| reader.read("ecs", "DescribeCapacityProviders", json!({"capacityProviders": batch}))),
+    )
+    .await?;
+    Ok(())
 }
 
 /// The cluster's instances with their free resources, where the scope wants them.

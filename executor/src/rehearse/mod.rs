@@ -140,6 +140,7 @@ pub fn durations(world: &World) -> Durations {
         schedule: timings.schedule_seconds,
         start: timings.image_pull_seconds + timings.task_start_seconds,
         fargate_start: timings.image_pull_seconds + timings.fargate_start_seconds,
+        managed_start: timings.managed_instance_seconds + timings.image_pull_seconds + timings.task_start_seconds,
         settle: timings.settle_seconds,
         stop: timings.stop_seconds,
         own_task: timings.own_task_seconds.unwrap_or(30),

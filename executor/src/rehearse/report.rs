@@ -46,8 +46,14 @@ pub(super) struct Gathered<'a> {
 fn unknown(scene: &Scene) -> Vec<String> {
     let timings = &scene.world.timings;
     let of_tasks = || {
+        let managed = scene.world.capacity_providers.values().any(|provider| provider.cluster.is_some());
+        let managed = if managed {
+            format!(", {} s more until a managed instance is there", timings.managed_instance_seconds)
+        } else {
+            String::new()
+        };
         format!(
-            "how long things really take: assumed are {} s to pull images, {} s to start ({} s on Fargate), {} s to stop",
+            "how long things really take: assumed are {} s to pull images, {} s to start ({} s on Fargate{managed}), {} s to stop",
             timings.image_pull_seconds, timings.task_start_seconds, timings.fargate_start_seconds, timings.stop_seconds
         )
     };

@@ -96,11 +96,13 @@ fn without_ids(value: &mut Value) {
     }
 }
 
-/// Container instances by what they are; those of a group count as the group's, whichever they are.
+/// Container instances by what they are, but for ECS's own; those of a group count as the group's, whichever they are.
 fn container_instances(world: &World) -> Vec<Value> {
     let mut all: Vec<Value> = world
         .container_instances
         .values()
+        // Those that ECS starts itself come and go with the tasks.
+        .filter(|i| !world.is_managed(i))
         .map(|i| {
             let owner = machines::owner(world, &i.ec2_instance_id).map(|group| format!("group:{group}"));
             let whose = owner.unwrap_or_else(|| i.ec2_instance_id.clone());

@@ -13,6 +13,7 @@ mod faults;
 mod file;
 mod groups;
 mod machines;
+mod managed;
 mod observed_groups;
 mod placement;
 mod providers;

@@ -173,7 +173,8 @@ fn what_ministack_answers_without_having_it_is_listed() {
     assert!(made.as_ref().is_ok_and(|made| made["DNSName"].is_null()) || made.is_err(), "{made:?}");
 }
 
-/// Why the fixtures of machines outside AWS make no round trip; as soon as moto takes such services, this fails.
+/// Why the fixtures of machines outside AWS, and of those that ECS starts itself, make no round trip; as soon as moto takes
+/// such services, this fails.
 #[test]
 fn what_moto_knows_no_services_on() {
     let server = Server::start(Emulator::Moto).unwrap_or_else(|error| panic!("{error}"));
@@ -188,6 +189,17 @@ fn what_moto_knows_no_services_on() {
         "launchType": "EXTERNAL"});
     let refused = account.call("ecs", "CreateService", &service).unwrap_err();
     assert!(refused.message.contains("launch type should be one of [EC2,FARGATE]"), "{refused}");
+    let managed = json!({
+        "infrastructureRoleArn": "arn:aws:iam::222222222205:role/a",
+        "instanceLaunchTemplate": {
+            "ec2InstanceProfileArn": "arn:aws:iam::222222222205:instance-profile/a",
+            "networkConfiguration": {"subnets": ["subnet-1"]},
+        },
+    });
+    let provider = json!({"name": "a", "cluster": "default", "managedInstancesProvider": managed});
+    let made = account.call("ecs", "CreateCapacityProvider", &provider);
+    let kept = made.as_ref().is_ok_and(|made| !made["capacityProvider"]["managedInstancesProvider"].is_null());
+    assert!(!kept, "moto keeps what Managed Instances are made of: {made:?}");
 }
 
 /// What the shim supplies for groups (peers/shim/groups.py) is still wrong without it; as soon as it is not, this fails.

@@ -87,6 +87,8 @@ pub struct Desired {
     pub attachments: Vec<Attachment>,
     /// Whether the tasks run on Fargate.
     pub fargate: bool,
+    /// Whether they run on instances that ECS starts itself, as far as that was observed.
+    pub managed: bool,
     /// CloudWatch log groups that its containers write to, as far as the settings name them.
     pub log_groups: Vec<LogGroup>,
     /// How the number of its tasks follows the load.
@@ -141,6 +143,7 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         _ => None,
     };
     let fargate = service::is_fargate(&service, &task.task);
+    let managed = service::is_managed(context, &service);
     let accept = settled.place("accept");
     Desired {
         accepted: settled.settings.accept.keys().map(|code| (code.clone(), accept.child(code))).collect(),
@@ -158,6 +161,7 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         kind,
         attachments,
         fargate,
+        managed,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
+use crate::ecs::Context;
 use crate::ecs::json::{items, number, text};
 use crate::ecs::origin::Origins;
 use crate::ecs::registries::Registry;
@@ -256,4 +257,10 @@ pub fn is_fargate(service: &Value, task: &Value) -> bool {
             .iter()
             .any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")))
         || items(task, "requiresCompatibilities").iter().any(|c| c.as_str() == Some("FARGATE"))
+}
+
+/// Whether tasks of this service run on instances that ECS starts itself: its capacity providers tell, once observed.
+pub fn is_managed(context: Context<'_>, service: &Value) -> bool {
+    let mut named = items(service, "capacityProviderStrategy").iter().filter_map(|s| text(s, "capacityProvider"));
+    context.facts.is_some_and(|facts| named.any(|provider| facts.is_managed(provider)))
 }

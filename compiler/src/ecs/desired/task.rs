@@ -24,18 +24,19 @@ pub struct Task {
 }
 
 /// The network mode that the settings choose, and the key that does.
-fn chosen_mode(settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
-    // Fargate knows one network mode only: it need not be said.
-    let implied = runs_on(settings).filter(|(compatibility, _)| *compatibility == "FARGATE");
+fn chosen_mode(context: Context<'_>, settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
+    // Fargate knows one network mode only, and on Managed Instances it is the usual one: it need not be said.
+    let own = |compatibility: &str| ["FARGATE", "MANAGED_INSTANCES"].contains(&compatibility);
+    let implied = runs_on(context, settings).filter(|(compatibility, _)| own(compatibility));
     let implied = implied.map(|(_, key)| ("awsvpc", key));
     settings.network_mode.map(|mode| (mode_name(mode), "network_mode")).or(implied)
 }
 
 /// The network mode of a component's tasks.
-pub fn network_mode<'s>(settled: &'s Settled<'_>) -> &'s str {
+pub fn network_mode<'s>(context: Context<'_>, settled: &'s Settled<'_>) -> &'s str {
     let mut raws =
         settled.raws.iter().filter_map(|(raw, _)| raw.task_definition.as_ref()?.get("networkMode")?.as_str());
-    raws.next_back().or(chosen_mode(&settled.settings).map(|(mode, _)| mode)).unwrap_or("bridge")
+    raws.next_back().or(chosen_mode(context, &settled.settings).map(|(mode, _)| mode)).unwrap_or("bridge")
 }
 
 /// Builds the task definition of a component.
@@ -75,11 +76,11 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
     if let Some(size) = settings.ephemeral_storage {
         put("ephemeralStorage", "ephemeral_storage", json!({"sizeInGiB": size}), &mut origins);
     }
-    let runs_on = runs_on(settings);
+    let runs_on = runs_on(context, settings);
     if let Some((compatibility, key)) = runs_on {
         put("requiresCompatibilities", key, json!([compatibility]), &mut origins);
     }
-    if let Some((mode, key)) = chosen_mode(settings) {
+    if let Some((mode, key)) = chosen_mode(context, settings) {
         put("networkMode", key, json!(mode), &mut origins);
     }
     task.insert("family".to_owned(), json!(context.family(name)));
@@ -90,7 +91,7 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
                 .help("ECS puts the tasks of a service into the group `service:NAME`; a task group can be chosen for single tasks only"),
         );
     }
-    let mode = network_mode(settled).to_owned();
+    let mode = network_mode(context, settled).to_owned();
     let (mut containers, images) = containers(part, &mode, &mut origins, report);
     let volumes = volumes(context, name, component, &mut origins, report);
     if !volumes.is_empty() {
@@ -134,15 +135,20 @@ pub fn build(part: Part<'_>, report: &mut Report) -> Task {
 }
 
 /// The compatibility that a task definition needs to run where the settings say, and the setting that says it. What an
-/// own capacity provider stands for, its cluster knows.
-fn runs_on(settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
+/// own capacity provider stands for, its cluster knows: Managed Instances are told by what was observed.
+fn runs_on(context: Context<'_>, settings: &EcsComponent) -> Option<(&'static str, &'static str)> {
     let fargate = |shares: &[CapacityShare]| {
         shares.iter().filter_map(|s| s.provider.as_deref()).any(|provider| provider.starts_with("FARGATE"))
+    };
+    let managed = |shares: &[CapacityShare]| {
+        let mut named = shares.iter().filter_map(|s| s.provider.as_deref());
+        context.facts.is_some_and(|facts| named.any(|provider| facts.is_managed(provider)))
     };
     match (settings.launch_type, &settings.capacity) {
         (Some(LaunchType::Fargate), _) => Some(("FARGATE", "launch_type")),
         (Some(LaunchType::External), _) => Some(("EXTERNAL", "launch_type")),
         (_, Some(shares)) if fargate(shares) => Some(("FARGATE", "capacity")),
+        (_, Some(shares)) if managed(shares) => Some(("MANAGED_INSTANCES", "capacity")),
         _ => None,
     }
 }

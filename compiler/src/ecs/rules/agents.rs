@@ -10,6 +10,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::json::{flag, text};
 use crate::ecs::{Context, settings};
 
+use super::capacity::is_managed;
 use super::external::is_external;
 use super::{Subject, advice};
 
@@ -36,10 +37,11 @@ const BEHIND: u64 = 12;
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     let external = subject.desired.external();
     let Some(all) = subject.context.facts.and_then(|f| f.instances.as_ref()) else { return };
-    if subject.desired.fargate {
+    if subject.desired.fargate || subject.desired.managed {
         return;
     }
-    let instances: Vec<&Value> = all.iter().copied().filter(|i| is_external(i) == external).collect();
+    let ours = |i: &&Value| is_external(i) == external && !is_managed(subject.context, i);
+    let instances: Vec<&Value> = all.iter().copied().filter(ours).collect();
     let exec = flag(subject.service(), "enableExecuteCommand") == Some(true);
     let exec = exec.then(|| (EXEC, "shells in containers", subject.in_service(["enableExecuteCommand"])));
     let members = subject.containers().flat_map(|(name, container)| {
@@ -78,6 +80,8 @@ fn given(value: &Value) -> bool {
 /// What is to be said of the cluster's agents whatever runs there.
 pub fn cluster(context: Context<'_>, report: &mut Report) {
     let Some(instances) = context.facts.and_then(|f| f.instances.as_ref()) else { return };
+    // What ECS starts itself, it renews itself.
+    let instances: Vec<&Value> = instances.iter().copied().filter(|i| !is_managed(context, i)).collect();
     let cluster = &context.settings.cluster;
     let mut warn = |which: Vec<String>, what: &str, help: &str| {
         let Some(first) = which.first() else { return };

@@ -5,7 +5,8 @@
 //! its cpu units, its memory (the soft limit, or the hard one where there is no soft limit), its static host ports and,
 //! in network mode awsvpc, a network interface. Where capacity providers may add instances, a lack is a warning.
 //!
-//! Machines outside AWS and instances of EC2 never stand in for each other.
+//! Machines outside AWS and instances of EC2 never stand in for each other; instances that ECS starts for tasks as they
+//! come (Managed Instances) are no room for anybody, and need not be there before.
 //!
 //! Invariant: an error is a proof. Together, resources are added up over all instances, which is more than any placement
 //! can use; what fits that and still finds no place when it is tried is a warning.
@@ -56,8 +57,9 @@ impl Pool {
     }
 
     /// Its instances among those of the cluster.
-    fn instances<'v>(self, all: &[&'v Value]) -> Vec<&'v Value> {
-        all.iter().copied().filter(|instance| external::is_external(instance) == (self == Self::External)).collect()
+    fn instances<'v>(self, context: Context<'_>, all: &[&'v Value]) -> Vec<&'v Value> {
+        let own = |i: &&Value| external::is_external(i) == (self == Self::External) && !is_managed(context, i);
+        all.iter().copied().filter(own).collect()
     }
 
     /// What its instances are called.
@@ -124,7 +126,7 @@ impl<'a> Capacity<'a> {
         let Some((facts, instances)) = self.context.facts.and_then(|f| Some((f, f.instances.as_ref()?))) else {
             return;
         };
-        let instances = &pool.instances(instances);
+        let instances = &pool.instances(self.context, instances);
         let of_pool = self.demands.iter().filter(|d| d.pool == pool);
         let mut demands: Vec<&Demand> = of_pool.filter(|d| d.more > 0 || d.beside).collect();
         if demands.len() < 2 || instances.is_empty() {
@@ -272,8 +274,14 @@ fn task_interfaces(instance: &Value) -> Option<u64> {
 
 /// Whether capacity providers may add instances.
 fn grows(context: Context<'_>, facts: &Facts<'_>, pool: Pool) -> bool {
-    pool == Pool::Own
-        && facts.cluster(&context.settings.cluster).is_some_and(|c| !items(c, "capacityProviders").is_empty())
+    let of_cluster = facts.cluster(&context.settings.cluster).map_or(&[][..], |c| items(c, "capacityProviders"));
+    pool == Pool::Own && of_cluster.iter().filter_map(Value::as_str).any(|provider| !facts.is_managed(provider))
+}
+
+/// Whether ECS has started an observed container instance itself.
+pub fn is_managed(context: Context<'_>, instance: &Value) -> bool {
+    let provider = text(instance, "capacityProviderName");
+    provider.is_some_and(|provider| context.facts.is_some_and(|facts| facts.is_managed(provider)))
 }
 
 /// Whether instances of this project have still to join the cluster, so that nothing is known of the room in it.
@@ -289,9 +297,9 @@ fn will_grow(context: Context<'_>, instances: &[&Value], pool: Pool) -> bool {
 fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut Report) -> Option<Demand> {
     let facts = context.facts?;
     let pool = Pool::of(desired);
-    let instances = &pool.instances(facts.instances.as_ref()?);
+    let instances = &pool.instances(context, facts.instances.as_ref()?);
     let wanted = desired.desired_count()?;
-    if desired.fargate || will_grow(context, instances, pool) {
+    if desired.fargate || desired.managed || will_grow(context, instances, pool) {
         return None;
     }
     let (minimum, _) = desired.percents();

@@ -116,8 +116,8 @@ fn amount(task: &Value, member: &str) -> Option<u64> {
     value.as_str().and_then(|text| text.parse().ok())
 }
 
-/// On Fargate nobody else could fetch images, write logs or read secrets.
-fn execution_role(subject: &Subject<'_>, report: &mut Report) {
+/// Where AWS has the instances, nobody else could fetch images, write logs or read secrets.
+pub fn execution_role(subject: &Subject<'_>, code: &'static str, report: &mut Report) {
     if text(subject.task(), "executionRoleArn").is_some() {
         return;
     }
@@ -139,7 +139,7 @@ fn execution_role(subject: &Subject<'_>, report: &mut Report) {
     if let Some((name, member, why)) = need {
         report.push(
             subject
-                .error("B403", format!("the task has no execution role {why}"), subject.in_container(name, [member]))
+                .error(code, format!("the task has no execution role {why}"), subject.in_container(name, [member]))
                 .help("write `execution_role:` for the component or for the whole environment"),
         );
     }
@@ -206,7 +206,7 @@ fn fargate_task(subject: &Subject<'_>, report: &mut Report) {
         );
     }
     size(subject, report);
-    execution_role(subject, report);
+    execution_role(subject, "B403", report);
     limits(subject, report);
     if text(task, "pidMode") == Some("host") {
         report.push(

@@ -10,6 +10,7 @@ mod containers;
 mod discovery;
 mod external;
 mod fargate;
+mod managed;
 mod network;
 mod placement;
 mod practice;
@@ -40,6 +41,7 @@ pub fn check(context: Context<'_>, desired: &Desired, report: &mut Report) {
     containers::check(&subject, report);
     fargate::check(&subject, report);
     external::check(&subject, report);
+    managed::check(&subject, report);
     network::check(&subject, report);
     storage::check(&subject, report);
     service::check(&subject, report);

@@ -87,6 +87,13 @@ fn shares(subject: &Subject<'_>, report: &mut Report) {
             "name providers of one kind; split the component where it has to run on both",
         );
     }
+    let managed = subject.context.facts.map_or(0, |facts| names.iter().filter(|n| facts.is_managed(n)).count());
+    if managed > 0 && managed + fargate < names.len() {
+        refuse(
+            format!("the strategy mixes Managed Instances with groups of instances: {}", names.join(", ")),
+            "name providers of one kind; split the component where it has to run on both",
+        );
+    }
     if names.len() > MAX_PROVIDERS {
         refuse(
             format!("the strategy names {} capacity providers; ECS takes at most {MAX_PROVIDERS}", names.len()),

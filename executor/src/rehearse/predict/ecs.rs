@@ -28,6 +28,8 @@ pub struct Durations {
     pub start: u64,
     /// The same on Fargate.
     pub fargate_start: u64,
+    /// The same on Managed Instances.
+    pub managed_start: u64,
     /// From RUNNING to healthy without any check.
     pub settle: u64,
     /// From the signal to the end, unless `stopTimeout` says otherwise.
@@ -63,6 +65,8 @@ pub(super) struct Facts<'p> {
     balancers: BTreeMap<String, (u64, u64)>,
     /// Container instances of EC2, and machines outside AWS.
     instances: (u64, u64),
+    /// Capacity providers of Managed Instances.
+    managed: BTreeSet<&'p str>,
     /// Groups as they were observed.
     groups: BTreeMap<String, &'p Value>,
     assumed: RefCell<BTreeSet<String>>,
@@ -86,6 +90,7 @@ impl<'p> Facts<'p> {
             definitions: BTreeMap::new(),
             balancers: BTreeMap::new(),
             instances: (0, 0),
+            managed: BTreeSet::new(),
             groups: BTreeMap::new(),
             assumed: RefCell::default(),
         };
@@ -111,6 +116,10 @@ impl<'p> Facts<'p> {
                     for group in list(output, "AutoScalingGroups") {
                         facts.groups.insert(text(group, "AutoScalingGroupName").to_owned(), group);
                     }
+                }
+                "DescribeCapacityProviders" => {
+                    let all = list(output, "capacityProviders").filter(|p| p["managedInstancesProvider"].is_object());
+                    facts.managed.extend(all.map(|provider| text(provider, "name")));
                 }
                 "DescribeContainerInstances" => {
                     for instance in list(output, "containerInstances") {
@@ -334,7 +343,12 @@ impl<'p> Facts<'p> {
             || settings
                 .get("capacityProviderStrategy")
                 .is_some_and(|s| s[0]["capacityProvider"].as_str().is_some_and(|p| p.starts_with("FARGATE")));
-        if fargate { self.durations.fargate_start } else { self.durations.start }
+        let first = settings.get("capacityProviderStrategy").and_then(|s| s[0]["capacityProvider"].as_str());
+        match first {
+            _ if fargate => self.durations.fargate_start,
+            Some(provider) if self.managed.contains(provider) => self.durations.managed_start,
+            _ => self.durations.start,
+        }
     }
 
     /// From being placed to healthy.

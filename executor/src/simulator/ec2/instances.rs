@@ -38,7 +38,7 @@ pub(in super::super) fn known_instance(world: &World, id: &str) -> bool {
 
 /// Container instances that are instances of EC2.
 fn hosts(world: &World) -> impl Iterator<Item = &ContainerInstance> {
-    world.container_instances.values().filter(|instance| !instance.is_external())
+    world.container_instances.values().filter(|instance| !instance.is_external() && instance.has_joined(world.now))
 }
 
 /// An instance behind a container instance.

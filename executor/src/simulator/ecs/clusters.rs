@@ -34,7 +34,7 @@ pub(super) fn show(world: &World, name: &str, cluster: &Cluster, input: &Value) 
         world.tasks.iter().filter(|(_, task)| task.cluster == name && wanted(task.last_status)).count()
     };
     let services = world.services.values().filter(|s| s.cluster == name && s.status == ServiceStatus::Active);
-    let instances = world.container_instances.values().filter(|instance| instance.cluster == name);
+    let instances = world.container_instances.values().filter(|i| i.cluster == name && i.has_joined(world.now));
     let mut shown = json!({
         "clusterArn": world.ecs_arn(&format!("cluster/{name}")),
         "clusterName": name,

@@ -25,6 +25,7 @@ pub(super) fn list(world: &World, input: &Value) -> Answer {
     };
     let wanted = |i: &ContainerInstance| {
         i.cluster == cluster
+            && i.has_joined(world.now)
             && status.is_none_or(|status| status == i.status)
             && filter.as_ref().is_none_or(|filter| filter.holds(i))
     };
@@ -44,7 +45,7 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in names.iter().filter_map(Value::as_str) {
         let id = short(name);
-        match world.container_instances.get(id).filter(|i| i.cluster == cluster) {
+        match world.container_instances.get(id).filter(|i| i.cluster == cluster && i.has_joined(world.now)) {
             Some(instance) => {
                 let mut shown = show(world, id, instance);
                 if lists(input, "include", "TAGS") && !instance.tags.is_empty() {

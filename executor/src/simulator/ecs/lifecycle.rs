@@ -12,7 +12,7 @@ use super::super::{logs, targets};
 use super::placement::Ports;
 use super::scheduler;
 use super::shape::TaskShape;
-use super::with_service;
+use super::{managed, with_service};
 
 /// A task to start.
 pub(super) struct NewTask<'a> {
@@ -38,8 +38,10 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
     let id = world.hex_id("task");
     let fargate = new.container_instance.is_none();
     let host = new.container_instance.as_ref().and_then(|id| world.container_instances.get(id));
+    let managed = host.is_some_and(|host| world.is_managed(host));
     let launch_type = match host {
         None => "FARGATE",
+        Some(_) if managed => "MANAGED_INSTANCES",
         Some(host) if host.is_external() => "EXTERNAL",
         Some(_) => "EC2",
     };
@@ -85,6 +87,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
     }
     let (now, timings) = (world.now, &world.timings);
     let usual = if fargate { timings.fargate_start_seconds } else { timings.task_start_seconds };
+    let host_start = if managed { timings.managed_instance_seconds } else { 0 };
     let slowest = containers.iter().map(|c| match c.behaviour {
         Behaviour::Slow { start_seconds, .. } => start_seconds,
         Behaviour::CannotPull { .. } => 0,
@@ -105,7 +108,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
         launch_type: launch_type.to_owned(),
         container_instance: new.container_instance,
         availability_zone: new.availability_zone,
-        last_status: if own_interface { TaskStatus::Provisioning } else { TaskStatus::Pending },
+        last_status: if own_interface || managed { TaskStatus::Provisioning } else { TaskStatus::Pending },
         stopping: false,
         cpu: new.shape.cpu,
         memory: new.shape.memory,
@@ -115,7 +118,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
         healthy_since: None,
         times: TaskTimes {
             created_at: now,
-            start_due: Some(now.plus(timings.image_pull_seconds + start)),
+            start_due: Some(now.plus(host_start + timings.image_pull_seconds + start)),
             ..TaskTimes::default()
         },
         stopped_reason: None,
@@ -342,6 +345,7 @@ pub(super) fn finish(world: &mut World, id: &str, by_itself: Option<(String, &st
         task.stop_code = Some(code.to_owned());
     }
     let (cluster, service, deployment) = (task.cluster.clone(), task.service.clone(), task.started_by.clone());
+    managed::release(world, id);
     let waiting = world.services.iter().filter(|(_, s)| s.unplaced && s.cluster == cluster);
     let waiting: Vec<String> = waiting.map(|(key, _)| key.clone()).collect();
     world.dirty.extend(waiting);

@@ -8,6 +8,7 @@ mod describe;
 mod external;
 mod instances;
 mod lifecycle;
+mod managed;
 mod placement;
 mod providers;
 pub(super) mod registry;

@@ -33,26 +33,32 @@ pub(super) enum Machines<'a> {
     External,
     /// Instances of these capacity providers.
     Of(Vec<&'a str>),
+    /// Instances that ECS starts itself for this capacity provider.
+    Managed(&'a str),
 }
 
 impl<'a> Machines<'a> {
     /// By the settings of a service or of RunTask.
-    pub(super) fn of(settings: &'a Map<String, Value>) -> Self {
+    pub(super) fn of(world: &World, settings: &'a Map<String, Value>) -> Self {
         let providers: Vec<&str> =
             settings.get("capacityProviderStrategy").into_iter().flat_map(providers::named).collect();
         match settings.get("launchType").and_then(Value::as_str) {
             Some("EXTERNAL") => Self::External,
             _ if providers.is_empty() => Self::Own,
-            _ => Self::Of(providers),
+            _ => match providers.iter().find(|provider| world.manages(provider)) {
+                Some(provider) => Self::Managed(provider),
+                None => Self::Of(providers),
+            },
         }
     }
 
     /// Whether an instance is one of them.
-    pub(super) fn has(&self, instance: &ContainerInstance) -> bool {
+    pub(super) fn has(&self, world: &World, instance: &ContainerInstance) -> bool {
         match self {
             Self::External => instance.is_external(),
-            Self::Own => !instance.is_external(),
+            Self::Own => !instance.is_external() && !world.is_managed(instance),
             Self::Of(providers) => instance.capacity_provider.as_deref().is_some_and(|p| providers.contains(&p)),
+            Self::Managed(provider) => instance.capacity_provider.as_deref() == Some(*provider),
         }
     }
 }
@@ -199,8 +205,9 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
         .filter(|(_, used)| used.peers > 0)
         .filter_map(|(id, used)| Some((world.container_instances.get(*id)?, used.peers)))
         .collect();
-    let active =
-        |i: &ContainerInstance| i.cluster == wanted.cluster && i.status == InstanceStatus::Active && wanted.on.has(i);
+    let active = |i: &ContainerInstance| {
+        i.cluster == wanted.cluster && i.status == InstanceStatus::Active && wanted.on.has(world, i)
+    };
     for (id, instance) in world.container_instances.iter().filter(|(_, i)| active(i)) {
         let used = all.remove(id.as_str()).unwrap_or_default();
         match lack(instance, &used, wanted) {

@@ -1,4 +1,5 @@
-//! Capacity providers of Auto Scaling groups: made, changed, put beside others of a cluster, deleted.
+//! Capacity providers of Auto Scaling groups: made, changed, put beside others of a cluster, deleted. Those of Managed
+//! Instances: made for one cluster, which has them from then on.
 //!
 //! Invariants: a provider is bound to one group for good, and a group has one provider at most; ECS deletes none that a
 //! cluster has (it says so at the provider, not in the answer), and takes none away from a cluster that services use.
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::super::autoscaling;
-use super::super::errors::{busy, client, invalid, missing, rejected};
+use super::super::errors::{busy, client, invalid, missing, rejected, unmodelled};
 use super::super::request::{
     Answer, Paging, at_most, ecs_tags, items, lists, required, short, text, texts, to_ecs_tags,
 };
@@ -82,9 +83,6 @@ fn check(world: &World, group: &str, settings: &Map<String, Value>) -> Result<()
 
 pub(super) fn create(world: &mut World, input: &Value) -> Answer {
     let name = required(input, "name")?.to_owned();
-    let Some(asked) = input.get("autoScalingGroupProvider") else {
-        return Err(super::super::errors::unmodelled("capacity providers of Managed Instances"));
-    };
     if ["aws", "ecs", "fargate"].iter().any(|reserved| name.to_ascii_lowercase().starts_with(reserved)) {
         return Err(client("The specified capacity provider name is invalid: it begins with a reserved word."));
     }
@@ -93,6 +91,14 @@ pub(super) fn create(world: &mut World, input: &Value) -> Answer {
             "The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity provider.",
         ));
     }
+    if let Some(managed) = input.get("managedInstancesProvider") {
+        return create_managed(world, input, &name, managed);
+    }
+    let Some(asked) = input.get("autoScalingGroupProvider") else {
+        return Err(client(
+            "A capacity provider needs an Auto Scaling group or the configuration of Managed Instances.",
+        ));
+    };
     let group = required(asked, "autoScalingGroupArn")?;
     let found = world.auto_scaling_groups.iter().find(|(own, one)| *own == group || one.arn == group);
     let Some(arn) = found.map(|(_, one)| one.arn.clone()) else {
@@ -107,6 +113,7 @@ pub(super) fn create(world: &mut World, input: &Value) -> Answer {
     check(world, &arn, &settings)?;
     let made = CapacityProvider {
         group: arn,
+        cluster: None,
         settings,
         inactive: false,
         change: "CREATE".to_owned(),
@@ -116,6 +123,27 @@ pub(super) fn create(world: &mut World, input: &Value) -> Answer {
     };
     world.capacity_providers.insert(name.clone(), made);
     answer(world, &name)
+}
+
+/// One of instances that ECS starts itself. Its cluster has it at once: there is nothing to put.
+fn create_managed(world: &mut World, input: &Value, name: &str, managed: &Value) -> Answer {
+    let cluster = short(required(input, "cluster")?).to_owned();
+    let Some(has) = world.clusters.get_mut(&cluster) else {
+        return Err(rejected("ClusterNotFoundException", "Cluster not found."));
+    };
+    has.capacity_providers.push(name.to_owned());
+    let made = CapacityProvider {
+        group: String::new(),
+        cluster: Some(cluster),
+        settings: managed.as_object().cloned().unwrap_or_default(),
+        inactive: false,
+        change: "CREATE".to_owned(),
+        due: None,
+        failure: None,
+        tags: ecs_tags(input),
+    };
+    world.capacity_providers.insert(name.to_owned(), made);
+    answer(world, name)
 }
 
 fn answer(world: &World, name: &str) -> Answer {
@@ -132,6 +160,9 @@ fn living(world: &World, name: &str) -> Result<String, CloudError> {
         }
         Some(provider) if provider.due.is_some() => {
             Err(busy("UpdateInProgressException", "The specified capacity provider is being updated."))
+        }
+        Some(provider) if provider.cluster.is_some() => {
+            Err(unmodelled("changing or deleting capacity providers of Managed Instances"))
         }
         Some(_) => Ok(name.to_owned()),
         None if OF_FARGATE.contains(&name) => {
@@ -173,8 +204,7 @@ pub(super) fn delete(world: &mut World, input: &Value) -> Answer {
 }
 
 fn show(world: &World, name: &str, provider: &CapacityProvider, tags: bool) -> Value {
-    let mut own = Value::Object(provider.settings.clone());
-    own["autoScalingGroupArn"] = json!(provider.group);
+    let own = Value::Object(provider.settings.clone());
     let state = match (provider.due, &provider.failure) {
         (Some(_), _) => "IN_PROGRESS",
         (None, Some(_)) => "FAILED",
@@ -184,11 +214,18 @@ fn show(world: &World, name: &str, provider: &CapacityProvider, tags: bool) -> V
         "capacityProviderArn": world.ecs_arn(&format!("capacity-provider/{name}")),
         "name": name,
         "status": if provider.inactive { "INACTIVE" } else { "ACTIVE" },
-        "type": "EC2_AUTOSCALING",
-        "autoScalingGroupProvider": own,
         "updateStatus": format!("{}_{state}", provider.change),
         "tags": if tags { to_ecs_tags(&provider.tags) } else { json!([]) },
     });
+    if let Some(cluster) = &provider.cluster {
+        shown["type"] = "MANAGED_INSTANCES".into();
+        shown["cluster"] = cluster.as_str().into();
+        shown["managedInstancesProvider"] = own;
+    } else {
+        shown["type"] = "EC2_AUTOSCALING".into();
+        shown["autoScalingGroupProvider"] = own;
+        shown["autoScalingGroupProvider"]["autoScalingGroupArn"] = json!(provider.group);
+    }
     if let Some(failure) = &provider.failure {
         shown["updateStatusReason"] = json!(failure);
     }
@@ -238,10 +275,15 @@ pub(super) fn named(strategy: &Value) -> impl Iterator<Item = &str> {
 pub(super) fn check_strategy(world: &World, cluster: &str, strategy: Option<&Value>) -> Result<(), CloudError> {
     let has = world.clusters.get(cluster).map_or(&[][..], |cluster| cluster.capacity_providers.as_slice());
     let own = strategy.into_iter().flat_map(named).filter(|name| !OF_FARGATE.contains(name));
-    match own.into_iter().find(|name| !has.iter().any(|known| known == name)) {
-        Some(stray) => Err(invalid(format!("The specified capacity provider '{stray}' was not found."))),
-        None => Ok(()),
+    if let Some(stray) = own.into_iter().find(|name| !has.iter().any(|known| known == name)) {
+        return Err(invalid(format!("The specified capacity provider '{stray}' was not found.")));
     }
+    let kind = |name: &str| (OF_FARGATE.contains(&name), world.manages(name));
+    let kinds: BTreeSet<(bool, bool)> = strategy.into_iter().flat_map(named).map(kind).collect();
+    if kinds.len() > 1 {
+        return Err(invalid("A capacity provider strategy cannot mix capacity providers of different types."));
+    }
+    Ok(())
 }
 
 pub(super) fn put(world: &mut World, input: &Value) -> Answer {
@@ -261,7 +303,10 @@ pub(super) fn put(world: &mut World, input: &Value) -> Answer {
     if let Some(stray) = stray {
         return Err(invalid(format!("The capacity provider '{stray}' is not associated with the cluster.")));
     }
-    let providers: BTreeSet<String> = providers.into_iter().map(str::to_owned).collect();
+    let mut providers: BTreeSet<String> = providers.into_iter().map(str::to_owned).collect();
+    // Those of Managed Instances are the cluster's without a word.
+    let own = world.capacity_providers.iter().filter(|(_, p)| !p.inactive && p.cluster.as_deref() == Some(&name));
+    providers.extend(own.map(|(name, _)| name.clone()));
     let before: BTreeSet<String> =
         world.clusters.get(&name).map(|c| c.capacity_providers.iter().cloned().collect()).unwrap_or_default();
     if world.clusters.get(&name).is_some_and(|cluster| cluster.attachments_due.is_some()) {
@@ -295,6 +340,9 @@ fn manage(world: &mut World) {
     let mut scaled = BTreeSet::new();
     let mut marked = BTreeSet::new();
     for (_, provider) in world.capacity_providers.iter().filter(|(name, p)| !p.inactive && attached.contains(*name)) {
+        if provider.cluster.is_some() {
+            continue;
+        }
         marked.insert(provider.group.clone());
         if enabled(&provider.settings, "managedScaling") {
             scaled.insert(provider.group.clone());

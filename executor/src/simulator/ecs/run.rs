@@ -10,7 +10,7 @@ use super::lifecycle::{self, NewTask};
 use super::placement::{self, Expression, Machines, Unplaced, Wanted};
 use super::scheduler::{on_fargate, zone_of};
 use super::shape::TaskShape;
-use super::{cluster_name, external, task_reads};
+use super::{cluster_name, external, managed, task_reads};
 use crate::cloud::CloudError;
 
 pub(super) fn run(world: &mut World, input: &Value) -> Answer {
@@ -32,6 +32,7 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
     let settings = input.as_object().cloned().unwrap_or_default();
     check_network(&shape, &settings)?;
     external::check(&settings, &shape)?;
+    managed::check(world, &settings, &definition)?;
     let family = short(&definition).split(':').next().unwrap_or_default();
     let group = text(input, "group").map_or_else(|| format!("family:{family}"), str::to_owned);
     if group.starts_with("service:") {
@@ -53,8 +54,13 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
     }
     let (mut started, mut failures) = (Vec::new(), Vec::new());
     for number in 0..count {
+        let machines = Machines::of(world, &settings);
         let (instance, zone, ports) = if on_fargate(&settings) {
             (None, zone_of(world, &settings, number), placement::own_ports(&shape))
+        } else if let Machines::Managed(provider) = machines {
+            let zone = zone_of(world, &settings, number);
+            let instance = managed::launch(world, &cluster, provider, &shape, &zone);
+            (Some(instance), zone, placement::own_ports(&shape))
         } else {
             let wanted = Wanted {
                 cluster: &cluster,
@@ -62,7 +68,7 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
                 group: &group,
                 constraints: items(input, "placementConstraints"),
                 strategy: items(input, "placementStrategy"),
-                on: Machines::of(&settings),
+                on: machines,
             };
             match placement::place(world, &wanted) {
                 Ok(place) => (Some(place.instance), place.availability_zone, place.ports),

@@ -13,7 +13,7 @@ use super::super::world::{
 use super::super::{quotas, targets};
 use super::lifecycle::{self, NewTask};
 use super::placement::{self, Machines, Wanted};
-use super::{rollout, shift, with_service};
+use super::{managed, rollout, shift, with_service};
 
 const BY_SCHEDULER: &str = "ServiceSchedulerInitiated";
 /// How many events of a service AWS keeps.
@@ -106,9 +106,9 @@ pub(super) fn views(world: &World, service: &Service) -> Vec<View> {
 /// How many tasks the service should have.
 pub(super) fn wanted_count(world: &World, service: &Service) -> u64 {
     if service.wanted.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON") {
-        let machines = Machines::of(&service.wanted);
+        let machines = Machines::of(world, &service.wanted);
         let takes = |i: &&super::super::world::ContainerInstance| {
-            i.cluster == service.cluster && i.status == InstanceStatus::Active && machines.has(i)
+            i.cluster == service.cluster && i.status == InstanceStatus::Active && machines.has(world, i)
         };
         return world.container_instances.values().filter(takes).count() as u64;
     }
@@ -255,8 +255,13 @@ pub(super) fn start_tasks(
             }
             break;
         }
+        let machines = Machines::of(world, &revision.settings);
         let (instance, zone, ports) = if fargate {
             (None, zone_of(world, &revision.settings, number), placement::own_ports(&shape))
+        } else if let Machines::Managed(provider) = machines {
+            let zone = zone_of(world, &revision.settings, number);
+            let instance = managed::launch(world, &cluster, provider, &shape, &zone);
+            (Some(instance), zone, placement::own_ports(&shape))
         } else {
             let wanted = Wanted {
                 cluster: &cluster,
@@ -264,7 +269,7 @@ pub(super) fn start_tasks(
                 group: &group,
                 constraints: &constraints,
                 strategy: &strategy,
-                on: Machines::of(&revision.settings),
+                on: machines,
             };
             match placement::place(world, &wanted) {
                 Ok(place) => (Some(place.instance), place.availability_zone, place.ports),

@@ -9,7 +9,7 @@ use super::super::request::{items, number, short, text};
 use super::super::world::{Service, World};
 use super::placement::Expression;
 use super::scheduler::on_fargate;
-use super::{connect, external, registry, service_key, shift};
+use super::{connect, external, managed, registry, service_key, shift};
 use crate::cloud::CloudError;
 
 /// Members of the input that are not settings of the service.
@@ -158,6 +158,7 @@ pub(super) fn check(world: &World, key: &str, wanted: &Map<String, Value>) -> Re
     connect::check(world, key, settings, &shape)?;
     registry::check(world, settings, &shape)?;
     external::check(settings, &shape)?;
+    managed::check(world, settings, definition)?;
     let own = shape.network_mode == "awsvpc";
     let network = wanted.get("networkConfiguration").filter(|n| !n.is_null());
     if own && network.is_none() {

@@ -11,8 +11,8 @@ use super::super::request::{
     Answer, Paging, at_most, ecs_tags, items, lists, number, required, short, text, to_ecs_tags,
 };
 use super::super::world::{TaskDefinition, TaskDefinitionStatus as Status, TaskStatus, World};
-use super::external;
 use super::shape::{TaskShape, amount, family_and_number};
+use super::{external, managed};
 use crate::cloud::CloudError;
 
 /// What AWS adds to a container that does not say it.
@@ -55,7 +55,7 @@ fn validate(input: &Value) -> Result<(), CloudError> {
         return Err(client("Invalid family. It must be 1 to 255 letters, digits, hyphens and underscores."));
     }
     let containers = items(input, "containerDefinitions");
-    let mode = text(input, "networkMode").unwrap_or("bridge");
+    let mode = text(input, "networkMode").unwrap_or(usual_mode(input));
     if containers.is_empty() {
         return Err(client("Container list cannot be empty."));
     }
@@ -122,6 +122,9 @@ fn validate(input: &Value) -> Result<(), CloudError> {
     if lists(input, "requiresCompatibilities", "EXTERNAL") {
         external::check_definition(&TaskShape::of(input.as_object().unwrap_or(&Map::new())))?;
     }
+    if lists(input, "requiresCompatibilities", "MANAGED_INSTANCES") {
+        managed::check_definition(mode)?;
+    }
     let volumes: BTreeSet<&str> = items(input, "volumes").iter().filter_map(|v| text(v, "name")).collect();
     let mounts = containers.iter().flat_map(|c| items(c, "mountPoints")).filter_map(|m| text(m, "sourceVolume"));
     for volume in mounts {
@@ -132,6 +135,11 @@ fn validate(input: &Value) -> Result<(), CloudError> {
     Ok(())
 }
 
+/// The network mode of what says none.
+fn usual_mode(input: &Value) -> &'static str {
+    if lists(input, "requiresCompatibilities", "MANAGED_INSTANCES") { "awsvpc" } else { "bridge" }
+}
+
 /// What was registered, with what AWS fills in.
 fn normalise(input: &Value) -> Map<String, Value> {
     let mut content = input.as_object().cloned().unwrap_or_default();
@@ -139,7 +147,8 @@ fn normalise(input: &Value) -> Map<String, Value> {
     for name in ["volumes", "placementConstraints"] {
         content.entry(name).or_insert_with(|| json!([]));
     }
-    let mode = content.entry("networkMode").or_insert_with(|| "bridge".into()).as_str().unwrap_or("bridge").to_owned();
+    let usual = usual_mode(input);
+    let mode = content.entry("networkMode").or_insert_with(|| usual.into()).as_str().unwrap_or("bridge").to_owned();
     if let Some(containers) = content.get_mut("containerDefinitions").and_then(Value::as_array_mut) {
         for container in containers.iter_mut().filter_map(Value::as_object_mut) {
             container.entry("cpu").or_insert_with(|| 0.into());
@@ -162,9 +171,7 @@ fn normalise(input: &Value) -> Map<String, Value> {
     if mode == "awsvpc" && whole {
         compatibilities.push("FARGATE");
     }
-    if asks("EXTERNAL") {
-        compatibilities.push("EXTERNAL");
-    }
+    compatibilities.extend(["EXTERNAL", "MANAGED_INSTANCES"].into_iter().filter(|kind| asks(kind)));
     content.insert("compatibilities".to_owned(), json!(compatibilities));
     content
 }

@@ -73,15 +73,20 @@ pub(super) fn clusters(world: &mut World, observed: &Observed) {
     }
 }
 
-/// The capacity providers of groups that were looked at.
+/// The capacity providers of groups and of Managed Instances that were looked at.
 pub(super) fn capacity_providers(world: &mut World, observed: &Observed) {
     for (_, output) in observed.outputs("ecs", "DescribeCapacityProviders") {
-        for seen in items(output, "capacityProviders").filter(|seen| seen["autoScalingGroupProvider"].is_object()) {
-            let own = &seen["autoScalingGroupProvider"];
+        for seen in items(output, "capacityProviders") {
+            let managed = &seen["managedInstancesProvider"];
+            let own = if managed.is_object() { managed } else { &seen["autoScalingGroupProvider"] };
+            if !own.is_object() {
+                continue;
+            }
             let mut settings = own.as_object().cloned().unwrap_or_default();
             settings.remove("autoScalingGroupArn");
             let provider = CapacityProvider {
                 group: text(own, "autoScalingGroupArn"),
+                cluster: managed.is_object().then(|| last(&text(seen, "cluster")).to_owned()),
                 settings,
                 inactive: seen["status"] == "INACTIVE",
                 change: text(seen, "updateStatus").split('_').next().unwrap_or("CREATE").to_owned(),
@@ -89,7 +94,10 @@ pub(super) fn capacity_providers(world: &mut World, observed: &Observed) {
                 failure: seen["updateStatusReason"].as_str().map(str::to_owned),
                 tags: tags(seen),
             };
-            world.capacity_providers.insert(text(seen, "name"), provider);
+            // One read asks for tags, another one does not.
+            if !provider.tags.is_empty() || !world.capacity_providers.contains_key(&text(seen, "name")) {
+                world.capacity_providers.insert(text(seen, "name"), provider);
+            }
         }
     }
 }
@@ -99,6 +107,10 @@ pub(super) fn instances(world: &mut World, observed: &Observed, since: Time) {
     let Some(cluster) = observed.scope.ecs.as_ref().map(|ecs| ecs.cluster.clone()) else { return };
     for (_, output) in observed.outputs("ecs", "DescribeContainerInstances") {
         for instance in items(output, "containerInstances") {
+            // ECS starts its own for the tasks that the services are given below.
+            if instance["capacityProviderName"].as_str().is_some_and(|provider| world.manages(provider)) {
+                continue;
+            }
             let id = last(&text(instance, "containerInstanceArn")).to_owned();
             world.container_instances.insert(id, container_instance(instance, &cluster, since));
         }

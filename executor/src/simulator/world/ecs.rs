@@ -37,13 +37,18 @@ pub struct Cluster {
     pub tags: BTreeMap<String, String>,
 }
 
-/// A capacity provider of an Auto Scaling group.
+/// A capacity provider: of an Auto Scaling group, or of instances that ECS starts itself (Managed Instances).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CapacityProvider {
     /// The ARN of its group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub group: String,
-    /// `managedScaling`, `managedDraining` and `managedTerminationProtection`, in ECS's shape.
+    /// The one cluster that it is for, where it has no group and ECS starts the instances itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// `managedScaling`, `managedDraining` and `managedTerminationProtection`, or what Managed Instances are made of, in
+    /// ECS's shape.
     pub settings: Map<String, Value>,
     /// Whether it was deleted; such ones are shown for a while.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -122,6 +127,11 @@ impl ContainerInstance {
     /// Ports that no task gets.
     pub(crate) fn reserved() -> Vec<u64> {
         reserved_ports()
+    }
+
+    /// Whether its agent has registered it. Instances that ECS starts itself are on their way before.
+    pub(crate) fn has_joined(&self, now: Time) -> bool {
+        self.registered_at <= now
     }
 
     /// Whether it is a machine outside AWS.

@@ -21,6 +21,8 @@ pub struct Timings {
     pub task_start_seconds: u64,
     /// From pulled images to RUNNING on Fargate, where capacity is provisioned first.
     pub fargate_start_seconds: u64,
+    /// From the wish for a task on Managed Instances until the instance that ECS starts for it is registered.
+    pub managed_instance_seconds: u64,
     /// From RUNNING until a task with neither load balancer nor health check counts as healthy (documented: 40).
     pub settle_seconds: u64,
     /// From the stop signal until a container is stopped, when it sets no shorter `stopTimeout` (documented: 30).
@@ -58,6 +60,7 @@ impl Default for Timings {
             image_pull_seconds: 5,
             task_start_seconds: 10,
             fargate_start_seconds: 30,
+            managed_instance_seconds: 60,
             settle_seconds: 40,
             stop_seconds: 30,
             stopped_task_retention_seconds: 3600,
