@@ -24,7 +24,7 @@ use crate::ecs::lower::{Goes, Lowerer, Work, schedule};
 use crate::ecs::ownership::{self, Leftovers, Orphan, Standing};
 use crate::ecs::scope::is_service;
 use crate::ecs::settings::{self, Settings};
-use crate::ecs::{Context, diff, groups, registries, routing, rules};
+use crate::ecs::{Context, diff, groups, records, registries, routing, rules};
 use crate::meaning;
 use crate::partial;
 use crate::placement::Placement;
@@ -71,6 +71,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let mut on_instances = false;
     let mut offered = rules::Offered::new(context);
     let mut registered = BTreeSet::new();
+    let mut recorded = BTreeSet::new();
     if options.mode == Mode::Deploy {
         let placed = |name: &str| placement.ecs.contains(name) && options.includes(name);
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
@@ -81,6 +82,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
             crate::ecs::lower::log_groups::check(&desired.log_groups, report);
             offered.add(&desired, report);
             registered.extend(desired.registry.as_ref().map(|registry| registries::arn(context, registry)));
+            recorded.extend(desired.record.as_ref().map(records::Record::key));
             refuse_reserved(&desired, report);
             let accepted = desired.accepted.clone();
             if let Some(work) = work_on(context, &desired, report) {
@@ -104,10 +106,17 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
     let schedules = leftover_schedules(context, &placement, report);
     let surplus = leftover_registries(context, &placement, &registered, report);
+    let records = leftover_records(context, &placement, &recorded, report);
     if report.has_errors() {
         return None;
     }
-    let goes = Goes { orphans: &orphans, leftover_families: &leftovers, schedules: &schedules, registries: &surplus };
+    let goes = Goes {
+        orphans: &orphans,
+        leftover_families: &leftovers,
+        schedules: &schedules,
+        registries: &surplus,
+        records: &records,
+    };
     let mut part = lowerer.finish(&goes, (&groups, &routing), report);
     let mut used = facts.as_ref().map(Facts::used);
     let mut machines = BTreeSet::new();
@@ -482,6 +491,28 @@ fn was_no_service(context: Context<'_>, desired: &Desired, report: &mut Report) 
     false
 }
 
+/// Of what is the project's and not wanted any more, what this plan takes away: whose it is (`component`), and what is said
+/// of it where it stays (`told`).
+fn leaving<T>(
+    context: Context<'_>,
+    placement: &Placement<'_>,
+    mut all: Vec<T>,
+    component: impl Fn(&T) -> &str,
+    told: impl Fn(&T) -> String,
+    report: &mut Report,
+) -> Vec<T> {
+    let leftovers = Leftovers::of(&context.loaded.model, context.options);
+    let own = |one: &T| leftovers.takes(placement.ecs.contains(component(one)));
+    all.retain(|one| context.options.includes(component(one)));
+    if leftovers == Leftovers::Stay {
+        for one in all.iter().filter(|one| !own(one)) {
+            ownership::left_alone(&told(one), true, report);
+        }
+    }
+    all.retain(own);
+    all
+}
+
 /// Cloud Map services of the project that nobody registers with any more.
 fn leftover_registries<'a>(
     context: Context<'a>,
@@ -489,18 +520,20 @@ fn leftover_registries<'a>(
     registered: &BTreeSet<String>,
     report: &mut Report,
 ) -> Vec<registries::Surplus<'a>> {
-    let leftovers = Leftovers::of(&context.loaded.model, context.options);
-    let own = |one: &registries::Surplus<'_>| leftovers.takes(placement.ecs.contains(one.component));
-    let mut all = registries::surplus(context, registered);
-    all.retain(|one| context.options.includes(one.component));
-    if leftovers == Leftovers::Stay {
-        for one in all.iter().filter(|one| !own(one)) {
-            let what = format!("Cloud Map service `{}` is of no component of the model", one.name());
-            ownership::left_alone(&what, true, report);
-        }
-    }
-    all.retain(own);
-    all
+    let told =
+        |one: &registries::Surplus<'_>| format!("Cloud Map service `{}` is of no component of the model", one.name());
+    leaving(context, placement, registries::surplus(context, registered), |one| one.component, told, report)
+}
+
+/// Records of Route 53 of the project that nobody wants any more.
+fn leftover_records<'a>(
+    context: Context<'a>,
+    placement: &Placement<'_>,
+    recorded: &BTreeSet<String>,
+    report: &mut Report,
+) -> Vec<records::Surplus<'a>> {
+    let told = |one: &records::Surplus<'_>| format!("the record `{}` is of no component of the model", one.name);
+    leaving(context, placement, records::surplus(context, recorded), |one| one.component, told, report)
 }
 
 /// Schedules and rules of EventBridge of the project that its model does not want any more.

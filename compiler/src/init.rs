@@ -75,6 +75,8 @@ pub fn scope(
             namespaces: Default::default(),
             default_namespace: false,
             registries: Default::default(),
+            record_zones: Default::default(),
+            records: Default::default(),
         }),
         asg: None,
         load_balancers: Default::default(),

@@ -7,7 +7,7 @@ use belay_schemas::plan::Mode;
 use crate::compile::Options;
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::desired::settle;
-use crate::ecs::{Context, connect};
+use crate::ecs::{Context, connect, records};
 
 /// Tells what the components of a limited plan rely on and the plan leaves out. `runs`: whether a component of the model
 /// runs now.
@@ -32,6 +32,13 @@ pub fn check(context: Context<'_>, runs: &dyn Fn(&str) -> bool, report: &mut Rep
                         .help(format!("add `--only {used}`, or deploy `{used}` first")),
                     ),
                 Mode::Deploy if included(used) && !included(name) => {
+                    if let Some((before, after)) = records::renamed(context, used) {
+                        let message = format!(
+                            "`{name}` looks `{used}` up as {before}, which becomes {after}, and `--only` leaves `{name}` out"
+                        );
+                        let diagnostic = Diagnostic::error("B328", message).at(at.clone());
+                        report.push(diagnostic.help(format!("add `--only {name}`, so that it searches the new zone")));
+                    }
                     let news = connect::beyond(context, name, used);
                     if !news.is_empty() {
                         let message = format!(

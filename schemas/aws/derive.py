@@ -213,6 +213,13 @@ OPERATIONS = {
         GetLogEvents
         PutRetentionPolicy
     """,
+    "route53": """
+        ChangeResourceRecordSets
+        GetChange
+        GetHostedZone
+        ListHostedZonesByName
+        ListResourceRecordSets
+    """,
     "scheduler": """
         CreateSchedule
         DeleteSchedule

@@ -134,6 +134,10 @@ pub struct EcsConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"myapp.mycluster1.internal")]
     pub discovery_zone: Option<String>,
+    /// Lets Belay keep the DNS records of `discovery_mode: elb-manual` in Route 53: `COMPONENT.ZONE`, in the zone that
+    /// `discovery_zone` names, for each component that `lb` names. Default: they are made beside Belay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery_records: Option<DiscoveryRecords>,
     /// How components find each other. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery_mode: Option<DiscoveryMode>,
@@ -221,6 +225,17 @@ pub struct ListenerRule {
     /// The gateway that gets the requests; `lb` names its target group.
     #[schemars(example = &"shop")]
     pub to: String,
+}
+
+/// Which hosted zone of Route 53 has the records of components.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoveryRecords {
+    /// The hosted zone: its name or its id. Default: the one of the name that `discovery_zone` says; of a private and a public
+    /// one of that name, the private one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = &"mycluster1.internal")]
+    pub zone: Option<String>,
 }
 
 /// How components find each other.

@@ -85,6 +85,13 @@ pub struct EcsScope {
     /// well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub registries: BTreeSet<String>,
+    /// Hosted zones of Route 53 in which components have records, by name or id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub record_zones: BTreeSet<String>,
+    /// Names of the records that components are to have in them, without a dot at the end; those that services of the project
+    /// name in their tag `PREFIX:dns-record` (`ZONE-ID/NAME`) are looked at as well.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub records: BTreeSet<String>,
     /// Schedules of EventBridge Scheduler, by name; those that task definitions of the project name in their tag
     /// `PREFIX:schedule` are looked at as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

@@ -20,7 +20,7 @@ DEEPEST = 6  # below that only required members are made
 SAMPLES = ["a", "nginx/web", "m5.large", "123456789012", "200", "HTTPS", "#{protocol}", "10.0.0.0/16", "Name", "ami-0a000001",
            "arn:aws:iam::123456789012:role/events", "arn:aws:sqs:us-east-1:123456789012:dead",
            "arn:aws:kms:us-east-1:123456789012:key/a", "arn:aws:scheduler:us-east-1:123456789012:schedule/a/b",
-           "arn:aws:secretsmanager:us-east-1:123456789012:secret:a"]
+           "arn:aws:secretsmanager:us-east-1:123456789012:secret:a", "01234567-89ab-cdef-0123-456789abcdef"]
 # Values of every type, to stand where another type is wanted.
 STRANGERS = [None, True, 0, -1, 7, 2**63, 0.5, "", "x", "2026-11-03T08:00:00Z", [], ["x"], {}, {"x": "y"}]
 MOMENTS = [0, 1762156800, 1762156800.25, "2026-11-03T08:00:00Z", "2026-11-03", "1762156800"]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use belay_executor::simulator::World;
 use belay_executor::simulator::world::{
-    ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, NamespaceKind, TargetGroup,
+    ClassicLoadBalancer, HealthCheck, HostedZone, Listener, LoadBalancer, NamespaceKind, TargetGroup,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -142,6 +142,9 @@ impl Account {
                 self.classic(name, balancer, &network);
             }
         }
+        for zone in world.hosted_zones.values() {
+            self.hosted_zone(zone, &network);
+        }
         for (name, cluster) in &world.clusters {
             let input = json!({"clusterName": name, "settings": cluster.settings,
                 "capacityProviders": cluster.capacity_providers});
@@ -159,6 +162,22 @@ impl Account {
             }
         }
         listeners
+    }
+
+    /// A hosted zone with its records, of the VPC if it is private.
+    fn hosted_zone(&self, zone: &HostedZone, network: &Network) {
+        let mut input = json!({"Name": zone.name, "CallerReference": format!("private {}", zone.private),
+            "HostedZoneConfig": {"PrivateZone": zone.private}});
+        if zone.private {
+            input["VPC"] = json!({"VPCRegion": "us-east-1", "VPCId": network.vpc});
+        }
+        let made = self.must("route53", "CreateHostedZone", &input);
+        let changes: Vec<Value> =
+            zone.records.iter().map(|set| json!({"Action": "CREATE", "ResourceRecordSet": set})).collect();
+        if !changes.is_empty() {
+            let input = json!({"HostedZoneId": made["HostedZone"]["Id"], "ChangeBatch": {"Changes": changes}});
+            self.must("route53", "ChangeResourceRecordSets", &input);
+        }
     }
 
     /// The account's own networks get the world's names.

@@ -66,7 +66,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 28] = [
+pub const ALL: [Fixture; 30] = [
     Fixture {
         name: "blue-green",
         world: pairs,
@@ -88,6 +88,19 @@ pub const ALL: [Fixture; 28] = [
         end: End::Initial,
         world: connected,
         registered: &[("api", 2), ("legacy", 1), ("redis", 1)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "dns-records",
+        world: zoned,
+        behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 2), ("internal-api", 0), ("shop-classic", 0)],
+        ..PLAIN
+    },
+    Fixture {
+        name: "dns-records-failing",
+        end: End::Initial,
+        world: zoned,
+        behind: &[("shop-web", 0), ("shop-api", 2), ("shop-admin", 0), ("internal-api", 2), ("shop-classic", 1)],
         ..PLAIN
     },
     Fixture { name: "event-rules", ..PLAIN },
@@ -257,6 +270,20 @@ fn connected(world: &mut World) {
     let namespace =
         Namespace { name: "shop.internal".to_owned(), kind: NamespaceKind::DnsPrivate, created_at: world.now };
     world.namespaces.insert("ns-0a0000000000000a".to_owned(), namespace);
+}
+
+/// A private and a public hosted zone of one name; somebody else has a record in the private one.
+fn zoned(world: &mut World) {
+    use belay_executor::simulator::world::HostedZone;
+    failing(world);
+    let record = |name: &str, address: &str| json!({"Name": name, "Type": "A", "TTL": 300, "ResourceRecords": [{"Value": address}]});
+    for (id, private, records) in [
+        ("Z0A00000000000000000A", true, vec![record("mail.prod.shop.internal.", "10.0.0.25")]),
+        ("Z0B00000000000000000B", false, Vec::new()),
+    ] {
+        let zone = HostedZone { name: "shop.internal.".to_owned(), private, records };
+        world.hosted_zones.insert(id.to_owned(), zone);
+    }
 }
 
 /// Target groups in pairs, between which traffic is shifted. Nothing leads to those but `shop-api` yet.

@@ -44,7 +44,8 @@ fn meets(condition: Option<&Value>, context: &BTreeMap<String, String>) -> bool 
             let wanted = list(wanted);
             let Some(value) = context.get(key) else { return false };
             wanted.iter().filter_map(|w| w.as_str()).any(|wanted| match operator.as_str() {
-                "StringEquals" => wanted == value,
+                // What has several values is asked once for each.
+                "StringEquals" | "ForAllValues:StringEquals" => wanted == value,
                 "ArnEquals" | "ArnLike" => like(wanted, value),
                 other => panic!("the operator {other} is not known"),
             })
@@ -132,6 +133,26 @@ impl Account {
                     vec![ask("scheduler", operation, &self.arn("scheduler", &format!("schedule/{group}/{name}")))];
                 asks.extend(input["Target"]["RoleArn"].as_str().map(|role| self.pass(role, "scheduler.amazonaws.com")));
                 asks
+            }
+            "route53" if operation == "ListHostedZonesByName" => vec![ask("route53", operation, "*")],
+            "route53" if operation == "GetChange" => {
+                let change = input["Id"].as_str().unwrap_or_default().trim_start_matches("/change/");
+                vec![ask("route53", operation, &format!("arn:aws:route53:::change/{change}"))]
+            }
+            "route53" => {
+                let zone = input["HostedZoneId"].as_str().or(input["Id"].as_str()).unwrap_or_default();
+                let zone = ask("route53", operation, &format!("arn:aws:route53:::hostedzone/{zone}"));
+                let changes = list(&input["ChangeBatch"]["Changes"]);
+                let names = changes.iter().filter_map(|change| change["ResourceRecordSet"]["Name"].as_str());
+                let names: BTreeSet<String> =
+                    names.map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+                let named = names.into_iter().map(|name| {
+                    let mut ask = zone.clone();
+                    ask.context.insert("route53:ChangeResourceRecordSetsNormalizedRecordNames".to_owned(), name);
+                    ask
+                });
+                let named: Vec<Ask> = named.collect();
+                if named.is_empty() { vec![zone] } else { named }
             }
             "service-quotas" => vec![ask("servicequotas", operation, "*")],
             "events" => {

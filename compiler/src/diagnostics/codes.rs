@@ -81,6 +81,7 @@ codes![
     ("B348", "nothing to put behind a load balancer"),
     ("B349", "ambiguous load balancer name"),
     ("B350", "no listener on this port"),
+    ("B351", "DNS record does not fit"),
     ("B360", "setting without effect on a service"),
     ("B361", "raw block has not the right form"),
     ("B362", "raw block sets what Belay derives"),

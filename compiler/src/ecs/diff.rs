@@ -12,7 +12,7 @@ use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
 use super::json::{items, number, tag, text};
-use super::{connect, names, normal, pointer, shift};
+use super::{connect, names, normal, pointer, records, shift};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq)]
@@ -421,6 +421,14 @@ fn service_tags(context: Context<'_>, desired: &Desired, service: &Value) -> Vec
     let (from, to) = (value(tag(running, &key).is_some()), value(desired.scaling.is_some()));
     if from != to {
         let place = desired.scaling.as_ref().map_or_else(|| desired.service_origins.of(""), |s| s.place.clone());
+        changes.push(Change { path: pointer::pointer(["tags", &key]), from, to, place });
+    }
+    // Observing looks at the records that these tags name.
+    let key = context.tag(records::TAG);
+    let from = tag(running, &key).map_or(Value::Null, |told| json!(told));
+    let to = desired.record.as_ref().map_or(Value::Null, |record| json!(record.key()));
+    if from != to {
+        let place = desired.record.as_ref().map_or_else(|| desired.service_origins.of(""), |r| r.place.clone());
         changes.push(Change { path: pointer::pointer(["tags", &key]), from, to, place });
     }
     // What is taken over says from then on whose it is; who owns a service is told before anything else.

@@ -10,6 +10,7 @@ use belay_schemas::scope::Scope;
 use serde_json::Value;
 
 use super::json::{family, items, number, revision, tag, text, upper_tag};
+use super::records;
 
 /// An index over observed state.
 #[derive(Debug, Default)]
@@ -63,6 +64,12 @@ pub struct Facts<'a> {
     registry_tags: BTreeMap<&'a str, &'a [Value]>,
     /// Cloud Map services that something registers with, by ARN.
     registered: BTreeMap<&'a str, &'a Value>,
+    /// Hosted zones of Route 53.
+    hosted_zones: Vec<&'a Value>,
+    /// Record sets of Route 53, by the id of their zone and the name that was looked up.
+    record_sets: BTreeMap<(&'a str, String), Vec<&'a Value>>,
+    /// Application and network load balancers, by ARN.
+    load_balancers: BTreeMap<&'a str, &'a Value>,
     /// Rules that are not default ones, by the ARN of their listener.
     rules: BTreeMap<&'a str, Vec<&'a Value>>,
     /// Of rules and target groups, by ARN.
@@ -219,6 +226,20 @@ impl<'a> Facts<'a> {
             ("elbv2", "DescribeListeners") => {
                 let all = items(output, "Listeners").iter();
                 self.leading.extend(all.filter_map(|l| Some((text(l, "ListenerArn")?, l))));
+            }
+            ("elbv2", "DescribeLoadBalancers") => {
+                let all = items(output, "LoadBalancers").iter();
+                self.load_balancers.extend(all.filter_map(|b| Some((text(b, "LoadBalancerArn")?, b))));
+            }
+            ("route53", "GetHostedZone") => self.hosted_zones.extend(output.get("HostedZone")),
+            ("route53", "ListHostedZonesByName") => self.hosted_zones.extend(items(output, "HostedZones")),
+            ("route53", "ListResourceRecordSets") => {
+                if let (Some(zone), Some(name)) = (text(input, "HostedZoneId"), text(input, "StartRecordName")) {
+                    let name = records::plain(name);
+                    let of_name = |set: &&Value| text(set, "Name").is_some_and(|n| records::plain(n) == name);
+                    let sets = items(output, "ResourceRecordSets").iter().filter(of_name).collect();
+                    self.record_sets.insert((zone, name), sets);
+                }
             }
             ("elbv2", "DescribeTags") => {
                 let all = items(output, "TagDescriptions").iter();
@@ -399,6 +420,33 @@ impl<'a> Facts<'a> {
         self.registry_tags.get(arn).copied()
     }
 
+    /// Hosted zones of Route 53 of a name, or the one of an id.
+    pub fn hosted_zones(&self, named: &str) -> Vec<&'a Value> {
+        let fits = |zone: &Value| match records::is_zone_id(named) {
+            true => text(zone, "Id").map(records::bare) == Some(named),
+            false => text(zone, "Name").is_some_and(|name| records::plain(name) == named),
+        };
+        let all = self.hosted_zones.iter().copied().filter(|zone| fits(zone));
+        let by_id: BTreeMap<&str, &Value> = all.filter_map(|zone| Some((text(zone, "Id")?, zone))).collect();
+        by_id.into_values().collect()
+    }
+
+    /// The record sets of a name in a hosted zone; absent when they were not looked at.
+    pub fn record_sets(&self, zone: &str, name: &str) -> Option<Vec<&'a Value>> {
+        let known = self.record_sets.iter().find(|((id, looked), _)| *id == zone && looked == name);
+        known.map(|(_, sets)| sets.clone())
+    }
+
+    /// All names that were looked at, with the ids of their hosted zones and their record sets.
+    pub fn all_record_sets(&self) -> impl Iterator<Item = (&'a str, &str, &[&'a Value])> {
+        self.record_sets.iter().map(|((zone, name), sets)| (*zone, name.as_str(), sets.as_slice()))
+    }
+
+    /// An application or network load balancer by ARN.
+    pub fn load_balancer(&self, arn: &str) -> Option<&'a Value> {
+        self.load_balancers.get(arn).copied()
+    }
+
     /// A metric alarm by name.
     pub fn alarm(&self, name: &str) -> Option<&'a Value> {
         self.alarms.get(name).copied()
@@ -525,6 +573,11 @@ impl Facts<'_> {
         };
         let scaling = [&self.scalable_targets, &self.scaling_policies, &self.scheduled_actions]
             .map(|list| list.iter().map(|v| pick(v, &SCALING_MEMBERS)).collect::<Vec<_>>());
+        // Only records lead to load balancers by their names.
+        let classic: &[&str] = match self.hosted_zones.is_empty() {
+            true => &["ListenerDescriptions", "HealthCheck"],
+            false => &["ListenerDescriptions", "HealthCheck", "DNSName", "CanonicalHostedZoneNameID"],
+        };
         let mut used = serde_json::json!({
             "account": self.account,
             "partition": self.partition,
@@ -536,7 +589,7 @@ impl Facts<'_> {
             "families": self.families,
             "targetGroups": self.target_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &GROUP_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "targetGroupAttributes": self.target_group_attributes,
-            "classic": self.classic.iter().map(|(n, b)| ((*n).to_owned(), pick(b, &["ListenerDescriptions", "HealthCheck"]))).collect::<BTreeMap<_, _>>(),
+            "classic": self.classic.iter().map(|(n, b)| ((*n).to_owned(), pick(b, classic))).collect::<BTreeMap<_, _>>(),
             "classicAttributes": self.classic_attributes,
             "images": self.images,
             "logGroups": self.log_groups.iter().map(|(n, g)| ((*n).to_owned(), pick(g, &["retentionInDays"]))).collect::<BTreeMap<_, _>>(),
@@ -549,6 +602,9 @@ impl Facts<'_> {
             "registries": self.registries.iter().map(|(id, all)| ((*id).to_owned(), all.iter().map(|r| pick(r, &REGISTRY_MEMBERS)).collect::<Vec<_>>())).collect::<BTreeMap<_, _>>(),
             "registered": self.registered.iter().map(|(arn, one)| ((*arn).to_owned(), pick(one, &REGISTRY_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "registryTags": self.registry_tags,
+            "hostedZones": self.hosted_zones.iter().map(|z| pick(z, &["Id", "Name", "Config"])).collect::<Vec<_>>(),
+            "recordSets": self.record_sets.iter().map(|((zone, name), sets)| (format!("{zone}/{name}"), sets.clone())).collect::<BTreeMap<_, _>>(),
+            "loadBalancers": self.load_balancers.iter().map(|(arn, b)| ((*arn).to_owned(), pick(b, &["DNSName", "CanonicalHostedZoneId"]))).collect::<BTreeMap<_, _>>(),
             "rules": self.rules,
             "balancingTags": self.balancing_tags,
             "vpcs": self.vpcs.iter().map(|v| pick(v, &["VpcId", "Tags"])).collect::<Vec<_>>(),
@@ -561,10 +617,10 @@ impl Facts<'_> {
             used.retain(|name, value| match name.as_str() {
                 "vpcs" | "subnets" | "securityGroups" => network,
                 "alarms" | "capacityProviders" | "logGroups" | "schedules" | "eventRules" | "quotas" | "rules"
-                | "balancingTags" | "registries" | "registered" | "registryTags" => {
+                | "balancingTags" | "registries" | "registered" | "registryTags" | "recordSets" | "loadBalancers" => {
                     value.as_object().is_some_and(|groups| !groups.is_empty())
                 }
-                "namespaces" => value.as_array().is_some_and(|all| !all.is_empty()),
+                "namespaces" | "hostedZones" => value.as_array().is_some_and(|all| !all.is_empty()),
                 "scaling" => {
                     value.as_array().is_some_and(|lists| lists.iter().any(|list| list != &serde_json::json!([])))
                 }

@@ -18,6 +18,7 @@ pub mod normal;
 pub mod origin;
 pub mod ownership;
 pub mod pointer;
+pub mod records;
 pub mod registries;
 pub mod routing;
 pub mod rules;

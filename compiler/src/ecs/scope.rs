@@ -57,6 +57,8 @@ pub fn scope(context: Context<'_>, placement: &Placement<'_>) -> Scope {
             namespaces: BTreeSet::new(),
             default_namespace: false,
             registries: BTreeSet::new(),
+            record_zones: BTreeSet::new(),
+            records: BTreeSet::new(),
             schedules: BTreeSet::new(),
             event_rules: BTreeSet::new(),
             quotas: BTreeSet::new(),
@@ -127,6 +129,10 @@ fn around(context: Context<'_>, placement: &Placement<'_>, scope: &mut EcsScope)
         }
         if let Some(discovery) = &settled.settings.discovery {
             scope.registries.insert(discovery.name.clone().unwrap_or_else(|| name.clone()));
+        }
+        if super::records::has_one(context, name) {
+            scope.record_zones.extend(context.settings.records.as_ref().map(|setting| setting.zone.clone()));
+            scope.records.extend(super::records::name(context, name));
         }
         if super::desired::may_connect(&settled.settings) || settled.settings.discovery.is_some() {
             match &context.settings.namespace {

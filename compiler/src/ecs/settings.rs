@@ -6,6 +6,8 @@ use belay_schemas::environment::{DiscoveryMode, Ebs, EcsConfig, Efs, Environment
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
+use super::records;
+
 /// Seconds without progress before a deployment has failed.
 pub const DEFAULT_TIMEOUT: u64 = 120;
 /// Seconds in total before a deployment has failed.
@@ -36,6 +38,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// `dnsSearchDomains` of every container.
     pub discovery_zone: Option<String>,
+    /// The hosted zone in which Belay keeps records of such components.
+    pub records: Option<RecordSetting>,
     /// Whether components listed in `lb` have an implied load balancer.
     pub elb_manual: bool,
     /// Load balancers by gateway or component name.
@@ -44,6 +48,17 @@ pub struct Settings {
     pub volumes: BTreeMap<String, VolumeSetting>,
     /// Prefix of the ownership tags.
     pub tag_prefix: String,
+}
+
+/// Where Belay keeps records of components.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordSetting {
+    /// The hosted zone: its name, or its id.
+    pub zone: String,
+    /// What the names of records end with: `discovery_zone`.
+    pub suffix: String,
+    /// Where the hosted zone is named.
+    pub place: Place,
 }
 
 /// One load balancer that the environment names.
@@ -184,6 +199,7 @@ pub fn resolve(environment: &Environment, report: &mut Report) -> Settings {
         );
     }
     let mode = config.discovery_mode.or(config.service_discovery_mode).unwrap_or_default();
+    let elb_manual = mode == DiscoveryMode::ElbManual;
     Settings {
         region,
         account: arn.map(|a| a.account),
@@ -194,11 +210,39 @@ pub fn resolve(environment: &Environment, report: &mut Report) -> Settings {
         poll_interval,
         namespace: config.namespace.clone(),
         discovery_zone: config.discovery_zone.clone(),
-        elb_manual: mode == DiscoveryMode::ElbManual,
+        records: records(config, elb_manual, report),
+        elb_manual,
         balancers: balancers(config, report),
         volumes: volumes(config, report),
         tag_prefix: config.tag_prefix.clone().unwrap_or_else(|| "belay".to_owned()),
     }
+}
+
+/// Records are of names within `discovery_zone`, and of components that are found through load balancers.
+fn records(config: &EcsConfig, elb_manual: bool, report: &mut Report) -> Option<RecordSetting> {
+    let written = config.discovery_records.as_ref()?;
+    let at = place(&["discovery_records"]);
+    let (Some(zone), true) = (&config.discovery_zone, elb_manual) else {
+        let (missing, help) = match elb_manual {
+            true => {
+                ("`discovery_zone`", "add `discovery_zone: myapp.internal`, the zone in which components are looked up")
+            }
+            false => (
+                "`discovery_mode: elb-manual`",
+                "add it; components without load balancers of their own are found by `discovery` or `connect`",
+            ),
+        };
+        let message = format!("records of components need {missing} as well");
+        report.push(Diagnostic::error("B351", message).at(at.key()).help(help));
+        return None;
+    };
+    let suffix = records::plain(zone);
+    let (zone, place) = match &written.zone {
+        Some(zone) if records::is_zone_id(zone) => (zone.clone(), at.child("zone")),
+        Some(zone) => (records::plain(zone), at.child("zone")),
+        None => (suffix.clone(), at),
+    };
+    Some(RecordSetting { zone, suffix, place })
 }
 
 fn refuse_credentials(config: &EcsConfig, report: &mut Report) {

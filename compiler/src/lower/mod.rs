@@ -10,7 +10,7 @@ pub mod draft;
 use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::model::{Model, TeardownOrphans};
-use belay_schemas::plan::{Action, ComponentSummary, Edge, Mode, Node, Phase, Why};
+use belay_schemas::plan::{Action, Change, ComponentSummary, Edge, Mode, Node, Phase, Why};
 use serde_json::{Value, json};
 
 use crate::diagnostics::Place;
@@ -63,6 +63,15 @@ impl Part {
             self.gone.insert(name, gone);
         }
         self.preflight.extend(other.preflight);
+    }
+
+    /// Says of a component that something of it is taken away, if nothing else is said.
+    pub fn tidies(&mut self, component: &str) {
+        let tidied = ComponentSummary { change: Change::Tidy, floor: 0 };
+        let summary = self.components.entry(component.to_owned()).or_insert(tidied);
+        if summary.change == Change::None {
+            summary.change = Change::Tidy;
+        }
     }
 
     /// Puts everything in order.

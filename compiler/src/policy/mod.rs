@@ -136,6 +136,14 @@ fn condition(known: &Reference, plan: &Plan, name: &str, call: &Call) -> String 
             condition.insert("StringEquals".to_owned(), json!({ format!("aws:RequestTag/{key}"): value }));
         }
     }
+    // Of a zone, only the records that the plan is about.
+    if name == "route53:ChangeResourceRecordSets" {
+        let changes = call.input.pointer("/ChangeBatch/Changes").and_then(Value::as_array).into_iter().flatten();
+        let names = changes.filter_map(|change| change.pointer("/ResourceRecordSet/Name")?.as_str());
+        let names: BTreeSet<String> = names.map(crate::ecs::records::plain).collect();
+        let key = "route53:ChangeResourceRecordSetsNormalizedRecordNames";
+        condition.insert("ForAllValues:StringEquals".to_owned(), json!({ key: names }));
+    }
     if condition.is_empty() { String::new() } else { Value::Object(condition).to_string() }
 }
 

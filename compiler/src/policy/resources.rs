@@ -137,6 +137,8 @@ impl<'a> Naming<'a> {
                 None => vec!["default".to_owned()],
             },
             "LogGroupName" => from(&["logGroupName"]),
+            // Of Route 53: a hosted zone, or a change that only the run knows.
+            "Id" => from(&["HostedZoneId", "Id"]),
             "NamespaceId" => from(&["NamespaceId", "Id"]),
             "ServiceId" => from(&["ServiceId", "Id"]),
             "LoadBalancerName" => from(&["LoadBalancerName", "LoadBalancerNames"]),

@@ -16,3 +16,4 @@ mod order;
 mod orphans;
 mod partial;
 mod random;
+mod records;

@@ -20,6 +20,7 @@ mod observed;
 mod pages;
 mod placed;
 mod practice;
+mod records;
 mod service;
 mod task;
 mod tasks;
@@ -79,6 +80,7 @@ fn tables() -> Vec<Case> {
         groups::table(),
         discovery::table(),
         traffic::table(),
+        records::table(),
         machines::table(),
     ];
     tables.into_iter().flatten().collect()

@@ -57,6 +57,10 @@ pub struct World {
     pub rules: BTreeMap<String, Vec<Value>>,
     /// Rules of EventBridge that nobody's tags say anything about, as DescribeRule shows them.
     pub event_rules: Vec<Value>,
+    /// Hosted zones of Route 53, as ListHostedZonesByName shows them.
+    pub zones: Vec<Value>,
+    /// Record sets by the id of their zone and the name that was looked up.
+    pub records: BTreeMap<(String, String), Vec<Value>>,
     /// Schedules, as GetSchedule shows them.
     pub schedules: Vec<Value>,
     /// Metric alarms, as DescribeAlarms shows them.
@@ -96,6 +100,8 @@ impl World {
             quotas: BTreeMap::new(),
             listeners: Vec::new(),
             event_rules: Vec::new(),
+            zones: Vec::new(),
+            records: BTreeMap::new(),
             schedules: Vec::new(),
             alarms: Vec::new(),
             log_groups: BTreeSet::new(),
@@ -146,7 +152,31 @@ impl World {
             })
             .collect();
         self.classic.push(json!({"LoadBalancerName": name, "ListenerDescriptions": listeners,
+            "DNSName": format!("{name}-1.us-east-1.elb.amazonaws.com"), "CanonicalHostedZoneNameID": "Z35SXDOTRQ7X7K",
             "HealthCheck": {"Target": "HTTP:80/", "Interval": 10, "Timeout": 5, "UnhealthyThreshold": 2, "HealthyThreshold": 2}}));
+        self
+    }
+
+    /// A hosted zone of that name, with an id of this letter.
+    #[must_use]
+    pub fn zone(mut self, name: &str, letter: char, private: bool) -> Self {
+        self.zones.push(json!({"Id": format!("/hostedzone/Z0{letter}0000000000"), "Name": format!("{name}."),
+            "Config": {"PrivateZone": private}}));
+        self
+    }
+
+    /// What there is under a name in the hosted zone of this letter: an alias of a load balancer, and a text.
+    #[must_use]
+    pub fn record(mut self, letter: char, name: &str, leads_to: Option<&str>, text: Option<&str>) -> Self {
+        let alias = leads_to.map(|to| {
+            json!({"Name": format!("{name}."), "Type": "A", "AliasTarget": {"DNSName": format!("{to}-1.us-east-1.elb.amazonaws.com."),
+                "HostedZoneId": "Z35SXDOTRQ7X7K", "EvaluateTargetHealth": false}})
+        });
+        let text = text.map(
+            |text| json!({"Name": format!("{name}."), "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": text}]}),
+        );
+        let sets = alias.into_iter().chain(text).collect();
+        self.records.insert((format!("Z0{letter}0000000000"), name.to_owned()), sets);
         self
     }
 
@@ -220,6 +250,19 @@ impl World {
             "DeleteService" => {
                 let name = input["service"].as_str().unwrap_or_default().to_owned();
                 self.services.remove(&name).unwrap_or_default()
+            }
+            "ChangeResourceRecordSets" => {
+                let zone = input["HostedZoneId"].as_str().unwrap_or_default();
+                for change in input["ChangeBatch"]["Changes"].as_array().into_iter().flatten() {
+                    let set = &change["ResourceRecordSet"];
+                    let name = set["Name"].as_str().unwrap_or_default().trim_end_matches('.');
+                    let sets = self.records.entry((zone.to_owned(), name.to_owned())).or_default();
+                    sets.retain(|one| one["Type"] != set["Type"]);
+                    if change["Action"] != "DELETE" {
+                        sets.push(set.clone());
+                    }
+                }
+                json!({"ChangeInfo": {"Id": "/change/C1", "Status": "PENDING"}})
             }
             "DeregisterTaskDefinition" => {
                 let arn = input["taskDefinition"].as_str().unwrap_or_default();
@@ -504,6 +547,29 @@ impl World {
             read("events", "DescribeRule", json!({"Name": rule["Name"]}), rule.clone());
             read("events", "ListTargetsByRule", json!({"Rule": rule["Name"]}), json!({"Targets": []}));
             read("events", "ListTagsForResource", json!({"ResourceARN": rule["Arn"]}), json!({"Tags": []}));
+        }
+        if !self.zones.is_empty() {
+            let input = json!({"DNSName": "shop.internal", "MaxItems": "100"});
+            read("route53", "ListHostedZonesByName", input, json!({"HostedZones": self.zones}));
+            let arns =
+                self.target_groups.iter().flat_map(|group| group["LoadBalancerArns"].as_array().into_iter().flatten());
+            let arns: BTreeSet<&str> = arns.filter_map(Value::as_str).collect();
+            let balancers = arns.iter().map(|arn| {
+                let name = arn.rsplit('/').nth(1).unwrap_or_default();
+                json!({"LoadBalancerArn": arn, "DNSName": format!("{name}-1.us-east-1.elb.amazonaws.com"),
+                    "CanonicalHostedZoneId": "Z35SXDOTRQ7X7K"})
+            });
+            let balancers: Vec<Value> = balancers.collect();
+            read(
+                "elbv2",
+                "DescribeLoadBalancers",
+                json!({"LoadBalancerArns": arns}),
+                json!({"LoadBalancers": balancers}),
+            );
+        }
+        for ((zone, name), sets) in &self.records {
+            let input = json!({"HostedZoneId": zone, "StartRecordName": name, "MaxItems": "100"});
+            read("route53", "ListResourceRecordSets", input, json!({"ResourceRecordSets": sets}));
         }
         for schedule in &self.schedules {
             read("scheduler", "GetSchedule", json!({"Name": schedule["Name"]}), schedule.clone());

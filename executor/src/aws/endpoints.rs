@@ -83,6 +83,10 @@ pub(super) fn by_rule(facts: &ServiceFacts, region: &str, fips: bool, dual: bool
         let (place, signing_region) = iam(partition, region, dual);
         return Endpoint { url: format!("https://iam{fips}.{place}"), signing_region };
     }
+    if prefix == "route53" {
+        let (place, signing_region) = route53(partition, !fips.is_empty(), dual);
+        return Endpoint { url: format!("https://route53{fips}.{place}"), signing_region };
+    }
     let url = match (prefix, dual) {
         ("s3", true) => format!("https://s3{fips}.dualstack.{region}.{}", partition.domain),
         ("api.ecr", true) => format!("https://ecr{fips}.{region}.{}", partition.dual_stack),
@@ -108,6 +112,28 @@ fn iam(partition: &Partition, region: &str, dual: bool) -> (String, String) {
     (host, home.to_owned())
 }
 
+/// Route 53 is the same in all regions of a partition, too.
+fn route53(partition: &Partition, fips: bool, dual: bool) -> (String, String) {
+    let home = match partition.name {
+        "aws" => "us-east-1",
+        "aws-cn" => "cn-northwest-1",
+        "aws-us-gov" => "us-gov-west-1",
+        "aws-iso" => "us-iso-east-1",
+        "aws-iso-b" => "us-isob-east-1",
+        "aws-iso-e" => "eu-isoe-west-1",
+        "aws-iso-f" => "us-isof-south-1",
+        _ => "eusc-de-east-1",
+    };
+    let domain = if dual { partition.dual_stack } else { partition.domain };
+    let place = match partition.name {
+        "aws-us-gov" => "us-gov.",
+        "aws" if dual => "global.",
+        "aws-cn" | "aws-eusc" if dual && !fips => "global.",
+        _ => "",
+    };
+    (format!("{place}{domain}"), home.to_owned())
+}
+
 /// GovCloud's ordinary endpoints of these are FIPS endpoints; that of Service Quotas is one where it is not dual-stack.
 fn is_fips_already(prefix: &str, partition: &Partition, dual: bool) -> bool {
     let listed = || {
@@ -121,6 +147,7 @@ fn is_fips_already(prefix: &str, partition: &Partition, dual: bool) -> bool {
                 | "iam"
                 | "logs"
                 | "monitoring"
+                | "route53"
                 | "sts"
         )
     };

@@ -38,6 +38,7 @@ struct Lookup {
 
 const GROUPS_BY_NAME: Lookup = Lookup { service: "elbv2", operation: "DescribeTargetGroups", by: "Names" };
 const GROUPS_BY_ARN: Lookup = Lookup { service: "elbv2", operation: "DescribeTargetGroups", by: "TargetGroupArns" };
+const BALANCERS: Lookup = Lookup { service: "elbv2", operation: "DescribeLoadBalancers", by: "LoadBalancerArns" };
 const CLASSIC: Lookup = Lookup { service: "elb", operation: "DescribeLoadBalancers", by: "LoadBalancerNames" };
 
 /// Looks up what the scope names. A name that may be either is tried as a target group, then as a classic load
@@ -102,6 +103,17 @@ pub(super) async fn used(reader: &Reader<'_>, used: &InUse, known: &Known) -> Re
     let beyond = Known { target_groups: arns(&groups.found), load_balancers: names(&classic.found) };
     details(reader, &beyond).await?;
     Ok(beyond.target_groups)
+}
+
+/// The load balancers before all target groups that were read so far: the names under which they are found.
+pub(super) async fn in_front(reader: &Reader<'_>) -> Result<(), ObserveError> {
+    let groups = reader.answers("elbv2", "DescribeTargetGroups");
+    let groups = groups.iter().flat_map(|answer| items(answer, "TargetGroups"));
+    let arns = groups.flat_map(|group| items(group, "LoadBalancerArns")).filter_map(Value::as_str);
+    let arns: BTreeSet<String> = arns.map(str::to_owned).collect();
+    let found = look_up(reader, BALANCERS, arns.iter().map(String::as_str).collect()).await?;
+    found.record_missing(reader, BALANCERS);
+    Ok(())
 }
 
 /// Tags of target groups or rules: whose they are stands there.

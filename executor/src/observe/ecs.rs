@@ -40,6 +40,8 @@ pub(super) struct InUse {
     pub(super) listeners: BTreeSet<String>,
     /// Cloud Map services that they register with, by ARN.
     pub(super) registries: BTreeSet<String>,
+    /// Records of Route 53 that services say are theirs: `ZONE-ID/NAME`.
+    pub(super) records: BTreeSet<String>,
     /// The cluster's default namespace, by ARN.
     pub(super) namespace: Option<String>,
     /// Schedules that task definitions of the project say they are for.
@@ -139,10 +141,13 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
     let mut used = InUse::default();
     let mut revisions = BTreeSet::new();
     let scaled = format!("{}:scaled", scope.tag_prefix);
+    let recorded = format!("{}:dns-record", scope.tag_prefix);
     for service in &described {
         if items(service, "tags").any(|tag| tag["key"] == *scaled) {
             used.scaled.extend(service["serviceName"].as_str().map(str::to_owned));
         }
+        let records = items(service, "tags").filter(|tag| tag["key"] == *recorded);
+        used.records.extend(records.filter_map(|tag| tag["value"].as_str().map(str::to_owned)));
         let parts = || std::iter::once(service).chain(items(service, "deployments")).chain(items(service, "taskSets"));
         let definitions = parts().filter_map(|part| part["taskDefinition"].as_str().map(str::to_owned));
         used.task_definitions.extend(definitions);

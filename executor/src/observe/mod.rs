@@ -14,6 +14,7 @@ mod images;
 mod namespaces;
 mod objects;
 mod reader;
+mod records;
 mod redact;
 
 pub use counted::{Counted, Counts};
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use belay_schemas::FORMAT;
 use belay_schemas::observed::Observed;
 use belay_schemas::scope::Scope;
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join3, try_join4};
 use serde_json::{Value, json};
 
 use crate::cloud::{Clock, Cloud, CloudError};
@@ -121,7 +122,8 @@ pub async fn observe(
     balancers::used(&reader, &found.used, &named).await?;
     if let Some(ecs) = &scope.ecs {
         let around = around::observe(&reader, ecs, used.scaled, (used.schedules, used.event_rules), used.listeners);
-        try_join(around, namespaces::observe(&reader, scope, ecs, used.namespace, used.registries)).await?;
+        let names = namespaces::observe(&reader, scope, ecs, used.namespace, used.registries);
+        try_join3(around, names, records::observe(&reader, ecs, used.records)).await?;
     }
     let mut reads = reader.into_reads();
     if let Some(ecs) = &scope.ecs {

@@ -52,6 +52,13 @@ impl<'a> Reader<'a> {
         self.reads.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
     }
 
+    /// The answers of an operation that were recorded so far.
+    pub(super) fn answers(&self, service: &str, operation: &str) -> Vec<Value> {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = reads.values().filter(|read| read.service == service && read.operation == operation);
+        of.filter_map(|read| read.output.clone()).collect()
+    }
+
     /// Makes a read, all pages of it, and records the answer. `None` when what it names does not exist, which is
     /// recorded as the error that it is.
     pub(super) async fn read(
@@ -82,6 +89,28 @@ impl<'a> Reader<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// Makes a read of one page, and records of its answer what `trim` leaves of it: what comes behind the page matters to
+    /// nobody.
+    pub(super) async fn read_page(
+        &self,
+        service: &str,
+        operation: &str,
+        input: Value,
+        trim: impl FnOnce(&mut Value),
+    ) -> Result<Option<Value>, ObserveError> {
+        let answer = match self.one(service, operation, &input).await {
+            Ok(mut output) => {
+                trim(&mut output);
+                Ok(output)
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Err(error),
+            Err(error) => return Err(failed(service, operation, error)),
+        };
+        let output = answer.as_ref().ok().cloned();
+        self.record(service, operation, input, answer);
+        Ok(output)
     }
 
     /// Makes a read that nothing depends on: whatever refuses it is recorded, and the observation goes on without.

@@ -148,6 +148,7 @@ pub fn durations(world: &World) -> Durations {
         instance_start: timings.instance_pending_seconds,
         instance_boot: timings.instance_boot_seconds,
         instance_shutdown: timings.instance_shutdown_seconds,
+        dns: timings.dns_seconds,
     }
 }
 

@@ -14,7 +14,8 @@ impl World {
         let services = self.services.values().filter_map(|service| service.due);
         let machines = ec2::next(self).into_iter().chain(autoscaling::next(self)).chain(ecs::next(self));
         let machines = machines.chain(ecs::next_of_providers(self));
-        tasks.chain(services).chain(targets::next(self)).chain(machines).min()
+        let names = self.dns_changes.values().copied().filter(|known| *known > self.now);
+        tasks.chain(services).chain(names).chain(targets::next(self)).chain(machines).min()
     }
 
     /// Lets time pass until `to`, with everything that happens in between. Gives back whether there was anything, so

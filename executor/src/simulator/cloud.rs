@@ -17,7 +17,7 @@ use super::request::{Answer, short, text, validate_request};
 use super::time::Time;
 use super::world::{LogEntry, Outcome, World};
 use super::{
-    autoscaling, cloudwatch, ec2, ecr, ecs, elb, elbv2, events, iam, logs, quotas, s3, scaling, scheduler,
+    autoscaling, cloudwatch, ec2, ecr, ecs, elb, elbv2, events, iam, logs, quotas, route53, s3, scaling, scheduler,
     servicediscovery, sts, throttle, web,
 };
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
@@ -245,6 +245,7 @@ impl World {
             "application-autoscaling" => scaling::call(self, operation, input),
             "cloudwatch" => cloudwatch::call(self, operation, input),
             "events" => events::call(self, operation, input),
+            "route53" => route53::call(self, operation, input),
             "scheduler" => scheduler::call(self, operation, input),
             "service-quotas" => quotas::call(self, operation, input),
             "servicediscovery" => servicediscovery::call(self, operation, input),
@@ -259,7 +260,7 @@ fn unwritten(error: &FileError) -> CloudError {
 
 /// What a call concerns, in short: what its input names first, of these.
 pub(crate) fn concerns(input: &Value) -> String {
-    const NAMES: [&str; 25] = [
+    const NAMES: [&str; 26] = [
         "uri",
         "AlarmName",
         "PolicyName",
@@ -284,6 +285,7 @@ pub(crate) fn concerns(input: &Value) -> String {
         "Name",
         "cluster",
         "ResourceARN",
+        "HostedZoneId",
         "Id",
     ];
     const LISTS: [&str; 5] = ["AlarmNames", "containerInstances", "taskDefinitions", "RulePriorities", "InstanceIds"];

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::world::{EventRule, ServiceStatus, TargetState, Task, TaskDefinitionStatus, TaskStatus, World};
+use super::world::{EventRule, HostedZone, ServiceStatus, TargetState, Task, TaskDefinitionStatus, TaskStatus, World};
 
 /// A world without what does not count. Which of its two target groups a service uses between which its traffic is
 /// shifted does not: the one that has the traffic stands in the place of the first.
@@ -48,6 +48,7 @@ pub fn essence(world: &World) -> Value {
         "scalableTargets": scalable_targets(world),
         "schedules": schedules(world),
         "eventRules": event_rules(world),
+        "hostedZones": hosted_zones(world),
         "alarms": alarms(world),
     });
     without_ids(&mut essence);
@@ -126,6 +127,16 @@ fn schedules(world: &World) -> BTreeMap<&str, Value> {
         shown
     };
     world.schedules.iter().map(|(key, schedule)| (key.as_str(), bare(schedule))).collect()
+}
+
+/// Hosted zones by id, with their records in no order.
+fn hosted_zones(world: &World) -> BTreeMap<&str, Value> {
+    let shown = |zone: &HostedZone| {
+        let mut records = zone.records.clone();
+        records.sort_by_cached_key(Value::to_string);
+        json!({"name": zone.name, "records": records})
+    };
+    world.hosted_zones.iter().map(|(id, zone)| (id.as_str(), shown(zone))).collect()
 }
 
 /// Rules of EventBridge, with what the task definitions that they start stand for.

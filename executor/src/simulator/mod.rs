@@ -23,6 +23,7 @@ mod images;
 mod logs;
 mod quotas;
 mod request;
+mod route53;
 mod s3;
 mod scaling;
 mod scheduler;

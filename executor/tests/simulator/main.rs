@@ -17,6 +17,7 @@ mod managed;
 mod observed_groups;
 mod placement;
 mod providers;
+mod route53;
 mod scale;
 mod services;
 mod support;

@@ -37,7 +37,7 @@ impl Embedded {
 }
 
 /// Sorted by name.
-static SERVICES: [Embedded; 16] = [
+static SERVICES: [Embedded; 17] = [
     Embedded::new("application-autoscaling", include_str!("../../aws/application-autoscaling.json")),
     Embedded::new("autoscaling", include_str!("../../aws/autoscaling.json")),
     Embedded::new("cloudwatch", include_str!("../../aws/cloudwatch.json")),
@@ -49,6 +49,7 @@ static SERVICES: [Embedded; 16] = [
     Embedded::new("events", include_str!("../../aws/events.json")),
     Embedded::new("iam", include_str!("../../aws/iam.json")),
     Embedded::new("logs", include_str!("../../aws/logs.json")),
+    Embedded::new("route53", include_str!("../../aws/route53.json")),
     Embedded::new("s3", include_str!("../../aws/s3.json")),
     Embedded::new("scheduler", include_str!("../../aws/scheduler.json")),
     Embedded::new("service-quotas", include_str!("../../aws/service-quotas.json")),

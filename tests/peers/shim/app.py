@@ -72,6 +72,10 @@ class Shim:
                     # moto tells hosts and paths as they were given, AWS in both spellings.
                     status, kind, text = self.gathered(environ, body)
                     return answer(start_response, status, kind, SPELLING.sub(r"\2\g<0>", text))
+                if service == "elb" and operation == "DescribeLoadBalancers":
+                    # moto does not tell in which zone of AWS's their names are; records that lead to them say it.
+                    status, kind, text = self.gathered(environ, body)
+                    return answer(start_response, status, kind, text.replace("</DNSName>", balancers.ZONE))
                 if operation == "DescribeTargetHealth" and "Targets.member.1.Id" not in form:
                     found = health.targets(self.ecs.services.values(), form.get("TargetGroupArn"))
                     if found:

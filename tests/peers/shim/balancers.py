@@ -1,8 +1,10 @@
-"""Load balancers by their kind: in moto every ARN is that of an application load balancer, on AWS it tells the kind."""
+"""Load balancers by their kind: in moto every ARN is that of an application load balancer, on AWS it tells the kind.
+Classic ones with the zone that their names are in."""
 import threading
 
 from moto.elbv2 import models
 
+ZONE = "</DNSName><CanonicalHostedZoneNameID>Z35SXDOTRQ7X7K</CanonicalHostedZoneNameID>"
 KINDS = {"network": "net", "gateway": "gwy"}
 asked = threading.local()
 

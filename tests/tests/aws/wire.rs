@@ -81,7 +81,20 @@ fn difference(service: &str, request: &Request, expected: &Value) -> Option<Stri
     if let Some(theirs) = expected.get("form") {
         return differs("form", &json!(request.form()), theirs);
     }
+    if let Some(theirs) = expected.get("xml").and_then(Value::as_str) {
+        return differs("body", &tree(&request.body), &tree(theirs));
+    }
     differs("body", &json!(request.body), &expected["text"])
+}
+
+/// Elements of an XML document with their namespaces, texts and children in their order.
+fn tree(document: &str) -> Value {
+    fn element(node: roxmltree::Node<'_, '_>) -> Value {
+        let children: Vec<Value> = node.children().filter(|child| child.is_element()).map(element).collect();
+        let text = if children.is_empty() { node.text().unwrap_or_default() } else { "" };
+        json!([node.tag_name().name(), node.tag_name().namespace(), text, children])
+    }
+    element(roxmltree::Document::parse(document).unwrap().root_element())
 }
 
 fn plain(kind: &str) -> String {

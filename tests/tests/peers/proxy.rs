@@ -75,6 +75,8 @@ enum There {
     Rules,
     /// A listener of a network load balancer, and two target groups.
     Edge,
+    /// A record of the portal in a hosted zone.
+    Record,
     /// A VPC.
     Network,
     /// A target group of this name and number.
@@ -96,7 +98,7 @@ const AAS: &str = "application-autoscaling";
 const CLOUD_MAP: &str = "servicediscovery";
 
 /// All of them.
-const CASES: [Case; 56] = [
+const CASES: [Case; 57] = [
     case(CLOUD_MAP, "CreateService", ("cloud-map", "search.registry.create"), There::Namespace),
     case(CLOUD_MAP, "UpdateService", ("cloud-map", "api.registry.change"), There::Registry("api")),
     case(CLOUD_MAP, "DeleteService", ("cloud-map", "cache.registry.redis.delete"), There::Registry("redis")),
@@ -230,6 +232,7 @@ const CASES: [Case; 56] = [
         ("target-groups", "target-group.store-legacy.delete"),
         There::TargetGroup("store-legacy", 2),
     ),
+    case("route53", "ChangeResourceRecordSets", ("dns-records", "portal.record.create.undo"), There::Record),
     case("logs", "PutRetentionPolicy", ("fargate", "log-group.shop.prod.retain"), There::LogGroup("/shop/prod")),
 ];
 
@@ -292,7 +295,8 @@ fn wire(operation: &str) -> &str {
         "CreateSchedule" => "POST",
         "UpdateSchedule" => "PUT",
         "DeleteSchedule" => "DELETE",
-        "GetSchedule" => "GET",
+        "GetSchedule" | "ListResourceRecordSets" => "GET",
+        "ChangeResourceRecordSets" => "POST",
         named => named,
     }
 }
@@ -519,6 +523,21 @@ fn prepare(there: There, account: &Account) -> Known {
                 let ids = (1..=9).map(|number| format!("srv-{number:016x}"));
                 known.instead.extend(ids.map(|id| (id, made.clone())));
             }
+        }
+        There::Record => {
+            let input = json!({"Name": "shop.internal", "CallerReference": "one"});
+            let made = account.must("route53", "CreateHostedZone", &input);
+            let zone = text(&made["HostedZone"]["Id"]).trim_start_matches("/hostedzone/").to_owned();
+            known.instead.push(("Z0A00000000000000000A".to_owned(), zone.clone()));
+            let name = "portal.prod.shop.internal.";
+            let target = json!({"DNSName": "shop-1234567890.us-east-1.elb.amazonaws.com.",
+                "HostedZoneId": "Z00000000000000000000", "EvaluateTargetHealth": false});
+            let alias = json!({"Name": name, "Type": "A", "AliasTarget": target});
+            let words = json!([{"Value": "\"belay:project=shop\" \"belay:cluster=us-east-1/default\" \"belay:component=portal\""}]);
+            let told = json!({"Name": name, "Type": "TXT", "TTL": 300, "ResourceRecords": words});
+            let changes = [alias, told].map(|set| json!({"Action": "CREATE", "ResourceRecordSet": set}));
+            let input = json!({"HostedZoneId": zone, "ChangeBatch": {"Changes": changes}});
+            account.must("route53", "ChangeResourceRecordSets", &input);
         }
         There::Task => {
             host();

@@ -207,6 +207,7 @@ fn as_the_model_says(site: &Site, fixture: &Fixture, account: &Account, digests:
         wanted.push(name);
     }
     rules_are_there(site, fixture, &state["around"]["rules"]);
+    records_are_there(site, fixture, &state["around"]["records"]);
     let running: Vec<&String> = state["services"].as_object().unwrap().keys().collect();
     assert_eq!(running, wanted.iter().collect::<Vec<_>>());
     if fixture.mode == Mode::Teardown {
@@ -216,7 +217,8 @@ fn as_the_model_says(site: &Site, fixture: &Fixture, account: &Account, digests:
 
 fn behind(fixture: &Fixture, account: &Account) {
     for (name, count) in fixture.behind {
-        let healthy = if fixture.name == "classic" {
+        let classic = account.call("elb", "DescribeLoadBalancers", &json!({"LoadBalancerNames": [name]})).is_ok();
+        let healthy = if classic {
             let found = account.must("elb", "DescribeInstanceHealth", &json!({"LoadBalancerName": name}));
             found["InstanceStates"].as_array().unwrap().iter().filter(|one| one["State"] == "InService").count()
         } else {
@@ -267,6 +269,30 @@ fn rules_are_there(site: &Site, fixture: &Fixture, rules: &Value) {
     }
 }
 
+/// Every component with a load balancer of its own has its record, and beside what others have there is no other one.
+fn records_are_there(site: &Site, fixture: &Fixture, zones: &Value) {
+    let said: Value = serde_yaml::from_str(&read(&site.path(fixture.environments[0]))).unwrap();
+    let own = &said["plugin_config"]["ec2-ecs"];
+    if own["discovery_records"].is_null() {
+        return;
+    }
+    let components = own["lb"].as_object().unwrap().keys();
+    let mut wanted: Vec<String> =
+        components.map(|name| format!("{name}.{}.", own["discovery_zone"].as_str().unwrap())).collect();
+    wanted.push("mail.prod.shop.internal.".to_owned());
+    wanted.sort();
+    let sets = zones.as_array().unwrap().iter().flat_map(|zone| zone[1].as_array().unwrap());
+    let named: Vec<String> = sets
+        .clone()
+        .filter(|set| set["Type"] == "A")
+        .map(|set| set["Name"].as_str().unwrap().to_owned())
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    assert_eq!(named, wanted);
+    assert_eq!(sets.filter(|set| set["Type"] == "TXT").count(), wanted.len() - 1);
+}
+
 /// Cloud Map services with what is registered.
 fn names(account: &Account) -> Value {
     let mut names = BTreeMap::new();
@@ -280,7 +306,7 @@ fn names(account: &Account) -> Value {
     json!(names)
 }
 
-/// Target groups, the rules of listeners, schedules, rules of EventBridge and names.
+/// Records, target groups, the rules of listeners, schedules, rules of EventBridge and names.
 fn around(account: &Account) -> Value {
     let elb = |operation: &str, input: Value, member: &str| {
         account.must("elbv2", operation, &input)[member].as_array().unwrap().clone()
@@ -326,7 +352,12 @@ fn around(account: &Account) -> Value {
         // Tasks have been replaced by others.
         one["instances"] = json!(one["instances"].as_array().unwrap().len());
     }
-    json!({"groups": groups, "rules": rules, "schedules": schedules, "event rules": event_rules, "names": names})
+    let mut records = Vec::new();
+    for zone in account.must("route53", "ListHostedZones", &json!({}))["HostedZones"].as_array().unwrap() {
+        let found = account.must("route53", "ListResourceRecordSets", &json!({"HostedZoneId": zone["Id"]}));
+        records.push(json!([zone["Name"], found["ResourceRecordSets"]]));
+    }
+    json!({"records": records, "groups": groups, "rules": rules, "schedules": schedules, "event rules": event_rules, "names": names})
 }
 
 /// What runs in the cluster and which revisions are registered, without ids, numbers and moments.

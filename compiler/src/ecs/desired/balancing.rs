@@ -52,6 +52,13 @@ pub struct Attachment {
     raw_place: Place,
 }
 
+impl Attachment {
+    /// Whether nobody but the environment asks for it: the component's own one, by which it is found.
+    pub fn is_implied(&self) -> bool {
+        setting_is_implied(&self.place)
+    }
+}
+
 /// How traffic is shifted: everything by its ARN, or by what stands for it.
 #[derive(Debug, Clone)]
 pub struct Switch {

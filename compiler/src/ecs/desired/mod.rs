@@ -41,6 +41,7 @@ use crate::diagnostics::{Place, Report};
 
 use super::Context;
 use super::origin::Origins;
+use super::records::{self, Record};
 use super::registries::Registry;
 
 /// A component of the model with what its task definition and its service are built from.
@@ -95,6 +96,8 @@ pub struct Desired {
     pub scaling: Option<Scaling>,
     /// The Cloud Map service that its tasks register with.
     pub registry: Option<Registry>,
+    /// The record of Route 53 by which it is found.
+    pub record: Option<Record>,
     /// Whether it is a service, or what else.
     pub kind: Kind,
     /// Codes of warnings that its authors know of, with the place of each.
@@ -142,6 +145,10 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         Kind::Service => scaling::build(part, &mut service, report),
         _ => None,
     };
+    let record = match kind {
+        Kind::Service => records::wanted(context, name, &attachments, report),
+        _ => None,
+    };
     let fargate = service::is_fargate(&service, &task.task);
     let managed = service::is_managed(context, &service);
     let accept = settled.place("accept");
@@ -158,6 +165,7 @@ pub fn build(context: Context<'_>, name: &str, component: &Component, report: &m
         log_groups: log_groups(context, name, component, &settled),
         scaling,
         registry,
+        record,
         kind,
         attachments,
         fargate,

@@ -110,7 +110,7 @@ pub fn found_node(id: &str) -> String {
 }
 
 /// A condition that the thing at `found` has all of these values; that there is none, when `state` is null.
-fn is(found: &str, state: &Value) -> (String, BTreeMap<String, Value>) {
+pub fn is(found: &str, state: &Value) -> (String, BTreeMap<String, Value>) {
     let mut bind = BTreeMap::new();
     if state.is_null() {
         return (format!("({found}) == `null`"), bind);

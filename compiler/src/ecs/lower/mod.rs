@@ -12,6 +12,7 @@ mod listeners;
 pub mod log_groups;
 mod once;
 mod preflight;
+mod records;
 mod register;
 mod registries;
 mod remove;
@@ -43,6 +44,7 @@ use super::json::{items, number, text};
 use super::made;
 use super::namespaces;
 use super::ownership::Orphan;
+use super::records::Surplus as SurplusRecord;
 use super::registries::Surplus;
 use super::routing::{self, Routing};
 
@@ -81,6 +83,8 @@ pub struct Goes<'a> {
     pub schedules: &'a [schedule::Leftover<'a>],
     /// Cloud Map services.
     pub registries: &'a [Surplus<'a>],
+    /// Records of Route 53.
+    pub records: &'a [SurplusRecord<'a>],
 }
 
 /// A lowering in progress. Components are handed over one by one: what is known of one moves into the plan before the
@@ -93,6 +97,8 @@ pub struct Lowerer<'a> {
     log_groups: log_groups::Groups,
     /// Cloud Map namespaces by ARN, with the nodes that need them first.
     namespaces: BTreeMap<String, Vec<String>>,
+    /// Components of which nothing changes but the record by which they are found.
+    renamed: BTreeSet<String>,
     /// Tasks that run once, by component: whether they do may depend on the others.
     once: Vec<Desired>,
 }
@@ -107,6 +113,7 @@ impl<'a> Lowerer<'a> {
             attachments: Vec::new(),
             log_groups: log_groups::Groups::default(),
             namespaces: BTreeMap::new(),
+            renamed: BTreeSet::new(),
             once: Vec::new(),
         }
     }
@@ -117,6 +124,7 @@ impl<'a> Lowerer<'a> {
         let service = desired.service_name.clone();
         let attachments = desired.attachments.clone();
         let registry = desired.registry.clone();
+        let record = desired.record.clone();
         let namespace = desired.service.get(connect::MEMBER).and_then(|c| text(c, "namespace"));
         let namespace = namespace.and_then(|named| namespaces::arn_of(self.context, Some(named)).map(str::to_owned));
         let wanted = desired.scaling.clone();
@@ -125,7 +133,7 @@ impl<'a> Lowerer<'a> {
             self.once.push(desired);
             return;
         }
-        let (mut change, floor, result) = self.work(desired, work);
+        let (mut change, floor, mut result) = self.work(desired, work);
         let subject = scaling::Subject { context: self.context, component: &component, service: &service };
         let scaled = scaling::lower(subject, wanted.as_ref(), &mut self.part.draft);
         // The number of tasks follows the load once the service runs, and does not any more before it goes back.
@@ -141,6 +149,17 @@ impl<'a> Lowerer<'a> {
         }
         if (!scaled.is_empty() || registered.is_some()) && result.is_none() {
             change = Change::Update;
+        }
+        let behind = result.as_ref().map(|lowered| lowered.ready.as_str());
+        let known = record.and_then(|record| records::lower(self.context, &record, behind, &mut self.part.draft));
+        match (known, &mut result) {
+            (Some(known), Some(lowered)) => known.follow(lowered, &mut self.part.draft),
+            (Some(known), None) => {
+                change = Change::Update;
+                self.renamed.insert(component.clone());
+                result = Some(known.alone());
+            }
+            (None, _) => {}
         }
         if let (Some((id, _)), Some(registry)) = (registered, registry) {
             self.namespaces.entry(registry.namespace.arn.clone()).or_default().push(id);
@@ -184,6 +203,7 @@ impl<'a> Lowerer<'a> {
             schedule::remove(context, leftover, &mut self.part);
         }
         registries::remove(context, goes.registries, &mut self.part);
+        records::remove(context, goes.records, &mut self.part);
         let made = target_groups::lower(context, groups, &mut self.part.draft);
         for group in &made {
             let behind = behind(&self.attachments, &group.arn);
@@ -334,7 +354,11 @@ impl Lowerer<'_> {
         let difference = newest.map(|(facts, arn)| diff::definition(context, facts, desired, arn));
         let changed = difference.as_ref().is_none_or(|d| !d.is_empty());
         let deployed = task.when == OnceWhen::Deployed
-            && task.before.iter().chain(&task.after).any(|other| self.part.lowered.contains_key(other));
+            && task
+                .before
+                .iter()
+                .chain(&task.after)
+                .any(|other| self.part.lowered.contains_key(other) && !self.renamed.contains(other));
         if !changed && !deployed {
             return false;
         }

@@ -184,14 +184,7 @@ pub fn remove(context: Context<'_>, all: &[Surplus<'_>], part: &mut Part) {
             Some("it runs after the commit point; the same service made again has another ARN".to_owned());
         draft.add(forward);
         draft.after(&empty, &delete);
-        if !part.components.contains_key(*component) {
-            let tidied = belay_schemas::plan::ComponentSummary { change: belay_schemas::plan::Change::Tidy, floor: 0 };
-            part.components.insert((*component).to_owned(), tidied);
-        } else if let Some(summary) = part.components.get_mut(*component)
-            && summary.change == belay_schemas::plan::Change::None
-        {
-            summary.change = belay_schemas::plan::Change::Tidy;
-        }
+        part.tidies(component);
     }
 }
 

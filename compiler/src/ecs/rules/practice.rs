@@ -16,13 +16,16 @@ use crate::diagnostics::{Place, Report};
 use crate::ecs::desired::Kind;
 use crate::ecs::json::{flag, items, number, text};
 use crate::ecs::names;
+use crate::ecs::records::{self, Work};
 
 use super::{Subject, advice};
 
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     purpose(subject, report);
     single(subject, report);
-    moved(subject, report);
+    if !renamed(subject, report) {
+        moved(subject, report);
+    }
     readiness(subject, report);
     privileges(subject, report);
     for (name, container) in subject.containers() {
@@ -140,6 +143,39 @@ fn moved(subject: &Subject<'_>, report: &mut Report) {
         desired.attachments.first().map_or_else(|| subject.in_service(["loadBalancers"]), |one| one.place.clone()),
         "let ECS shift the traffic: `deployment: {strategy: blue-green}` and a `switch` under `lb`; or choose an hour at which nobody minds",
     ));
+}
+
+/// A record follows its component to another load balancer when that one has the tasks, and is remembered for a while: who
+/// looked the component up before gets to the old one. Whether that was told.
+fn renamed(subject: &Subject<'_>, report: &mut Report) -> bool {
+    let (context, desired) = (subject.context, subject.desired);
+    let running = context.facts.and_then(|facts| facts.service(&desired.service_name));
+    let Some(record) = desired.record.as_ref().filter(|_| running.is_some()) else { return false };
+    let Work::Change(before) = records::work(context, record) else { return false };
+    let Some(target) = before.first().and_then(records::alias) else { return false };
+    let gone = |one: &Value| text(one, "loadBalancerName").or_else(|| text(one, "targetGroupArn")).map(str::to_owned);
+    let balancers =
+        |service: &Value| -> BTreeSet<String> { items(service, "loadBalancers").iter().filter_map(gone).collect() };
+    // Where it stays behind the old one as well, it answers there.
+    if running.is_some_and(|running| balancers(running).is_subset(&balancers(subject.service()))) {
+        return false;
+    }
+    let from = text(&target, "DNSName").unwrap_or_default().trim_end_matches('.');
+    // ECS takes one classic load balancer, or several target groups.
+    let classic =
+        |service: &Value| items(service, "loadBalancers").iter().any(|one| one.get("loadBalancerName").is_some());
+    let way = match running.is_some_and(classic) || classic(subject.service()) {
+        true => "choose an hour at which nobody minds",
+        false => {
+            "put a gateway with its old target group before it, so that it is behind both until nobody knows the old one any more; or choose an hour at which nobody minds"
+        }
+    };
+    let message = format!(
+        "`{}` moves to another load balancer: from the moment when its last old tasks leave until a minute after its record is changed, nobody answers those who know it as {from}; and likewise on the way back",
+        desired.component
+    );
+    report.push(advice("B458", message, record.place.clone(), way));
+    true
 }
 
 /// Others start as soon as a component runs; without any health check nobody knows whether it answers by then.

@@ -34,6 +34,13 @@ fn json(answer: &Answer) -> Option<Fault> {
 fn of_xml(answer: &Answer) -> Option<Fault> {
     let document = xml::parse(answer.text().ok()?).ok()?;
     let part = |node, name| xml::child(node, name).and_then(|part| part.text()).map(str::to_owned);
+    // Route 53's way to say what is wrong with each record.
+    let root = document.root_element();
+    if root.tag_name().name() == "InvalidChangeBatch" {
+        let told = root.descendants().filter(|node| node.tag_name().name() == "Message").filter_map(|node| node.text());
+        let message = told.collect::<Vec<_>>().join("; ");
+        return Some(Fault { code: "InvalidChangeBatch".to_owned(), message });
+    }
     let error =
         document.descendants().find(|node| node.tag_name().name() == "Error" && part(*node, "Code").is_some())?;
     Some(Fault { code: part(error, "Code")?, message: part(error, "Message").unwrap_or_default() })
@@ -86,6 +93,15 @@ mod tests {
                      <Message>no vpc</Message></Error></Errors><RequestID>r</RequestID></Response>",
                 ),
                 ("InvalidVpcID.NotFound", "no vpc"),
+            ),
+            (
+                fault(
+                    400,
+                    &[],
+                    "<InvalidChangeBatch xmlns='x'><Messages><Message>a is there</Message><Message>b is not</Message>\
+                     </Messages><RequestId>r</RequestId></InvalidChangeBatch>",
+                ),
+                ("InvalidChangeBatch", "a is there; b is not"),
             ),
             (fault(404, &[], "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>"), ("NoSuchKey", "m")),
             (fault(502, &[], "<html><b>Bad</b>\n gateway</html>"), ("HTTP 502", "<html><b>Bad</b> gateway</html>")),

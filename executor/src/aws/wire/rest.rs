@@ -75,6 +75,13 @@ fn structure_of(service: &Service, id: ShapeId) -> Result<&Structure, WireError>
 fn in_path(service: &Service, member: &Member, value: &Value, uri: &str) -> Result<String, WireError> {
     let name = wire_name(service, member);
     let text = text(value, &member.wire, service.shape(member.shape), Moment::Iso)?;
+    // Route 53 answers `/hostedzone/Z1` and `/change/C1` where it asks for `Z1` and `C1`.
+    let text = match &*service.facts.name {
+        "route53" => {
+            ["/hostedzone/", "/change/"].iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(&text).to_owned()
+        }
+        _ => text,
+    };
     Ok(uri
         .replace(&format!("{{{name}}}"), &percent(&text, ""))
         // A greedy label may span several parts of the path.

@@ -44,6 +44,8 @@ pub struct Durations {
     pub instance_boot: u64,
     /// From the decision to terminate it to its end.
     pub instance_shutdown: u64,
+    /// From a change of DNS records until every name server knows it.
+    pub dns: u64,
 }
 
 /// What a wait is expected to take.
@@ -188,6 +190,12 @@ impl<'p> Facts<'p> {
         }
         if wait.reads.first().is_some_and(|read| read.operation == "DescribeContainerInstances") {
             return self.moved(ix, ended);
+        }
+        if wait.reads.first().is_some_and(|read| read.operation == "GetChange") {
+            let changes = self.changes(ix, |call| call.operation == "ChangeResourceRecordSets");
+            let seconds = self.durations.dns;
+            let since = changes.last().and_then(|(from, _)| ended[*from]);
+            return Estimate { seconds, since, because: format!("{seconds} s until all name servers know the record") };
         }
         let service = wait.reads.iter().find(|read| read.operation == "DescribeServices").and_then(service_of);
         if let (None, Some(estimate)) = (&service, self.of_group(ix, wait, ended)) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::request::short;
 use super::super::servicediscovery::namespace_id;
 use super::super::time::Time;
-use super::super::world::{EventRule, LogGroup, Namespace, NamespaceKind, Registry, ScalableTarget, World};
+use super::super::world::{EventRule, HostedZone, LogGroup, Namespace, NamespaceKind, Registry, ScalableTarget, World};
 use super::{items, text, texts, upper_tags};
 
 /// Everything of an operation's answers.
@@ -85,6 +85,29 @@ pub(super) fn event_rules(world: &mut World, observed: &Observed) {
             tags: tags.unwrap_or_default(),
         };
         world.event_rules.insert(text(rule, "Name"), made);
+    }
+}
+
+/// Hosted zones, with the records that were looked at.
+pub(super) fn hosted_zones(world: &mut World, observed: &Observed) {
+    let listed = observed.outputs("route53", "ListHostedZonesByName").flat_map(|(_, o)| items(o, "HostedZones"));
+    let named = observed.outputs("route53", "GetHostedZone").map(|(_, output)| &output["HostedZone"]);
+    for zone in listed.chain(named) {
+        let made = HostedZone {
+            name: text(zone, "Name"),
+            private: zone["Config"]["PrivateZone"] == true,
+            records: Vec::new(),
+        };
+        world.hosted_zones.insert(short(&text(zone, "Id")).to_owned(), made);
+    }
+    for (input, output) in observed.outputs("route53", "ListResourceRecordSets") {
+        let id = text(input, "HostedZoneId");
+        // Of a zone that only a tag names, nothing is known but that it holds this name.
+        let name = text(input, "StartRecordName");
+        let apex = name.split_once('.').map_or(name.as_str(), |(_, apex)| apex);
+        let unnamed = || HostedZone { name: format!("{apex}."), private: true, records: Vec::new() };
+        let zone = world.hosted_zones.entry(id).or_insert_with(unnamed);
+        zone.records.extend(items(output, "ResourceRecordSets").cloned());
     }
 }
 

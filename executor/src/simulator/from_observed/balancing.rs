@@ -33,6 +33,14 @@ pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
             listener(world, &text(described, "ListenerArn"), &default, observed, since);
         }
     }
+    for (_, output) in observed.outputs("elbv2", "DescribeLoadBalancers") {
+        for described in items(output, "LoadBalancers") {
+            if let Some(known) = world.load_balancers.get_mut(&text(described, "LoadBalancerName")) {
+                known.dns_name = text(described, "DNSName");
+                known.scheme = text(described, "Scheme");
+            }
+        }
+    }
     for (_, output) in observed.outputs("elb", "DescribeLoadBalancers") {
         for balancer in items(output, "LoadBalancerDescriptions") {
             world.classic_load_balancers.insert(text(balancer, "LoadBalancerName"), classic(balancer, observed, since));

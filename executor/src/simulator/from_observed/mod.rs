@@ -89,6 +89,7 @@ impl World {
         around::schedules(&mut world, observed);
         around::event_rules(&mut world, observed);
         around::quotas(&mut world, observed);
+        around::hosted_zones(&mut world, observed);
         around::namespaces(&mut world, observed, since);
         around::registries(&mut world, observed, since);
         for (service, call) in ecs::creations(observed) {

@@ -1,4 +1,4 @@
-//! What stands beside services: CloudWatch log groups, rules of EventBridge, and the scalable targets of Application Auto
+//! What stands beside services: CloudWatch log groups, rules of EventBridge, hosted zones of Route 53, and the scalable targets of Application Auto
 //! Scaling.
 
 use std::collections::BTreeMap;
@@ -34,6 +34,20 @@ pub struct LogStream {
     pub created_at: Time,
     /// What was written to it, in order.
     pub lines: Vec<String>,
+}
+
+/// A hosted zone of Route 53.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostedZone {
+    /// Its name, with a dot at the end.
+    pub name: String,
+    /// Whether only VPCs can look names up in it.
+    #[serde(default)]
+    pub private: bool,
+    /// Its record sets, in the service's shape.
+    #[serde(default)]
+    pub records: Vec<Value>,
 }
 
 /// A rule of EventBridge that acts at certain times.

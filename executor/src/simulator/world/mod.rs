@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use around::{EventRule, LogGroup, LogStream, ScalableTarget};
+pub use around::{EventRule, HostedZone, LogGroup, LogStream, ScalableTarget};
 pub use balancing::{
     ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
 };
@@ -171,6 +171,12 @@ pub struct World {
     /// Values of quotas of AWS Fargate by their codes; of others nothing is known, and nothing is limited.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quotas: BTreeMap<String, f64>,
+    /// Hosted zones of Route 53 by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosted_zones: BTreeMap<String, HostedZone>,
+    /// Changes of records by id: when every name server knows of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dns_changes: BTreeMap<String, Time>,
     /// Schedules of EventBridge Scheduler by `GROUP/NAME`, in the service's shape.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Value>,
@@ -238,6 +244,8 @@ impl World {
             alarms: BTreeMap::new(),
             event_rules: BTreeMap::new(),
             quotas: BTreeMap::new(),
+            hosted_zones: BTreeMap::new(),
+            dns_changes: BTreeMap::new(),
             schedules: BTreeMap::new(),
             log: Vec::new(),
             dirty: BTreeSet::new(),

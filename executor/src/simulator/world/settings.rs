@@ -49,6 +49,8 @@ pub struct Timings {
     pub attach_seconds: u64,
     /// The first pause after a launch that failed; it doubles up to the longest one of tasks.
     pub launch_retry_seconds: u64,
+    /// From a change of DNS records until every name server of Route 53 knows it (documented: usually within 60).
+    pub dns_seconds: u64,
     /// How long terminated instances remain visible (documented: an hour).
     pub terminated_instance_retention_seconds: u64,
 }
@@ -73,6 +75,7 @@ impl Default for Timings {
             instance_check_seconds: 15,
             attach_seconds: 10,
             launch_retry_seconds: 30,
+            dns_seconds: 30,
             terminated_instance_retention_seconds: 3600,
         }
     }
