@@ -60,6 +60,23 @@ fn nothing_is_left_to_do_and_what_ecs_chose_stays() {
 }
 
 #[test]
+fn ecs_is_never_told_of_managed_instances_which_the_cluster_has_anyway() {
+    let input = Input::new(&one("capacity: [{group: nodes}]"), &environment(&[("nodes", PROVIDER)]));
+    let before = World::new().with(|w| {
+        w.cluster["capacityProviders"] = json!(["FARGATE", "media"]);
+        w.providers = vec![json!({"name": "media", "status": "ACTIVE", "managedInstancesProvider": {}})];
+    });
+    let plan = input.world(before).plan();
+    let puts = plan.nodes.iter().filter_map(|n| n.action.mutation().filter(|c| c.operation.starts_with("PutCluster")));
+    let told: Vec<_> = puts.map(|call| call.input["capacityProviders"].clone()).collect();
+    assert_eq!(told, [json!(["FARGATE", "shop_nodes"]), json!(["FARGATE"])], "there and back");
+    // What is looked at before and after is the whole list.
+    let plan = serde_json::to_value(&plan).expect("JSON").to_string();
+    assert!(plan.contains(r#""capacityProviders":["FARGATE","media"]"#), "the guard");
+    assert!(plan.contains(r#""capacityProviders":["FARGATE","media","shop_nodes"]"#), "the probe");
+}
+
+#[test]
 fn settings_change_in_place() {
     let changed = ", capacity_provider: {max: 6, target_capacity: 80, warmup: 60}";
     let input = Input::new(&one("capacity: [{group: nodes}]"), &environment(&[("nodes", changed)]));

@@ -234,7 +234,8 @@ async fn capacity_providers(reader: &Reader<'_>, scope: &Scope, wanted: &AsgScop
     let (project, cluster) = (format!("{}:project", wanted.tag_prefix), format!("{}:cluster", wanted.tag_prefix));
     let trim = |output: &mut Value| {
         if let Some(all) = output["capacityProviders"].as_array_mut() {
-            all.retain(|provider| provider["autoScalingGroupProvider"].is_object());
+            let kinds = ["autoScalingGroupProvider", "managedInstancesProvider"];
+            all.retain(|provider| kinds.iter().any(|kind| provider[*kind].is_object()));
             for provider in all.iter_mut().filter(|provider| tagged(provider, &project) != Some(&scope.project)) {
                 // Whose it is says enough.
                 if let Some(tags) = provider["tags"].as_array_mut() {

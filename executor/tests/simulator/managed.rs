@@ -90,7 +90,10 @@ async fn tasks_have_to_be_for_them_and_strategies_of_one_kind() {
     let usual = call(&cloud, "RegisterTaskDefinition", bridge).await;
     assert_eq!(usual["taskDefinition"]["networkMode"], "awsvpc");
 
-    let put = json!({"cluster": "default", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []});
+    let mut put = json!({"cluster": "default", "capacityProviders": ["media"], "defaultCapacityProviderStrategy": []});
+    let refused = try_call(&cloud, "PutClusterCapacityProviders", put.clone()).await.unwrap_err();
+    assert!(refused.message.starts_with("Cannot associate Managed Instances"), "{refused}");
+    put["capacityProviders"] = json!(["FARGATE"]);
     let cluster = call(&cloud, "PutClusterCapacityProviders", put).await["cluster"].take();
     assert_eq!(cluster["capacityProviders"], json!(["FARGATE", "media"]), "it stays the cluster's");
     let mut mixed = by("media");

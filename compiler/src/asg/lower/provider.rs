@@ -55,6 +55,8 @@ pub struct Rosters(BTreeMap<String, Roster>);
 #[derive(Debug)]
 struct Roster {
     providers: BTreeSet<String>,
+    /// Those of Managed Instances, which are the cluster's for good and which ECS refuses to be told of.
+    managed: BTreeSet<String>,
     strategy: Value,
     /// The last step that changed it, and its ways back.
     last: Option<(String, Back)>,
@@ -64,7 +66,10 @@ impl Rosters {
     fn of(&mut self, facts: &Facts<'_>, cluster: &str) -> &mut Roster {
         self.0.entry(cluster.to_owned()).or_insert_with(|| {
             let strategy = facts.shared.cluster(cluster).and_then(|c| c.get("defaultCapacityProviderStrategy"));
+            let managed = |name: &&str| facts.shared.is_managed(name);
+            let managed = providers::providers_of(facts, cluster).into_iter().filter(managed);
             Roster {
+                managed: managed.map(str::to_owned).collect(),
                 providers: providers::providers_of(facts, cluster).into_iter().map(str::to_owned).collect(),
                 strategy: json!(strategy.map_or(&[][..], |s| s.as_array().map_or(&[][..], Vec::as_slice))),
                 last: None,
@@ -80,6 +85,7 @@ impl Roster {
 
     fn put(&self, cluster: &str) -> Call {
         let mut input = self.state();
+        input["capacityProviders"] = self.providers.difference(&self.managed).cloned().collect();
         input["cluster"] = json!(cluster);
         ecs("PutClusterCapacityProviders", input)
     }

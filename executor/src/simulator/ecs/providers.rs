@@ -295,11 +295,19 @@ pub(super) fn put(world: &mut World, input: &Value) -> Answer {
     if let Some(unknown) = providers.iter().find(|provider| !known(provider)) {
         return Err(invalid(format!("The specified capacity provider '{unknown}' was not found.")));
     }
+    if providers.iter().any(|provider| world.manages(provider)) {
+        return Err(invalid(
+            "Cannot associate Managed Instances capacity provider to clusters using this API. Managed Instances capacity providers are already associated with the cluster that they were created for.",
+        ));
+    }
     if providers.len() > MOST {
         return Err(invalid(format!("A cluster can have at most {MOST} capacity providers.")));
     }
     let strategy = items(input, "defaultCapacityProviderStrategy");
-    let stray = strategy.iter().filter_map(|item| text(item, "capacityProvider")).find(|p| !providers.contains(p));
+    let stray = strategy
+        .iter()
+        .filter_map(|item| text(item, "capacityProvider"))
+        .find(|p| !providers.contains(p) && !world.manages(p));
     if let Some(stray) = stray {
         return Err(invalid(format!("The capacity provider '{stray}' is not associated with the cluster.")));
     }
