@@ -254,6 +254,8 @@ fn with_fargate(world: &mut World) {
     if let Some(cluster) = world.clusters.get_mut("shop") {
         cluster.capacity_providers = ["FARGATE", "FARGATE_SPOT"].map(str::to_owned).to_vec();
     }
+    // Of this one ECS must not be told when the list of the others changes.
+    managed(world, "shop", &[("media", "ON_DEMAND")]);
 }
 
 /// The new version of the web component never answers its health check.
@@ -381,20 +383,25 @@ fn hall(world: &mut World) {
 /// The cluster has two capacity providers of instances that ECS starts itself, made beside Belay; one target group takes
 /// addresses.
 fn media(world: &mut World) {
-    use belay_executor::cloud::Cloud as _;
     fargate(world);
     if let Some(group) = world.target_groups.get_mut("shop-web") {
         group.target_type = "instance".to_owned();
     }
+    managed(world, "default", &[("media", "ON_DEMAND"), ("media-spot", "SPOT")]);
+}
+
+/// Gives a cluster capacity providers of instances that ECS starts itself.
+fn managed(world: &mut World, cluster: &str, providers: &[(&str, &str)]) {
+    use belay_executor::cloud::Cloud as _;
     let cloud = SimulatedCloud::new(world.clone());
-    for (name, option) in [("media", "ON_DEMAND"), ("media-spot", "SPOT")] {
+    for (name, option) in providers {
         let network = json!({"subnets": ["subnet-0a000001", "subnet-0a000002"], "securityGroups": ["sg-0a000001"]});
         let template = json!({
             "ec2InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/ecsInstanceRole",
             "networkConfiguration": network, "capacityOptionType": option,
         });
         let role = "arn:aws:iam::123456789012:role/ecsInfrastructureRole";
-        let input = json!({"name": name, "cluster": "default", "managedInstancesProvider": {
+        let input = json!({"name": name, "cluster": cluster, "managedInstancesProvider": {
             "infrastructureRoleArn": role, "instanceLaunchTemplate": template}});
         let answer = crate::pipeline::block_on(cloud.call("ecs", "CreateCapacityProvider", &input));
         answer.unwrap_or_else(|e| panic!("{name}: {e}"));
