@@ -224,6 +224,27 @@ fn what_somebody_else_deploys_meanwhile_is_left_alone_and_told() {
     assert!(now.contains("somebody-elses"), "{now}");
 }
 
+/// Somebody gives the portal's name to something else while its tasks start.
+fn names(world: &mut World) {
+    let zone = world.hosted_zones.get_mut("Z0A00000000000000000A").unwrap();
+    zone.records.push(json!({"Name": "portal.prod.shop.internal.", "Type": "A", "TTL": 60,
+        "ResourceRecords": [{"Value": "10.0.0.99"}]}));
+}
+
+#[test]
+fn a_name_that_somebody_takes_meanwhile_is_not_taken_away_from_him() {
+    let scene = scene("dns-records");
+    let (status, world) = scene.run(&[(20, names)], None, Vec::new());
+    assert_eq!(status.outcome, Some(Outcome::RolledBack { requested: false }), "{}", problems(&status));
+    let failed: Vec<&str> = status.failures().map(|(node, _)| node).collect();
+    assert_eq!(failed, ["portal.record.create"]);
+    assert!(!world.services.contains_key("default/shop_portal"));
+    let records = &world.hosted_zones["Z0A00000000000000000A"].records;
+    let portal: Vec<&Value> = records.iter().filter(|set| set["Name"] == "portal.prod.shop.internal.").collect();
+    assert_eq!(portal.len(), 1, "{records:#?}");
+    assert_eq!(portal[0]["ResourceRecords"][0]["Value"], "10.0.0.99");
+}
+
 #[test]
 fn a_machine_that_slept_for_a_day_goes_on_waiting() {
     let scene = scene("upgrade");

@@ -235,8 +235,13 @@ fn owner<'a>(context: Context<'_>, sets: &[&'a Value]) -> Owner<'a> {
     if !sets.iter().any(|set| text(set, "Type").is_some_and(|kind| TYPES.contains(&kind))) {
         return Owner::Free;
     }
-    let texts = sets.iter().filter(|set| text(set, "Type") == Some("TXT"));
-    let values = texts.flat_map(|set| items(set, "ResourceRecords")).filter_map(|record| text(record, "Value"));
+    // Where others keep texts under the name as well, it is theirs, too.
+    let alone = |set: &&&Value| text(set, "Type") == Some("TXT") && items(set, "ResourceRecords").len() == 1;
+    let values = sets
+        .iter()
+        .filter(alone)
+        .flat_map(|set| items(set, "ResourceRecords"))
+        .filter_map(|record| text(record, "Value"));
     let said = |key: &str| {
         let mut words = values.clone().flat_map(|value| value.split("\" \"")).map(|word| word.trim_matches('"'));
         words.find_map(|word| word.strip_prefix(&context.tag(key))?.strip_prefix('='))

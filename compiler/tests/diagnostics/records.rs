@@ -107,6 +107,17 @@ pub fn table() -> Vec<Case> {
             .with_model(model())
             .with_env(recorded(""))
             .worlds(bare().record('A', NAME, None, Some("\"v=spf1 -all\"")), world()),
+        case("B501", "somebody else's text within ours")
+            .with_model(model())
+            .with_env(recorded(""))
+            .worlds(
+                bare().record('A', NAME, Some("new"), Some(OURS)).with(|w| {
+                    let sets = w.records.values_mut().next().expect("a record");
+                    let texts = sets[1]["ResourceRecords"].as_array_mut().expect("texts");
+                    texts.push(json!({"Value": "\"v=spf1 -all\""}));
+                }),
+                bare().record('A', NAME, Some("new"), Some(OURS)),
+            ),
         case("B501", "another project's record")
             .with_model(model())
             .with_env(recorded(""))
