@@ -77,7 +77,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
         for (name, component) in loaded.model.components.iter().filter(|(name, _)| placed(name)) {
             let mark = report.mark();
             let desired = desired::build(context, name, component, report);
-            on_instances |= !desired.fargate;
+            on_instances |= !desired.fargate && !desired.managed;
             rules::check(context, &desired, report);
             crate::ecs::lower::log_groups::check(&desired.log_groups, report);
             offered.add(&desired, report);

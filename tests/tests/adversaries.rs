@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use belay_executor::cloud::{Clock, Cloud, CloudError};
 use belay_executor::run::{Outcome, RunStatus, Signals, Silent};
 use belay_executor::simulator::faults::{At, Fault, Faulty, Kind};
-use belay_executor::simulator::world::{Behaviour, TaskStatus};
+use belay_executor::simulator::world::{Behaviour, ServiceStatus, TaskStatus};
 use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::Plan;
 use belay_tests::disturb::{begin_on, problems, settled};
@@ -238,7 +238,7 @@ fn a_name_that_somebody_takes_meanwhile_is_not_taken_away_from_him() {
     assert_eq!(status.outcome, Some(Outcome::RolledBack { requested: false }), "{}", problems(&status));
     let failed: Vec<&str> = status.failures().map(|(node, _)| node).collect();
     assert_eq!(failed, ["portal.record.create"]);
-    assert!(!world.services.contains_key("default/shop_portal"));
+    assert_eq!(world.services["default/shop_portal"].status, ServiceStatus::Inactive);
     let records = &world.hosted_zones["Z0A00000000000000000A"].records;
     let portal: Vec<&Value> = records.iter().filter(|set| set["Name"] == "portal.prod.shop.internal.").collect();
     assert_eq!(portal.len(), 1, "{records:#?}");

@@ -229,7 +229,7 @@ pub fn compare(
     }
     compare_traffic(facts, desired, service, report);
     compare_role(desired, service, report);
-    compare_capacity(desired, service, report);
+    compare_capacity(facts, desired, service, report);
     difference.tags = service_tags(context, desired, service);
     let count = number(service, "desiredCount").unwrap_or_default();
     if desired.desired_count().is_some_and(|wanted| wanted != count) {
@@ -317,8 +317,22 @@ fn refuse_mode(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &m
 
 /// A service that gives its capacity providers up goes back to the launch type that they are of. Providers of another kind
 /// than the launch type that runs could not be taken back.
-fn compare_capacity(desired: &Desired, service: &Value, report: &mut Report) {
+fn compare_capacity(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &mut Report) {
     let wanted = items(&desired.service, "capacityProviderStrategy");
+    let running = items(service, "capacityProviderStrategy").iter().filter_map(|s| text(s, "capacityProvider"));
+    let leaves = wanted.is_empty() && !desired.managed && running.clone().any(|provider| facts.is_managed(provider));
+    if leaves && text(service, "launchType").is_none() {
+        let given = running.collect::<Vec<_>>().join(", ");
+        report.push(
+            Diagnostic::error(
+                "B530",
+                format!("service `{}` runs on Managed Instances ({given}), and AWS does not say what it would run on without", desired.service_name),
+            )
+            .at(Place::model(["components", &desired.component]).key())
+            .help("write `capacity` with the providers that it is to have")
+            .help("or give the component another name, so that a new service is made beside it and the old one is taken away as an orphan"),
+        );
+    }
     let fargate = wanted.iter().any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")));
     if let Some(running) = text(service, "launchType")
         && !wanted.is_empty()

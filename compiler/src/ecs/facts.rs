@@ -312,6 +312,12 @@ impl<'a> Facts<'a> {
         self.capacity_providers.get(provider).is_some_and(|p| p.get("managedInstancesProvider").is_some())
     }
 
+    /// Whether what says neither launch type nor capacity providers runs on such instances in a cluster.
+    pub fn is_managed_by_default(&self, cluster: &str) -> bool {
+        let default = self.cluster(cluster).map_or(&[][..], |c| items(c, "defaultCapacityProviderStrategy"));
+        default.iter().filter_map(|share| text(share, "capacityProvider")).any(|provider| self.is_managed(provider))
+    }
+
     /// All observed capacity providers.
     pub fn capacity_providers(&self) -> impl Iterator<Item = &'a Value> {
         self.capacity_providers.values().copied()
@@ -553,6 +559,23 @@ pub fn owner<'t>(tags: &'t [Value], prefix: &str) -> Option<&'t str> {
 }
 
 impl Facts<'_> {
+    /// What a plan may depend on of a capacity provider: of those of others, what kind they are of.
+    fn provider(&self, provider: &Value) -> Value {
+        let project = self.scope.map_or("", |scope| scope.project.as_str());
+        let ours = |tag: &Value| {
+            text(tag, "key").is_some_and(|key| key.ends_with(":project")) && text(tag, "value") == Some(project)
+        };
+        let members =
+            ["autoScalingGroupProvider", "status", "tags"].iter().filter(|_| items(provider, "tags").iter().any(ours));
+        let mut used: serde_json::Map<String, Value> =
+            members.filter_map(|m| Some(((*m).to_owned(), provider.get(*m)?.clone()))).collect();
+        used.extend(provider.get("status").map(|status| ("status".to_owned(), status.clone())));
+        if provider.get("managedInstancesProvider").is_some() {
+            used.insert("managed".to_owned(), Value::Bool(true));
+        }
+        used.into()
+    }
+
     /// What a plan may depend on: not times, events, free room or how many tasks run at the moment, so that two
     /// observations of an unchanged target give the same plan.
     pub fn used(&self) -> Value {
@@ -583,7 +606,7 @@ impl Facts<'_> {
             "partition": self.partition,
             "region": self.region,
             "clusters": self.clusters.iter().map(|c| pick(c, &["clusterName", "status", "capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"])).collect::<Vec<_>>(),
-            "capacityProviders": self.capacity_providers.iter().map(|(n, p)| ((*n).to_owned(), pick(p, &["autoScalingGroupProvider", "managedInstancesProvider", "status", "tags"]))).collect::<BTreeMap<_, _>>(),
+            "capacityProviders": self.capacity_providers.iter().map(|(n, p)| ((*n).to_owned(), self.provider(p))).collect::<BTreeMap<_, _>>(),
             "services": self.services.iter().map(|(n, s)| ((*n).to_owned(), service(s))).collect::<BTreeMap<_, _>>(),
             "definitions": self.definitions.iter().map(|(arn, d)| ((*arn).to_owned(), serde_json::json!({"task": super::normal::task(d.task), "tags": d.tags}))).collect::<BTreeMap<_, _>>(),
             "families": self.families,

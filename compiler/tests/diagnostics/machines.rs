@@ -123,6 +123,16 @@ fn ecs_s_own() -> Vec<Case> {
         case("B434", "only groups may bring more instances")
             .model(room(), plain())
             .world(full().with(|w| w.cluster["capacityProviders"] = json!(["media"]))),
+        case("B460", "what the cluster says for those who say nothing")
+            .model(web_with("mem: 128, network_mode: bridge", ""), web_with("mem: 128, network_mode: host", ""))
+            .world(media().with(|w| {
+                w.instances.clear();
+                w.cluster["defaultCapacityProviderStrategy"] =
+                    json!([{"capacityProvider": "media", "weight": 1, "base": 0}]);
+            })),
+        case("B530", "from Managed Instances to nothing that is said")
+            .model(web_with("mem: 128, network_mode: host", ""), plain())
+            .world(running(media(), &plain())),
         case("B530", "from instances of one's own to Managed Instances")
             .model(plain(), room().replace("mem: 128", "mem: 128, network_mode: host"))
             .world(running(media(), &room().replace("mem: 128", "mem: 128, network_mode: host"))),

@@ -261,6 +261,10 @@ pub fn is_fargate(service: &Value, task: &Value) -> bool {
 
 /// Whether tasks of this service run on instances that ECS starts itself: its capacity providers tell, once observed.
 pub fn is_managed(context: Context<'_>, service: &Value) -> bool {
-    let mut named = items(service, "capacityProviderStrategy").iter().filter_map(|s| text(s, "capacityProvider"));
-    context.facts.is_some_and(|facts| named.any(|provider| facts.is_managed(provider)))
+    let own = items(service, "capacityProviderStrategy");
+    let Some(facts) = context.facts else { return false };
+    if own.is_empty() && text(service, "launchType").is_none() {
+        return facts.is_managed_by_default(&context.settings.cluster);
+    }
+    own.iter().filter_map(|s| text(s, "capacityProvider")).any(|provider| facts.is_managed(provider))
 }

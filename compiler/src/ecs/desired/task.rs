@@ -149,6 +149,10 @@ fn runs_on(context: Context<'_>, settings: &EcsComponent) -> Option<(&'static st
         (Some(LaunchType::External), _) => Some(("EXTERNAL", "launch_type")),
         (_, Some(shares)) if fargate(shares) => Some(("FARGATE", "capacity")),
         (_, Some(shares)) if managed(shares) => Some(("MANAGED_INSTANCES", "capacity")),
+        // Who says nothing runs on what the cluster says.
+        (None, None) if context.facts.is_some_and(|f| f.is_managed_by_default(&context.settings.cluster)) => {
+            Some(("MANAGED_INSTANCES", "capacity"))
+        }
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use crate::diagnostics::{Place, Report};
 use crate::ecs::connect;
 use crate::ecs::json::{items, text};
 
-use super::Subject;
+use super::{Subject, fargate};
 
 /// The attribute that the agent of such a machine registers.
 const CAPABILITY: &str = "ecs.capability.external";
@@ -78,17 +78,5 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
             "remove `proxyConfiguration`",
         );
     }
-    if text(subject.task(), "executionRoleArn").is_some() {
-        return;
-    }
-    let writes = |c: &Value| c.pointer("/logConfiguration/logDriver").and_then(Value::as_str) == Some("awslogs");
-    if let Some((name, _)) = subject.containers().find(|(_, container)| writes(container)) {
-        refuse(
-            format!(
-                "have no role of EC2 to write the logs of `{name}` to CloudWatch, and the task has no execution role"
-            ),
-            subject.in_container(name, ["logConfiguration"]),
-            "write `execution_role:` for the component or for the whole environment",
-        );
-    }
+    fargate::execution_role(subject, "B459", report);
 }
