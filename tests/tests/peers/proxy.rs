@@ -510,6 +510,8 @@ fn prepare(there: There, account: &Account) -> Known {
             let own = json!({"autoScalingGroupArn": group, "managedScaling": scaling, "managedDraining": "ENABLED",
                 "managedTerminationProtection": "ENABLED"});
             account.must("ecs", "CreateCapacityProvider", &json!({"name": name, "autoScalingGroupProvider": own}));
+            // moto has no Managed Instances: the cluster of the fixture keeps its own through the call, which never names them.
+            known.instead.push(("\"media\",".to_owned(), String::new()));
         }
         There::Namespace | There::Registry(_) => {
             account.namespace("shop.internal", NamespaceKind::DnsPrivate);
