@@ -442,6 +442,11 @@ fn several_environments_get_a_plan_each() {
     // Each is what it would be alone.
     let alone = folder.run("compile -p shop -m model.yaml -e prod.yaml");
     assert_eq!(out(&alone), plan("prod"));
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter("sha256:[0-9a-f]{64}", "sha256:…");
+    settings.bind(|| {
+        insta::assert_snapshot!("diff_environments", all(&folder.run("diff staging.plan.json prod.plan.json")));
+    });
     let output = folder.run(&format!("scope {both} -o {{environment}}.scope.json"));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(folder.names().contains(&"staging.scope.json".to_owned()));

@@ -66,7 +66,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 30] = [
+pub const ALL: [Fixture; 33] = [
     Fixture {
         name: "blue-green",
         world: pairs,
@@ -104,6 +104,7 @@ pub const ALL: [Fixture; 30] = [
         ..PLAIN
     },
     Fixture { name: "event-rules", ..PLAIN },
+    Fixture { name: "event-rules-failing", end: End::Initial, world: failing, ..PLAIN },
     Fixture {
         name: "failing",
         end: End::Initial,
@@ -119,6 +120,15 @@ pub const ALL: [Fixture; 30] = [
         tasks: &[("shop_web", 2)],
         ..PLAIN
     },
+    Fixture {
+        name: "fargate-failing",
+        environments: &["base.yaml", "prod.yaml"],
+        end: End::Initial,
+        world: fargate_failing,
+        behind: &[("shop-web", 2), ("shop-api", 2)],
+        tasks: &[("shop_web", 2)],
+        ..PLAIN
+    },
     Fixture { name: "gateway-change", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 2)], ..PLAIN },
     Fixture {
         name: "network-load-balancer",
@@ -130,6 +140,14 @@ pub const ALL: [Fixture; 30] = [
     Fixture { name: "orphan", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
     Fixture { name: "pinned", behind: &[("shop-api", 2)], ..PLAIN },
     Fixture { name: "placement", project: "ops", tasks: &[("ops_datadog", 3), ("ops_logspout", 3)], ..PLAIN },
+    Fixture {
+        name: "placement-failing",
+        project: "ops",
+        end: End::Initial,
+        world: failing,
+        tasks: &[("ops_datadog", 3), ("ops_logspout", 3)],
+        ..PLAIN
+    },
     Fixture { name: "rules", behind: &[("shop-web", 2), ("unattached", 1)], ..PLAIN },
     Fixture { name: "scale", behind: &[("shop-web", 1), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
     Fixture {
@@ -499,6 +517,12 @@ fn fargate(world: &mut World) {
             group.target_type = "ip".to_owned();
         }
     }
+}
+
+/// The same, and the new version of the web component never answers its health check.
+fn fargate_failing(world: &mut World) {
+    failing(world);
+    fargate(world);
 }
 
 /// The folder of all fixtures.

@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn the_agent_reads_what_was_meant() {
         let wanted = settings(
-            "{cluster: ops, attributes: {stack: 'web: $HOME `id`', rack: a}, task_cleanup: 600, metadata: true, \
+            "{cluster: ops, attributes: {stack: 'web: $HOME `id`', rack: a}, task_cleanup: 600, metadata: true, spot_draining: true, \
              image_cleanup: {interval: 10, per_cycle: 3}, log_level: warn, \
              registry_auth: {type: docker, data: '{\"r\": {\"username\": \"u\", \"password\": \"it''s $1\"}}'}}",
         );
@@ -327,6 +327,7 @@ mod tests {
              ECS_NUM_IMAGES_DELETE_PER_CYCLE=3\n\
              ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=600s\n\
              ECS_ENABLE_CONTAINER_METADATA=true\n\
+             ECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n\
              ECS_LOGLEVEL=warn\n\
              ECS_ENGINE_AUTH_TYPE=docker\n\
              ECS_ENGINE_AUTH_DATA={\"r\":{\"password\":\"it's $1\",\"username\":\"u\"}}\n"

@@ -230,6 +230,9 @@ pub fn compare(
     compare_traffic(facts, desired, service, report);
     compare_role(desired, service, report);
     compare_capacity(facts, desired, service, report);
+    if difference.deploying.contains(&"capacityProviderStrategy") {
+        compare_managed(facts, desired, service, report);
+    }
     difference.tags = service_tags(context, desired, service);
     let count = number(service, "desiredCount").unwrap_or_default();
     if desired.desired_count().is_some_and(|wanted| wanted != count) {
@@ -312,6 +315,31 @@ fn refuse_mode(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &m
             "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan; or tear `{}` down first",
             desired.component
         )),
+    );
+}
+
+/// UpdateService takes one provider of Managed Instances at most (hashicorp/terraform-provider-aws#47935), so that a service that
+/// was made with several of them keeps them, and none comes to have several.
+fn compare_managed(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &mut Report) {
+    let several = |strategy: &[Value]| {
+        let managed = |one: &Value| text(one, "capacityProvider").is_some_and(|provider| facts.is_managed(provider));
+        strategy.len() > 1 && strategy.iter().any(managed)
+    };
+    let (before, after) =
+        (items(service, "capacityProviderStrategy"), items(&desired.service, "capacityProviderStrategy"));
+    if !several(before) && !several(after) {
+        return;
+    }
+    report.push(
+        Diagnostic::error(
+            "B530",
+            format!(
+                "AWS does not change the capacity providers of the running service `{}` from or to several of Managed Instances",
+                desired.service_name
+            ),
+        )
+        .at(desired.service_origins.of("/capacityProviderStrategy"))
+        .help("leave `capacity` as it is; or give the component another name, so that a new service is made beside it and the old one is taken away as an orphan"),
     );
 }
 

@@ -60,12 +60,21 @@ pub fn compare(old: &Plan, new: &Plan) -> Comparison {
         }
         return Comparison { same: true, text };
     }
-    let _ = writeln!(text, "old: {}\n     {}\nnew: {}\n     {}", verdict(old), old.digest, verdict(new), new.digest);
+    // Two environments' plans are neither old nor new.
+    let elsewhere = (&old.project, &old.target) != (&new.project, &new.target);
+    let [one, other] = if elsewhere { ["first:  ", "second: "] } else { ["old: ", "new: "] };
+    let indent = " ".repeat(one.len());
+    let said = |plan: &Plan| format!("{}\n{indent}{}", verdict(plan), plan.digest);
+    let _ = writeln!(text, "{one}{}\n{other}{}", said(old), said(new));
     for (kind, lines) in &changes {
         let _ = writeln!(text, "\n{}", KINDS[*kind].0);
         for line in lines {
             let _ = writeln!(text, "  {}", line.replace('\n', "\n  "));
         }
+    }
+    if elsewhere {
+        text.push_str("\nThey are for two places: an approval of one never covers the other.\n");
+        return Comparison { same: false, text };
     }
     let _ = writeln!(text, "\nAn approval of the old plan does not cover the new one:");
     for kind in changes.keys() {

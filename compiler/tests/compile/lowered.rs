@@ -159,6 +159,31 @@ fn sidecars() {
 }
 
 #[test]
+fn platforms_addresses_and_times_are_said_as_the_api_has_them() {
+    let model = web_with(
+        "launch_type: FARGATE, platform_version: 1.4.0, architecture: ARM64, task_cpu: 256, task_mem: 512, start_timeout: 30, stop_timeout: 20, network: {subnets: [subnet-0a000001], public_ip: true}",
+        "",
+    );
+    let world =
+        World::new().with(|w| w.subnets.push(json!({"SubnetId": "subnet-0a000001", "VpcId": "vpc-1", "Tags": []})));
+    let input = Input::new(&model, ENVIRONMENT).world(world);
+    let task = task(&input);
+    assert_eq!(task["runtimePlatform"], json!({"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}));
+    let main = &task["containerDefinitions"][0];
+    assert_eq!((&main["startTimeout"], &main["stopTimeout"]), (&json!(30), &json!(20)));
+    let service = service(&input);
+    assert_eq!(service["platformVersion"], "1.4.0");
+    let network = &service["networkConfiguration"]["awsvpcConfiguration"];
+    assert_eq!((&network["assignPublicIp"], &network["subnets"]), (&json!("ENABLED"), &json!(["subnet-0a000001"])));
+}
+
+#[test]
+fn a_task_may_have_no_network_at_all() {
+    let task = task(&input(&web_with("mem: 128, network_mode: none", ""), ENVIRONMENT));
+    assert_eq!(task["networkMode"], "none");
+}
+
+#[test]
 fn a_role_is_a_name_until_the_account_is_known() {
     let model = web_with("mem: 128, role: reader", "");
     assert_eq!(task(&input(&model, ENVIRONMENT))["taskRoleArn"], "arn:aws:iam::123456789012:role/reader");

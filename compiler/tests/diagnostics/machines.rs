@@ -95,6 +95,12 @@ fn ecs_s_own() -> Vec<Case> {
         })
     };
     let room = || web_with("mem: 128", "");
+    let two = || {
+        media().with(|w| {
+            w.cluster["capacityProviders"] = json!(["media", "spot"]);
+            w.providers.push(json!({"name": "spot", "status": "ACTIVE", "managedInstancesProvider": {}}));
+        })
+    };
     vec![
         case("B460", "network mode")
             .model(mode("network_mode: bridge"), mode("network: {subnets: [subnet-0a000001]}"))
@@ -130,6 +136,12 @@ fn ecs_s_own() -> Vec<Case> {
                 w.cluster["defaultCapacityProviderStrategy"] =
                     json!([{"capacityProvider": "media", "weight": 1, "base": 0}]);
             })),
+        case("B530", "other shares of several providers of Managed Instances")
+            .model(
+                shares("{provider: media, weight: 2}, {provider: spot}"),
+                shares("{provider: media}, {provider: spot}"),
+            )
+            .world(running(two(), &shares("{provider: media}, {provider: spot}"))),
         case("B530", "from Managed Instances to nothing that is said")
             .model(web_with("mem: 128, network_mode: host", ""), plain())
             .world(running(media(), &plain())),

@@ -40,6 +40,11 @@ fn shares(shares: &str) -> String {
     web_with(&format!("mem: 128, capacity: [{shares}]"), "")
 }
 
+/// So many capacity providers.
+fn many(count: usize) -> String {
+    (0..count).map(|at| format!("{{provider: own-{at}}}")).collect::<Vec<_>>().join(", ")
+}
+
 fn cluster() -> World {
     World::new().with(|w| w.cluster["capacityProviders"] = json!(["FARGATE", "FARGATE_SPOT", "spot", "fixed"]))
 }
@@ -134,9 +139,38 @@ pub fn table() -> Vec<Case> {
             raw_service("availabilityZoneRebalancing: ENABLED\ndeploymentConfiguration: {minimumHealthyPercent: 0, maximumPercent: 100}"),
             raw_service("availabilityZoneRebalancing: DISABLED\ndeploymentConfiguration: {minimumHealthyPercent: 0, maximumPercent: 100}"),
         ),
+        case("B432", "rebalancing a daemon").model(
+            web_with("mem: 64, daemon: true, placement: {zone_rebalancing: true}", ""),
+            web_with("mem: 64, daemon: true", ""),
+        ),
+        case("B432", "rebalancing within some zones").model(
+            web_with("mem: 64, placement: {zone_rebalancing: true, member_of: [\"attribute:ecs.availability-zone == us-east-1a\"]}", ""),
+            web_with("mem: 64, placement: {member_of: [\"attribute:ecs.availability-zone == us-east-1a\"]}", ""),
+        ),
+        case("B432", "rebalancing behind a classic load balancer")
+            .model(
+                web_with("mem: 64, placement: {zone_rebalancing: true}", "replicas: 2\nprovides: {ports: [80]}") + &FRONT.replace("\"\"", "80"),
+                web_with("mem: 64", "replicas: 2\nprovides: {ports: [80]}") + &FRONT.replace("\"\"", "80"),
+            )
+            .with_env(env("lb: {front: old}"))
+            .world(World::new().classic("old", &[(80, 8080)])),
+        case("B422", "daemon on Fargate")
+            .model(fargate(&format!("{sized}, daemon: true")), fargate(sized))
+            .world(networks()),
+        case("B418", "start timeout")
+            .model(fargate(&format!("{sized}, start_timeout: 1")), fargate(&format!("{sized}, start_timeout: 2")))
+            .world(networks()),
+        case("B423", "too many providers")
+            .model(shares(&many(21)), shares(&many(20)))
+            .world(World::new().with(|w| {
+                w.cluster["capacityProviders"] = (0..21).map(|at| json!(format!("own-{at}"))).collect();
+            })),
         case("B437", "no size of a volume").with_model(mounted()).env(ebs("type: gp3"), ebs("size: 10")),
         case("B437", "no operations").with_model(mounted()).env(ebs("size: 10, type: io2"), ebs("size: 10, type: io2, iops: 3000")),
         case("B437", "throughput").with_model(mounted()).env(ebs("size: 10, type: gp2, throughput: 200"), ebs("size: 10, throughput: 200")),
+        case("B437", "operations of a type that has none")
+            .with_model(mounted())
+            .env(ebs("size: 10, type: gp2, iops: 3000"), ebs("size: 10, type: gp3, iops: 3000")),
         case("B437", "configured by nobody")
             .model(raw_task("volumes: [{name: data, configuredAtLaunch: true}]"), raw_task("volumes: [{name: data}]")),
         case("B439", "more than the most").model(scaled("min: 3, max: 2", ""), scaled("min: 2, max: 3", "")),

@@ -376,6 +376,10 @@ fn state(account: &Account) -> Value {
             for moving in ["createdAt", "events", "currentServiceRevisions", "currentServiceDeployment"] {
                 object.remove(moving);
             }
+            // Tags have no order: one that was taken away and given back stands last.
+            if let Some(tags) = object.get_mut("tags").and_then(Value::as_array_mut) {
+                tags.sort_by_key(|tag| tag["key"].to_string());
+            }
             object.insert("deployments".to_owned(), json!(deployments));
             services.insert(object["serviceName"].as_str().unwrap().to_owned(), service);
         }

@@ -101,7 +101,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   belayc diff approved.json plan.json
-  belayc diff approved.json plan.json --exit-code     ends with 9 unless both mean the same")]
+  belayc diff approved.json plan.json --exit-code     ends with 9 unless both mean the same
+  belayc diff staging.plan.json prod.plan.json        what two environments differ in")]
     Diff(Diff),
     /// Print the model and the environment as they are after merging, variables and defaults, each value with its origin
     #[command(after_help = "\

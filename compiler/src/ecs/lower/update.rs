@@ -153,7 +153,7 @@ pub fn update(
     if forward.why.is_empty() {
         forward.why = vec![Why { path: "--replace-all".to_owned(), at: None, from: Value::Null, to: json!(true) }];
     }
-    forward.guards = guards(context, facts, &update, service, deploys.then_some(&old));
+    forward.guards = guards(context, facts, &update, service, &old);
     let back = if deploys {
         forward.probe = Some(probe(
             describe_service(update.cluster, update.service),
@@ -259,13 +259,7 @@ fn summary(desired: &Desired, difference: &Difference, deploys: bool) -> String 
 
 /// What an update relies on: the values that it overwrites and would restore, and that nobody else is deploying.
 /// `old` is the running task definition, where a new one takes its place.
-fn guards(
-    context: Context<'_>,
-    facts: &Facts<'_>,
-    update: &Update<'_>,
-    service: &Value,
-    old: Option<&Value>,
-) -> Vec<Guard> {
+fn guards(context: Context<'_>, facts: &Facts<'_>, update: &Update<'_>, service: &Value, old: &Value) -> Vec<Guard> {
     let mut guard = guard_at_start(
         describe_service_tags(update.cluster, update.service),
         [
@@ -277,9 +271,8 @@ fn guards(
             ),
         ],
     );
-    if let Some(old) = old {
-        guard.holds.insert("services[0].taskDefinition".to_owned(), old.clone());
-    }
+    // Whatever is changed of it: what was reviewed is a service with this revision.
+    guard.holds.insert("services[0].taskDefinition".to_owned(), old.clone());
     let mut guards = Vec::new();
     for member in update.before.keys().filter(|m| in_describe_services(m)) {
         guard.holds.insert(format!("services[0].{member}"), service.get(member).cloned().unwrap_or_default());

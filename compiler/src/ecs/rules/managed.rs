@@ -43,7 +43,15 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
     }
     let given = |value: &Value| !value.is_null() && *value != Value::Bool(false) && *value != serde_json::json!([]);
     let without = |member: &str| format!("do not take `{member}`");
-    let remove = |member: &str| format!("remove `{member}`, or run the component on instances of your own");
+    let remove = |member: &str| {
+        // As the model and the environment call it.
+        let key = match member {
+            "dockerLabels" => "labels",
+            "dnsSearchDomains" => "discovery_zone",
+            other => other,
+        };
+        format!("remove `{key}`, or run the component on instances of your own")
+    };
     for member in OF_TASK.into_iter().filter(|member| subject.task().get(*member).is_some_and(given)) {
         refuse(without(member), subject.in_task([member]), remove(member));
     }
