@@ -11,6 +11,7 @@ use belay_schemas::scope::{EcsScope, Scope};
 use serde_json::{Map, Value, json};
 use serde_yaml::{Mapping, Value as Yaml};
 
+use crate::ecs::desired::behind_classic;
 use crate::ecs::facts::{Facts, owner};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::{diff, names, normal};
@@ -343,12 +344,11 @@ impl Writer {
         {
             raw.insert("launchType".to_owned(), json!(launch));
         }
-        let balancers = items(service, "loadBalancers");
-        for (at, balancer) in balancers.iter().enumerate() {
+        for (at, balancer) in items(service, "loadBalancers").iter().enumerate() {
             self.balancer(name, at, balancer);
         }
         // Where Belay's own defaults are others than what runs.
-        let watched = !balancers.iter().any(|b| b.get("loadBalancerName").is_some());
+        let watched = !behind_classic(service);
         let daemon = text(service, "schedulingStrategy") == Some("DAEMON");
         let percent = if daemon { (100, 0) } else { (200, 100) };
         if let Some(Value::Object(running)) = service.get("deploymentConfiguration") {

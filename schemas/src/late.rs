@@ -1,9 +1,8 @@
 //! Late values: the only things in a plan that are not known until it runs.
 //!
 //! `{"$output": NODE, "path": JMESPath}`, optionally with `share: [k, n]` (⌈value·k/n⌉, with `round: "down"`
-//! ⌊value·k/n⌋), and `{"$run": "id"}` or
-//! `{"$run": "token"}`. Inside waits and evidence, `@0`, `@1`, … stand for the answers of the same poll; inside a node
-//! with `each`, `@each` stands for the current chunk.
+//! ⌊value·k/n⌋), and `{"$run": "id"}` or `{"$run": "token"}`. Inside waits and evidence, `@0`, `@1`, … stand for the
+//! answers of the same poll; inside a node with `each`, `@each` stands for the current chunk.
 //!
 //! What a path sees: of a call or read its answer; of a wait the list of its last poll's answers; of any node with `each`
 //! a list of `{"items": […], "answer": …}`, one for each chunk that happened or may have happened (`answer` is null then),

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::scope::Scope;
 
+/// Attribute of a container instance that is a machine outside AWS: its agent registers it.
+pub const EXTERNAL: &str = "ecs.capability.external";
+
 /// What a target looked like at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -113,6 +113,21 @@ pub struct EcsScope {
     pub stepped: BTreeSet<String>,
 }
 
+/// Tag of a service that says that Application Auto Scaling decides how many tasks it has (behind the tag prefix, like those
+/// below).
+pub const SCALED_TAG: &str = "scaled";
+/// Tag of a service that names the record of Route 53 by which it is found: `ZONE-ID/NAME`.
+pub const RECORD_TAG: &str = "dns-record";
+/// Tag of a task definition that names the schedule of EventBridge Scheduler that starts it.
+pub const SCHEDULE_TAG: &str = "schedule";
+/// Tag of a task definition that names the rule of EventBridge that starts it.
+pub const EVENT_RULE_TAG: &str = "rule";
+
+/// Whether what names a hosted zone of Route 53 is its id rather than its name.
+pub fn is_zone_id(named: &str) -> bool {
+    named.len() > 8 && named.starts_with('Z') && named.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
 /// Code of the quota `Fargate On-Demand vCPU resource count` (Service Quotas, service `fargate`).
 pub const FARGATE_ON_DEMAND: &str = "L-3032A538";
 /// Code of the quota `Fargate Spot vCPU resource count`.

@@ -10,7 +10,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::json::{items, tag};
 use crate::ecs::lower::service_gone;
 use crate::ecs::ownership::{self, Leftovers};
-use crate::lower::Part;
+use crate::lower::{Part, uses};
 
 use super::Context;
 use super::desired::{self, Desired};
@@ -152,7 +152,7 @@ pub fn tie(context: Context<'_>, placed: &BTreeSet<&str>, part: &mut Part, repor
         });
     }
     for (component, group) in needs {
-        if uses(context, group, &component) {
+        if uses(&context.loaded.model, group, &component) {
             report.push(
                 Diagnostic::error(
                     "B635",
@@ -244,23 +244,6 @@ pub fn tie(context: Context<'_>, placed: &BTreeSet<&str>, part: &mut Part, repor
             }
         }
     }
-}
-
-/// Whether a component uses another one, directly or through others.
-fn uses(context: Context<'_>, component: &str, other: &str) -> bool {
-    let components = &context.loaded.model.components;
-    let mut seen = BTreeSet::new();
-    let mut open = vec![component];
-    while let Some(name) = open.pop() {
-        let used = components.get(name).into_iter().flat_map(|c| c.uses.keys());
-        for used in used.filter(|used| seen.insert(used.as_str())) {
-            if used == other {
-                return true;
-            }
-            open.push(used);
-        }
-    }
-    false
 }
 
 /// The capacity providers that an input or a description names.

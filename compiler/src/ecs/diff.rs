@@ -11,8 +11,9 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use super::Context;
 use super::desired::Desired;
 use super::facts::{Definition, Facts};
-use super::json::{items, number, tag, text};
-use super::{connect, names, normal, pointer, records, shift};
+use super::json::{any_fargate, items, number, provider_names, tag, text};
+use super::lower::{Mark, marks};
+use super::{connect, names, normal, pointer, shift};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq)]
@@ -277,6 +278,14 @@ fn inherited(context: Context<'_>, facts: &Facts<'_>, desired: &Desired, member:
     }
 }
 
+/// What helps where AWS does not change a service that runs.
+const BESIDE: &str = "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan";
+
+/// The same, with the other way to a new service.
+fn anew(desired: &Desired) -> String {
+    format!("{BESIDE}; or tear `{}` down first", desired.component)
+}
+
 fn refuse(desired: &Desired, member: &str, from: Option<&Value>, to: Option<&Value>, report: &mut Report) {
     let shown = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
@@ -285,12 +294,15 @@ fn refuse(desired: &Desired, member: &str, from: Option<&Value>, to: Option<&Val
     };
     let (from, to) = (shown(from), shown(to));
     report.push(
-        Diagnostic::error("B530", format!("AWS cannot change `{member}` of the running service `{}` from {from} to {to}", desired.service_name))
-            .at(desired.service_origins.of(&pointer::join("", member)))
-            .help(format!(
-                "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan; or tear `{}` down first",
-                desired.component
-            )),
+        Diagnostic::error(
+            "B530",
+            format!(
+                "AWS cannot change `{member}` of the running service `{}` from {from} to {to}",
+                desired.service_name
+            ),
+        )
+        .at(desired.service_origins.of(&pointer::join("", member)))
+        .help(anew(desired)),
     );
 }
 
@@ -308,23 +320,20 @@ fn refuse_mode(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &m
     report.push(
         Diagnostic::error(
             "B530",
-            format!("the network mode of the running service `{}` cannot change from {from} to {to}: {why}", desired.service_name),
+            format!(
+                "the network mode of the running service `{}` cannot change from {from} to {to}: {why}",
+                desired.service_name
+            ),
         )
         .at(desired.task_origins.of("/networkMode"))
-        .help(format!(
-            "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan; or tear `{}` down first",
-            desired.component
-        )),
+        .help(anew(desired)),
     );
 }
 
 /// UpdateService takes one provider of Managed Instances at most (hashicorp/terraform-provider-aws#47935), so that a service that
 /// was made with several of them keeps them, and none comes to have several.
 fn compare_managed(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &mut Report) {
-    let several = |strategy: &[Value]| {
-        let managed = |one: &Value| text(one, "capacityProvider").is_some_and(|provider| facts.is_managed(provider));
-        strategy.len() > 1 && strategy.iter().any(managed)
-    };
+    let several = |strategy: &[Value]| strategy.len() > 1 && facts.any_managed(strategy);
     let (before, after) =
         (items(service, "capacityProviderStrategy"), items(&desired.service, "capacityProviderStrategy"));
     if !several(before) && !several(after) {
@@ -339,7 +348,7 @@ fn compare_managed(facts: &Facts<'_>, desired: &Desired, service: &Value, report
             ),
         )
         .at(desired.service_origins.of("/capacityProviderStrategy"))
-        .help("leave `capacity` as it is; or give the component another name, so that a new service is made beside it and the old one is taken away as an orphan"),
+        .help(format!("leave `capacity` as it is; or {BESIDE}")),
     );
 }
 
@@ -347,10 +356,10 @@ fn compare_managed(facts: &Facts<'_>, desired: &Desired, service: &Value, report
 /// than the launch type that runs could not be taken back.
 fn compare_capacity(facts: &Facts<'_>, desired: &Desired, service: &Value, report: &mut Report) {
     let wanted = items(&desired.service, "capacityProviderStrategy");
-    let running = items(service, "capacityProviderStrategy").iter().filter_map(|s| text(s, "capacityProvider"));
-    let leaves = wanted.is_empty() && !desired.managed && running.clone().any(|provider| facts.is_managed(provider));
+    let running = items(service, "capacityProviderStrategy");
+    let leaves = wanted.is_empty() && !desired.managed && facts.any_managed(running);
     if leaves && text(service, "launchType").is_none() {
-        let given = running.collect::<Vec<_>>().join(", ");
+        let given = provider_names(running).collect::<Vec<_>>().join(", ");
         report.push(
             Diagnostic::error(
                 "B530",
@@ -358,13 +367,12 @@ fn compare_capacity(facts: &Facts<'_>, desired: &Desired, service: &Value, repor
             )
             .at(Place::model(["components", &desired.component]).key())
             .help("write `capacity` with the providers that it is to have")
-            .help("or give the component another name, so that a new service is made beside it and the old one is taken away as an orphan"),
+            .help(format!("or {BESIDE}")),
         );
     }
-    let fargate = wanted.iter().any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")));
     if let Some(running) = text(service, "launchType")
         && !wanted.is_empty()
-        && (running == "EXTERNAL" || desired.managed || (running == "FARGATE") != fargate)
+        && (running == "EXTERNAL" || desired.managed || (running == "FARGATE") != any_fargate(wanted))
     {
         let strategy = desired.service.get("capacityProviderStrategy");
         report.push(
@@ -377,10 +385,7 @@ fn compare_capacity(facts: &Facts<'_>, desired: &Desired, service: &Value, repor
             )
             .at(desired.service_origins.of("/capacityProviderStrategy"))
             .label(format!("wanted here: {}", strategy.map(Value::to_string).unwrap_or_default()))
-            .help(format!(
-                "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan; or tear `{}` down first",
-                desired.component
-            )),
+            .help(anew(desired)),
         );
     }
 }
@@ -457,21 +462,15 @@ fn service_tags(context: Context<'_>, desired: &Desired, service: &Value) -> Vec
     let mut changes = Vec::new();
     tag_changes(context, &desired.service, running, &desired.service_origins, &mut changes);
     changes.retain(|c| !c.to.is_null() || given.contains(super::lower::tag_key(c).as_str()));
-    // Observing looks at the scaling of services with this tag.
-    let key = context.tag("scaled");
-    let value = |scaled: bool| if scaled { json!("true") } else { Value::Null };
-    let (from, to) = (value(tag(running, &key).is_some()), value(desired.scaling.is_some()));
-    if from != to {
-        let place = desired.scaling.as_ref().map_or_else(|| desired.service_origins.of(""), |s| s.place.clone());
-        changes.push(Change { path: pointer::pointer(["tags", &key]), from, to, place });
-    }
-    // Observing looks at the records that these tags name.
-    let key = context.tag(records::TAG);
-    let from = tag(running, &key).map_or(Value::Null, |told| json!(told));
-    let to = desired.record.as_ref().map_or(Value::Null, |record| json!(record.key()));
-    if from != to {
-        let place = desired.record.as_ref().map_or_else(|| desired.service_origins.of(""), |r| r.place.clone());
-        changes.push(Change { path: pointer::pointer(["tags", &key]), from, to, place });
+    for Mark { key, wanted } in marks(context, desired) {
+        let from = tag(running, &key).map_or(Value::Null, |told| json!(told));
+        let (to, place) = match wanted {
+            Some((value, place)) => (json!(value), place.clone()),
+            None => (Value::Null, desired.service_origins.of("")),
+        };
+        if from != to {
+            changes.push(Change { path: pointer::pointer(["tags", &key]), from, to, place });
+        }
     }
     // What is taken over says from then on whose it is; who owns a service is told before anything else.
     if super::facts::owner(running, &context.settings.tag_prefix).is_none() {

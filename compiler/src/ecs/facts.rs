@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::observed::{ImageObservation, Observed};
-use belay_schemas::scope::Scope;
+use belay_schemas::scope::{Scope, is_zone_id};
 use serde_json::Value;
 
-use super::json::{family, items, number, revision, tag, text, upper_tag};
+use super::json::{family, items, number, pick, provider_names, revision, tag, text, upper_tag};
 use super::records;
 
 /// An index over observed state.
@@ -67,7 +67,7 @@ pub struct Facts<'a> {
     /// Hosted zones of Route 53.
     hosted_zones: Vec<&'a Value>,
     /// Record sets of Route 53, by the id of their zone and the name that was looked up.
-    record_sets: BTreeMap<(&'a str, String), Vec<&'a Value>>,
+    record_sets: BTreeMap<&'a str, BTreeMap<String, Vec<&'a Value>>>,
     /// Application and network load balancers, by ARN.
     load_balancers: BTreeMap<&'a str, &'a Value>,
     /// Rules that are not default ones, by the ARN of their listener.
@@ -238,7 +238,7 @@ impl<'a> Facts<'a> {
                     let name = records::plain(name);
                     let of_name = |set: &&Value| text(set, "Name").is_some_and(|n| records::plain(n) == name);
                     let sets = items(output, "ResourceRecordSets").iter().filter(of_name).collect();
-                    self.record_sets.insert((zone, name), sets);
+                    self.record_sets.entry(zone).or_default().insert(name, sets);
                 }
             }
             ("elbv2", "DescribeTags") => {
@@ -312,10 +312,14 @@ impl<'a> Facts<'a> {
         self.capacity_providers.get(provider).is_some_and(|p| p.get("managedInstancesProvider").is_some())
     }
 
+    /// Whether a strategy names such a capacity provider.
+    pub fn any_managed(&self, strategy: &[Value]) -> bool {
+        provider_names(strategy).any(|provider| self.is_managed(provider))
+    }
+
     /// Whether what says neither launch type nor capacity providers runs on such instances in a cluster.
     pub fn is_managed_by_default(&self, cluster: &str) -> bool {
-        let default = self.cluster(cluster).map_or(&[][..], |c| items(c, "defaultCapacityProviderStrategy"));
-        default.iter().filter_map(|share| text(share, "capacityProvider")).any(|provider| self.is_managed(provider))
+        self.cluster(cluster).is_some_and(|c| self.any_managed(items(c, "defaultCapacityProviderStrategy")))
     }
 
     /// All observed capacity providers.
@@ -428,7 +432,7 @@ impl<'a> Facts<'a> {
 
     /// Hosted zones of Route 53 of a name, or the one of an id.
     pub fn hosted_zones(&self, named: &str) -> Vec<&'a Value> {
-        let fits = |zone: &Value| match records::is_zone_id(named) {
+        let fits = |zone: &Value| match is_zone_id(named) {
             true => text(zone, "Id").map(records::bare) == Some(named),
             false => text(zone, "Name").is_some_and(|name| records::plain(name) == named),
         };
@@ -438,14 +442,14 @@ impl<'a> Facts<'a> {
     }
 
     /// The record sets of a name in a hosted zone; absent when they were not looked at.
-    pub fn record_sets(&self, zone: &str, name: &str) -> Option<Vec<&'a Value>> {
-        let known = self.record_sets.iter().find(|((id, looked), _)| *id == zone && looked == name);
-        known.map(|(_, sets)| sets.clone())
+    pub fn record_sets(&self, zone: &str, name: &str) -> Option<&[&'a Value]> {
+        self.record_sets.get(zone)?.get(name).map(Vec::as_slice)
     }
 
     /// All names that were looked at, with the ids of their hosted zones and their record sets.
     pub fn all_record_sets(&self) -> impl Iterator<Item = (&'a str, &str, &[&'a Value])> {
-        self.record_sets.iter().map(|((zone, name), sets)| (*zone, name.as_str(), sets.as_slice()))
+        let all = self.record_sets.iter();
+        all.flat_map(|(zone, names)| names.iter().map(|(name, sets)| (*zone, name.as_str(), sets.as_slice())))
     }
 
     /// An application or network load balancer by ARN.
@@ -562,30 +566,20 @@ impl Facts<'_> {
     /// What a plan may depend on of a capacity provider: of those of others, what kind they are of.
     fn provider(&self, provider: &Value) -> Value {
         let project = self.scope.map_or("", |scope| scope.project.as_str());
-        let ours = |tag: &Value| {
+        let ours = items(provider, "tags").iter().any(|tag| {
             text(tag, "key").is_some_and(|key| key.ends_with(":project")) && text(tag, "value") == Some(project)
-        };
-        let members =
-            ["autoScalingGroupProvider", "status", "tags"].iter().filter(|_| items(provider, "tags").iter().any(ours));
-        let mut used: serde_json::Map<String, Value> =
-            members.filter_map(|m| Some(((*m).to_owned(), provider.get(*m)?.clone()))).collect();
-        used.extend(provider.get("status").map(|status| ("status".to_owned(), status.clone())));
+        });
+        let members: &[&str] = if ours { &["autoScalingGroupProvider", "status", "tags"] } else { &["status"] };
+        let mut used = pick(provider, members);
         if provider.get("managedInstancesProvider").is_some() {
-            used.insert("managed".to_owned(), Value::Bool(true));
+            used["managed"] = true.into();
         }
-        used.into()
+        used
     }
 
     /// What a plan may depend on: not times, events, free room or how many tasks run at the moment, so that two
     /// observations of an unchanged target give the same plan.
     pub fn used(&self) -> Value {
-        let pick = |value: &Value, members: &[&str]| -> Value {
-            members
-                .iter()
-                .filter_map(|m| value.get(*m).map(|v| ((*m).to_owned(), v.clone())))
-                .collect::<serde_json::Map<_, _>>()
-                .into()
-        };
         let service = |s: &Value| {
             let mut picked = pick(s, &SERVICE_MEMBERS);
             if let Some(revision) = self.current_revision(s) {
@@ -626,7 +620,7 @@ impl Facts<'_> {
             "registered": self.registered.iter().map(|(arn, one)| ((*arn).to_owned(), pick(one, &REGISTRY_MEMBERS))).collect::<BTreeMap<_, _>>(),
             "registryTags": self.registry_tags,
             "hostedZones": self.hosted_zones.iter().map(|z| pick(z, &["Id", "Name", "Config"])).collect::<Vec<_>>(),
-            "recordSets": self.record_sets.iter().map(|((zone, name), sets)| (format!("{zone}/{name}"), sets.clone())).collect::<BTreeMap<_, _>>(),
+            "recordSets": self.all_record_sets().map(|(zone, name, sets)| (format!("{zone}/{name}"), sets.to_vec())).collect::<BTreeMap<_, _>>(),
             "loadBalancers": self.load_balancers.iter().map(|(arn, b)| ((*arn).to_owned(), pick(b, &["DNSName", "CanonicalHostedZoneId"]))).collect::<BTreeMap<_, _>>(),
             "rules": self.rules,
             "balancingTags": self.balancing_tags,

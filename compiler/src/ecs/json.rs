@@ -26,6 +26,22 @@ pub fn items<'a>(value: &'a Value, member: &str) -> &'a [Value] {
     value.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
+/// The names of a strategy's capacity providers.
+pub fn provider_names(strategy: &[Value]) -> impl Iterator<Item = &str> {
+    strategy.iter().filter_map(|share| text(share, "capacityProvider"))
+}
+
+/// Whether a strategy names a capacity provider of Fargate, which AWS has in every cluster.
+pub fn any_fargate(strategy: &[Value]) -> bool {
+    provider_names(strategy).any(|provider| provider.starts_with("FARGATE"))
+}
+
+/// Those of an object's members that it has.
+pub fn pick(value: &Value, members: &[&str]) -> Value {
+    let found = members.iter().filter_map(|member| Some(((*member).to_owned(), value.get(member)?.clone())));
+    found.collect::<Map<_, _>>().into()
+}
+
 /// The value of a tag in a list of `{key, value}`.
 pub fn tag<'a>(tags: &'a [Value], key: &str) -> Option<&'a str> {
     tags.iter().find(|t| text(t, "key") == Some(key)).and_then(|t| text(t, "value"))

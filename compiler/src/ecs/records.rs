@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use belay_schemas::scope::RECORD_TAG;
 use serde_json::{Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
 use super::Context;
-use super::desired::{Attachment, Balancer};
+use super::desired::{Attachment, Balancer, own_balancer};
 use super::facts::Facts;
 use super::json::{items, tag, text};
 
@@ -46,9 +47,6 @@ fn key(zone: &str, name: &str) -> String {
     format!("{zone}/{name}")
 }
 
-/// The tag of a service that tells its component's record.
-pub const TAG: &str = "dns-record";
-
 /// An id of Route 53 without what stands before it: `/hostedzone/Z1` is `Z1`.
 pub fn bare(id: &str) -> &str {
     id.rsplit_once('/').map_or(id, |(_, id)| id)
@@ -59,11 +57,6 @@ pub fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// Whether what names a hosted zone is its id rather than its name.
-pub fn is_zone_id(named: &str) -> bool {
-    named.len() > 8 && named.starts_with('Z') && named.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-}
-
 /// The name of a component's record, where Belay keeps one.
 pub fn name(context: Context<'_>, component: &str) -> Option<String> {
     let setting = context.settings.records.as_ref()?;
@@ -72,11 +65,7 @@ pub fn name(context: Context<'_>, component: &str) -> Option<String> {
 
 /// Whether a component has a load balancer of its own, so that it has a record.
 pub fn has_one(context: Context<'_>, component: &str) -> bool {
-    let settings = context.settings;
-    settings.records.is_some()
-        && settings.elb_manual
-        && settings.balancers.contains_key(component)
-        && !context.loaded.model.gateways.contains_key(component)
+    context.settings.records.is_some() && own_balancer(context, component).is_some()
 }
 
 /// The record that a component is to have; what is wrong goes to the report.
@@ -184,11 +173,10 @@ fn target(facts: &Facts<'_>, balancer: &Balancer) -> Option<Value> {
     Some(json!({"DNSName": format!("{}.", plain(name)), "EvaluateTargetHealth": false, "HostedZoneId": zone}))
 }
 
-/// Where a record set leads, as far as it counts.
-pub fn alias(set: &Value) -> Option<Value> {
-    let target = set.get("AliasTarget")?;
-    let name = format!("{}.", plain(text(target, "DNSName")?));
-    Some(json!({"DNSName": name, "HostedZoneId": text(target, "HostedZoneId")?}))
+/// Where record sets lead, as far as it counts.
+pub fn alias(sets: &[Value]) -> Option<Value> {
+    let target = sets.iter().find(|set| text(set, "Type") == Some("A"))?.get("AliasTarget")?;
+    Some(json!({"DNSName": target["DNSName"], "HostedZoneId": target["HostedZoneId"]}))
 }
 
 /// The record sets of a component's record, in the shape in which they are sent.
@@ -284,10 +272,10 @@ pub fn work(context: Context<'_>, record: &Record) -> Work {
     let Some(found) = context.facts.and_then(|facts| facts.record_sets(&record.zone, &record.name)) else {
         return Work::None;
     };
-    match owner(context, &found) {
+    match owner(context, found) {
         Owner::Free => Work::Create,
-        Owner::Ours(_) if !leads_to(&found, &record.target) => {
-            Work::Change(found.into_iter().filter(|set| is_ours(set)).cloned().collect())
+        Owner::Ours(_) if !leads_to(found, &record.target) => {
+            Work::Change(found.iter().copied().filter(|set| is_ours(set)).cloned().collect())
         }
         _ => Work::None,
     }
@@ -302,7 +290,7 @@ fn is_ours(set: &Value) -> bool {
 fn check(context: Context<'_>, facts: &Facts<'_>, record: &Record, at: &Place, report: &mut Report) {
     let Some(found) = facts.record_sets(&record.zone, &record.name) else { return };
     let name = &record.name;
-    let (message, help) = match owner(context, &found) {
+    let (message, help) = match owner(context, found) {
         Owner::Free => return,
         Owner::Ours(component) if component == record.component => {
             // Beside ours, others of the name would win or answer otherwise.
@@ -330,7 +318,7 @@ fn check(context: Context<'_>, facts: &Facts<'_>, record: &Record, at: &Place, r
             "give the component another name, or write another `discovery_zone`: Belay never touches what another project owns",
         ),
         // As Skopos has it: it was made by hand, and is right.
-        Owner::Nobody if leads_to(&found, &record.target) => return,
+        Owner::Nobody if leads_to(found, &record.target) => return,
         Owner::Nobody => (
             format!(
                 "there are records of `{name}` already, which do not lead to its load balancer, and nothing says that they are Belay's"
@@ -374,7 +362,7 @@ pub fn surplus<'a>(context: Context<'a>, wanted: &BTreeSet<String>) -> Vec<Surpl
 /// The name under which others look a component up that runs, and the one under which they are to.
 pub fn renamed<'a>(context: Context<'a>, component: &str) -> Option<(&'a str, String)> {
     let service = context.facts?.service(&context.service_name(component))?;
-    let (_, before) = tag(items(service, "tags"), &context.tag(TAG))?.split_once('/')?;
+    let (_, before) = tag(items(service, "tags"), &context.tag(RECORD_TAG))?.split_once('/')?;
     let after = name(context, component).filter(|_| has_one(context, component))?;
     (before != after).then_some((before, after))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use belay_schemas::environment::{DiscoveryMode, Ebs, EcsConfig, Efs, Environment, Volume};
+use belay_schemas::scope::is_zone_id;
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 
@@ -238,7 +239,7 @@ fn records(config: &EcsConfig, elb_manual: bool, report: &mut Report) -> Option<
     };
     let suffix = records::plain(zone);
     let (zone, place) = match &written.zone {
-        Some(zone) if records::is_zone_id(zone) => (zone.clone(), at.child("zone")),
+        Some(zone) if is_zone_id(zone) => (zone.clone(), at.child("zone")),
         Some(zone) => (records::plain(zone), at.child("zone")),
         None => (suffix.clone(), at),
     };

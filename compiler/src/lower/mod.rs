@@ -113,6 +113,11 @@ fn order_by_uses(model: &Model, lowered: &BTreeMap<String, Lowered>, draft: &mut
     }
 }
 
+/// Whether a component uses another one, directly or through others.
+pub fn uses(model: &Model, name: &str, other: &str) -> bool {
+    !nearest(model, name, &|used| used == other).is_empty()
+}
+
 /// The nearest components used, directly or through ones that do not change.
 fn nearest<'m>(model: &'m Model, name: &str, changes: &dyn Fn(&str) -> bool) -> BTreeSet<&'m str> {
     let components = &model.components;

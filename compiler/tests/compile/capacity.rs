@@ -3,6 +3,7 @@
 use belay_schemas::plan::{EdgeKind, Mode, Node, Phase, Plan};
 use serde_json::json;
 
+use crate::listing::comes_before;
 use crate::support::{Input, World};
 
 /// Groups with these settings of their capacity providers.
@@ -44,8 +45,7 @@ fn called(plan: &Plan, operation: &str) -> Vec<String> {
 
 /// Whether the way forward leads from one node to another one.
 fn leads(plan: &Plan, from: &str, to: &str) -> bool {
-    let edges = || plan.edges.iter().filter(|e| e.kind == EdgeKind::After);
-    from == to || edges().any(|edge| edge.from == from && leads(plan, &edge.to, to))
+    comes_before(plan, from, to, &[EdgeKind::After])
 }
 
 #[test]

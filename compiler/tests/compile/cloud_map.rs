@@ -3,7 +3,7 @@
 use belay_schemas::plan::{Change, Phase, Plan};
 use serde_json::json;
 
-use crate::listing::{compiled, inputs, listing};
+use crate::listing::{after, compiled, inputs, listing};
 use crate::support::{Input, World, env};
 
 const SRV: &str = "arn:aws:servicediscovery:us-east-1:123456789012:service/srv-1";
@@ -48,8 +48,7 @@ fn a_service_is_made_before_its_first_task() {
     let registries = &create.action.mutation().expect("a call").input["serviceRegistries"];
     let arn = json!({"$output": "api.registry.create", "path": "Service.Arn"});
     assert_eq!(*registries, json!([{"registryArn": arn, "containerName": "api", "containerPort": 80}]));
-    let after = |from: &str, to: &str| plan.edges.iter().any(|edge| edge.from == from && edge.to == to);
-    assert!(after("api.registry.create", "api.service.create"), "{}", listing(&plan));
+    assert!(after(&plan, "api.registry.create", "api.service.create"), "{}", listing(&plan));
 }
 
 #[test]

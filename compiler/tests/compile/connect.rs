@@ -3,7 +3,7 @@
 use belay_schemas::plan::{Change, Edge, EdgeKind, Plan};
 use serde_json::{Value, json};
 
-use crate::listing::{compiled, inputs, listing};
+use crate::listing::{after, compiled, inputs, listing};
 use crate::support::{Input, World, env};
 
 const ARN: &str = "arn:aws:servicediscovery:us-east-1:123456789012:namespace/ns-1";
@@ -82,8 +82,7 @@ fn a_client_is_deployed_anew_for_what_it_could_not_reach() {
     assert_eq!(web.why[0].path, "/components/web/uses/api");
     assert_eq!(web.why[0].to, "reaches admin.shop.internal:81");
     // It goes back before the component that it uses does, and forward after it.
-    let after = |from: &str, to: &str| plan.edges.iter().any(|edge| edge.from == from && edge.to == to);
-    assert!(after("api.service.deployed", "web.service.update"), "{}", listing(&plan));
+    assert!(after(&plan, "api.service.deployed", "web.service.update"), "{}", listing(&plan));
     let back = |edge: &&Edge| {
         edge.kind == EdgeKind::UndoAfter && edge.from.starts_with("web.service.") && edge.to.starts_with("api.service.")
     };

@@ -25,6 +25,23 @@ pub fn listing(plan: &Plan) -> String {
     out
 }
 
+/// Whether a plan has an edge from one node to another one, forward or back.
+pub fn after(plan: &Plan, from: &str, to: &str) -> bool {
+    plan.edges.iter().any(|edge| edge.from == from && edge.to == to)
+}
+
+/// Whether edges of these kinds lead from one node to another one.
+pub fn comes_before(plan: &Plan, before: &str, after: &str, kinds: &[EdgeKind]) -> bool {
+    let mut open = vec![before];
+    while let Some(here) = open.pop() {
+        if here == after {
+            return true;
+        }
+        open.extend(plan.edges.iter().filter(|e| e.from == here && kinds.contains(&e.kind)).map(|e| e.to.as_str()));
+    }
+    false
+}
+
 fn describe(plan: &Plan, node: &Node, out: &mut String) {
     let _ = writeln!(out, "{}: {}", node.id, node.summary);
     match &node.action {

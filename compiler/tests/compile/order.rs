@@ -3,7 +3,7 @@
 use belay_schemas::plan::{EdgeKind, Plan};
 use serde_json::Value;
 
-use crate::listing::compiled;
+use crate::listing::{comes_before, compiled};
 use crate::support::{ENVIRONMENT, Input, World};
 
 /// The plan's bytes without the places in the files, which move with the lines.
@@ -53,18 +53,6 @@ fn time_and_free_room_do_not_matter() {
         .plan
         .expect("a plan");
     assert_eq!(input.plan().to_json(), later.to_json());
-}
-
-/// Whether `before` is done when `after` starts.
-fn comes_before(plan: &Plan, before: &str, after: &str, kinds: &[EdgeKind]) -> bool {
-    let mut open = vec![before];
-    while let Some(here) = open.pop() {
-        if here == after {
-            return true;
-        }
-        open.extend(plan.edges.iter().filter(|e| e.from == here && kinds.contains(&e.kind)).map(|e| e.to.as_str()));
-    }
-    false
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use belay_schemas::plan::{Mode, Phase, Plan};
 use serde_json::{Value, json};
 
-use crate::listing::{compiled, listing};
+use crate::listing::{after, compiled, listing};
 use crate::support::{Input, World, env, group_arn};
 
 const WEB: &str = "web.app.shop.internal";
@@ -62,10 +62,6 @@ fn changes(plan: &Plan) -> Vec<(&str, Phase, String)> {
         words.map(|word| word.trim().to_owned()).collect::<Vec<_>>().join(", ")
     };
     calls.map(|(node, call)| (node.id.as_str(), node.phase, told(&call.input))).collect()
-}
-
-fn after(plan: &Plan, from: &str, to: &str) -> bool {
-    plan.edges.iter().any(|edge| edge.from == from && edge.to == to)
 }
 
 #[test]

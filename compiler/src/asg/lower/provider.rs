@@ -17,7 +17,7 @@ use crate::asg::diff;
 use crate::asg::facts::Facts;
 use crate::asg::providers::{self, Provider, Surplus};
 use crate::diagnostics::Place;
-use crate::ecs::json::items;
+use crate::ecs::json::{items, provider_names};
 use crate::ecs::lower::change::Change;
 use crate::lower::draft::{Back, Draft, call, guard_after, guard_at_start, node, probe, when};
 use crate::lower::{COMMIT, Part, removal_reason};
@@ -65,13 +65,13 @@ struct Roster {
 impl Rosters {
     fn of(&mut self, facts: &Facts<'_>, cluster: &str) -> &mut Roster {
         self.0.entry(cluster.to_owned()).or_insert_with(|| {
-            let strategy = facts.shared.cluster(cluster).and_then(|c| c.get("defaultCapacityProviderStrategy"));
-            let managed = |name: &&str| facts.shared.is_managed(name);
-            let managed = providers::providers_of(facts, cluster).into_iter().filter(managed);
+            let strategy = facts.shared.cluster(cluster).map(|c| items(c, "defaultCapacityProviderStrategy"));
+            let all = providers::providers_of(facts, cluster);
+            let managed = all.iter().filter(|name| facts.shared.is_managed(name));
             Roster {
-                managed: managed.map(str::to_owned).collect(),
-                providers: providers::providers_of(facts, cluster).into_iter().map(str::to_owned).collect(),
-                strategy: json!(strategy.map_or(&[][..], |s| s.as_array().map_or(&[][..], Vec::as_slice))),
+                managed: managed.map(|name| (*name).to_owned()).collect(),
+                providers: all.iter().map(|name| (*name).to_owned()).collect(),
+                strategy: json!(strategy.unwrap_or_default()),
                 last: None,
             }
         })
@@ -446,7 +446,5 @@ pub fn after_service(cluster: &str, left: &str, draft: &mut Draft) {
 /// Providers that the cluster's own default strategy names cannot leave it.
 pub fn is_default(facts: &Facts<'_>, one: &Surplus<'_>) -> bool {
     let Some(cluster) = one.cluster.and_then(|name| facts.shared.cluster(name)) else { return false };
-    items(cluster, "defaultCapacityProviderStrategy")
-        .iter()
-        .any(|share| share.get("capacityProvider").and_then(Value::as_str) == Some(one.name))
+    provider_names(items(cluster, "defaultCapacityProviderStrategy")).any(|name| name == one.name)
 }

@@ -59,6 +59,19 @@ impl Attachment {
     }
 }
 
+/// Whether a service is behind a classic load balancer, for which AWS shows no rollout state and moves no tasks between
+/// zones.
+pub fn behind_classic(service: &Value) -> bool {
+    items(service, "loadBalancers").iter().any(|balancer| balancer.get("loadBalancerName").is_some())
+}
+
+/// The load balancer that a component has for itself, so that it is found by it: `discovery_mode: elb-manual`, and it is
+/// listed in `lb` under its own name.
+pub fn own_balancer<'a>(context: Context<'a>, name: &str) -> Option<&'a BalancerSetting> {
+    let implied = context.settings.elb_manual && !context.loaded.model.gateways.contains_key(name);
+    context.settings.balancers.get(name).filter(|_| implied)
+}
+
 /// How traffic is shifted: everything by its ARN, or by what stands for it.
 #[derive(Debug, Clone)]
 pub struct Switch {
@@ -189,12 +202,9 @@ pub fn attachments(context: Context<'_>, name: &str, component: &Component, repo
     all.into_values().collect()
 }
 
-/// The load balancer that `discovery_mode: elb-manual` implies for a component listed in `lb`.
+/// The component's own load balancer, behind its first port.
 fn implied(context: Context<'_>, name: &str, component: &Component, report: &mut Report) -> Option<Attachment> {
-    if !context.settings.elb_manual || context.loaded.model.gateways.contains_key(name) {
-        return None;
-    }
-    let setting = context.settings.balancers.get(name)?;
+    let setting = own_balancer(context, name)?;
     let place = Place::model(["components", name, "provides", "ports"]);
     let ports = component.provides.as_ref().map(|p| p.ports.as_slice()).unwrap_or_default();
     let Some(port) = ports.iter().find(|p| p.number.is_some()) else {

@@ -22,7 +22,7 @@ mod task;
 mod tasks;
 mod typed;
 
-pub use balancing::{Attachment, Balancer, Switch};
+pub use balancing::{Attachment, Balancer, Switch, behind_classic, own_balancer};
 pub use connect::{may_connect, offered, offers};
 pub use extras::log_group;
 pub use network::is_id;
@@ -191,9 +191,9 @@ impl Desired {
         )
     }
 
-    /// Whether a classic load balancer is attached, behind which AWS shows no rollout state.
+    /// Whether a classic load balancer is attached.
     pub fn behind_classic(&self) -> bool {
-        super::json::items(&self.service, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some())
+        behind_classic(&self.service)
     }
 
     /// Whether the tasks run on machines outside AWS.

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
-use crate::ecs::json::{items, number, text};
+use crate::ecs::json::{any_fargate, items, number, text};
 use crate::ecs::origin::Origins;
 use crate::ecs::registries::Registry;
 use crate::ecs::shift;
 
 use super::Part;
-use super::balancing::{Attachment, Balancer};
+use super::balancing::{Attachment, Balancer, behind_classic};
 use super::task::{refuse_keys, refuse_owned_tags};
 use super::{connect, discovery, raw, typed};
 
@@ -238,7 +238,6 @@ fn settle_defaults(
 /// Whether AWS can move tasks of a service with replicas between zones.
 fn can_rebalance(service: &Value) -> bool {
     let maximum = service.pointer("/deploymentConfiguration/maximumPercent").and_then(Value::as_u64).unwrap_or(200);
-    let classic = items(service, "loadBalancers").iter().any(|b| b.get("loadBalancerName").is_some());
     let external = text(service, "launchType") == Some("EXTERNAL");
     let first = items(service, "placementStrategy").first();
     let spread = first.is_none_or(|s| {
@@ -247,15 +246,13 @@ fn can_rebalance(service: &Value) -> bool {
     let zoned = items(service, "placementConstraints")
         .iter()
         .any(|c| text(c, "expression").is_some_and(|e| e.contains("availability-zone")));
-    !external && !classic && maximum > 100 && spread && !zoned
+    !external && !behind_classic(service) && maximum > 100 && spread && !zoned
 }
 
 /// Whether tasks of this service run on Fargate.
 pub fn is_fargate(service: &Value, task: &Value) -> bool {
     text(service, "launchType") == Some("FARGATE")
-        || items(service, "capacityProviderStrategy")
-            .iter()
-            .any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")))
+        || any_fargate(items(service, "capacityProviderStrategy"))
         || items(task, "requiresCompatibilities").iter().any(|c| c.as_str() == Some("FARGATE"))
 }
 
@@ -266,5 +263,5 @@ pub fn is_managed(context: Context<'_>, service: &Value) -> bool {
     if own.is_empty() && text(service, "launchType").is_none() {
         return facts.is_managed_by_default(&context.settings.cluster);
     }
-    own.iter().filter_map(|s| text(s, "capacityProvider")).any(|provider| facts.is_managed(provider))
+    facts.any_managed(own)
 }

@@ -9,7 +9,7 @@ use crate::ecs::Context;
 use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::diff;
 use crate::ecs::json::{items, tag_entry};
-use crate::ecs::{names, records};
+use crate::ecs::names;
 
 use super::calls::{SERVICE_ABSENT, describe_service, describe_service_tags, ecs};
 use super::component::{tasks, wait_deployed};
@@ -33,8 +33,8 @@ pub fn create(context: Context<'_>, mut desired: Desired, limits: Limits, draft:
     };
     let mut tags: Vec<Value> = items(&desired.service, "tags").to_vec();
     tags.extend(super::tags::record(context, &desired));
-    tags.extend(desired.scaling.is_some().then(|| tag_entry(context.tag("scaled"), "true")));
-    tags.extend(desired.record.as_ref().map(|record| tag_entry(context.tag(records::TAG), record.key())));
+    let marks = super::tags::marks(context, &desired);
+    tags.extend(marks.into_iter().filter_map(|mark| Some(tag_entry(mark.key, mark.wanted?.0))));
     tags.extend(owner_tags(context, component));
     for (name, value) in [
         ("cluster", json!(cluster)),

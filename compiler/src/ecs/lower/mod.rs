@@ -50,7 +50,7 @@ use super::routing::{self, Routing};
 
 pub use component::tasks;
 pub use remove::gone as service_gone;
-pub use tags::key as tag_key;
+pub use tags::{Mark, key as tag_key, marks};
 
 /// What has to happen to one component.
 pub enum Work<'a> {
@@ -98,7 +98,7 @@ pub struct Lowerer<'a> {
     /// Cloud Map namespaces by ARN, with the nodes that need them first.
     namespaces: BTreeMap<String, Vec<String>>,
     /// Components of which nothing changes but the record by which they are found.
-    renamed: BTreeSet<String>,
+    records_only: BTreeSet<String>,
     /// Tasks that run once, by component: whether they do may depend on the others.
     once: Vec<Desired>,
 }
@@ -113,7 +113,7 @@ impl<'a> Lowerer<'a> {
             attachments: Vec::new(),
             log_groups: log_groups::Groups::default(),
             namespaces: BTreeMap::new(),
-            renamed: BTreeSet::new(),
+            records_only: BTreeSet::new(),
             once: Vec::new(),
         }
     }
@@ -156,7 +156,7 @@ impl<'a> Lowerer<'a> {
             (Some(known), Some(lowered)) => known.follow(lowered, &mut self.part.draft),
             (Some(known), None) => {
                 change = Change::Update;
-                self.renamed.insert(component.clone());
+                self.records_only.insert(component.clone());
                 result = Some(known.alone());
             }
             (None, _) => {}
@@ -358,7 +358,7 @@ impl Lowerer<'_> {
                 .before
                 .iter()
                 .chain(&task.after)
-                .any(|other| self.part.lowered.contains_key(other) && !self.renamed.contains(other));
+                .any(|other| self.part.lowered.contains_key(other) && !self.records_only.contains(other));
         if !changed && !deployed {
             return false;
         }

@@ -57,23 +57,13 @@ fn told(sets: &[Value]) -> Value {
     if sets.is_empty() {
         return Value::Null;
     }
-    let of = |kind: &str| sets.iter().find(|set| text(set, "Type") == Some(kind));
-    let leads = of("A")
-        .and_then(|set| set.get("AliasTarget"))
-        .map_or(Value::Null, |target| json!({"DNSName": target["DNSName"], "HostedZoneId": target["HostedZoneId"]}));
-    let text = of("TXT").and_then(|set| set.pointer("/ResourceRecords/0/Value")).cloned();
-    json!({"leads": leads, "text": text})
+    let words = sets.iter().find(|set| text(set, "Type") == Some("TXT"));
+    json!({"leads": records::alias(sets), "text": words.and_then(|set| set.pointer("/ResourceRecords/0/Value"))})
 }
 
 /// Whether there was a set of that type.
 fn was_there(before: &[Value], set: &Value) -> bool {
     before.iter().any(|one| one["Type"] == set["Type"])
-}
-
-/// Where a record leads, for people.
-fn leads_to(sets: &[Value]) -> Value {
-    let target = sets.first().and_then(records::alias);
-    target.map_or(Value::Null, |target| target["DNSName"].clone())
 }
 
 /// A record that is made or changed.
@@ -111,8 +101,10 @@ pub fn lower(context: Context<'_>, record: &Record, behind: Option<&str>, draft:
         Work::Create => ("create", Vec::new()),
         Work::Change(before) => ("change", before),
     };
-    let to = leads_to(&wanted);
-    let shown = to.as_str().unwrap_or_default().trim_end_matches('.');
+    let (from, to) = (told(&before), told(&wanted));
+    let balancer = |told: &Value| told["leads"]["DNSName"].clone();
+    let shown = balancer(&to);
+    let shown = shown.as_str().unwrap_or_default().trim_end_matches('.');
     let (summary, back_summary, back) = match before.is_empty() {
         true => (
             format!("let {name} lead to {shown}"),
@@ -129,7 +121,7 @@ pub fn lower(context: Context<'_>, record: &Record, behind: Option<&str>, draft:
         id: format!("{component}.record.{word}"),
         component: Some(component),
         summary,
-        why: vec![diff::why(context, &record.place, leads_to(&before), to.clone())],
+        why: vec![diff::why(context, &record.place, balancer(&from), balancer(&to))],
         forward: changed(zone, put(&wanted)),
         back_summary,
         back,
@@ -137,8 +129,8 @@ pub fn lower(context: Context<'_>, record: &Record, behind: Option<&str>, draft:
         answer: None,
         find: None,
         found: found(name),
-        from: told(&before),
-        to: told(&wanted),
+        from,
+        to,
     };
     let id = change.id.clone();
     let guard = behind.map(|behind| untouched(behind, &change));

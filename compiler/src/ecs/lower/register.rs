@@ -5,6 +5,7 @@
 use belay_schemas::late::{output, run_id};
 use belay_schemas::model::ScheduledBy;
 use belay_schemas::plan::{Action, Node, Phase, Probe, digest_of_json};
+use belay_schemas::scope::{EVENT_RULE_TAG, SCHEDULE_TAG};
 use serde_json::{Value, json};
 
 use crate::ecs::Context;
@@ -37,8 +38,8 @@ pub fn register(
     if let Kind::Scheduled(timetable) = &desired.kind {
         // Observing looks at the schedule or rule of that name, also when no model wants it any more.
         let key = match timetable.by {
-            ScheduledBy::Scheduler => "schedule",
-            ScheduledBy::Rule => "rule",
+            ScheduledBy::Scheduler => SCHEDULE_TAG,
+            ScheduledBy::Rule => EVENT_RULE_TAG,
         };
         tags.push(tag_entry(context.tag(key), timetable.name.clone()));
     }

@@ -4,8 +4,10 @@
 //! a tag of ours, so that tags that somebody else put there stay.
 
 use belay_schemas::plan::{Action, Node, Phase};
+use belay_schemas::scope::{RECORD_TAG, SCALED_TAG};
 use serde_json::{Value, json};
 
+use crate::diagnostics::Place;
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::diff::{Change, Difference};
@@ -25,6 +27,21 @@ pub fn record(context: Context<'_>, desired: &Desired) -> Option<Value> {
     keys.sort_unstable();
     let list = keys.join(" ");
     (!list.is_empty() && list.len() <= LONGEST).then(|| tag_entry(context.tag("tags"), list))
+}
+
+/// A tag by which observing finds what a service has beside it.
+pub struct Mark<'a> {
+    /// Its key.
+    pub key: String,
+    /// The value that it is to have and what asks for that; absent when it is not to be there.
+    pub wanted: Option<(String, &'a Place)>,
+}
+
+/// All of these tags, whether they are to be there or not.
+pub fn marks<'a>(context: Context<'_>, desired: &'a Desired) -> [Mark<'a>; 2] {
+    let scaled = desired.scaling.as_ref().map(|scaling| ("true".to_owned(), &scaling.place));
+    let record = desired.record.as_ref().map(|record| (record.key(), &record.place));
+    [(SCALED_TAG, scaled), (RECORD_TAG, record)].map(|(name, wanted)| Mark { key: context.tag(name), wanted })
 }
 
 /// One key with the value that it has and the one that it gets.

@@ -257,8 +257,8 @@ fn summary(desired: &Desired, difference: &Difference, deploys: bool) -> String 
     format!("{verb} service {service} {}", parts.join(", "))
 }
 
-/// What an update relies on: the values that it overwrites and would restore, and that nobody else is deploying.
-/// `old` is the running task definition, where a new one takes its place.
+/// What an update relies on: that the service still runs what was reviewed, which is `old`, with the values that it
+/// overwrites and would restore, and that nobody else is deploying.
 fn guards(context: Context<'_>, facts: &Facts<'_>, update: &Update<'_>, service: &Value, old: &Value) -> Vec<Guard> {
     let mut guard = guard_at_start(
         describe_service_tags(update.cluster, update.service),
@@ -271,7 +271,7 @@ fn guards(context: Context<'_>, facts: &Facts<'_>, update: &Update<'_>, service:
             ),
         ],
     );
-    // Whatever is changed of it: what was reviewed is a service with this revision.
+    // Whatever is changed of it, if only a setting.
     guard.holds.insert("services[0].taskDefinition".to_owned(), old.clone());
     let mut guards = Vec::new();
     for member in update.before.keys().filter(|m| in_describe_services(m)) {

@@ -10,8 +10,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::json::{flag, text};
 use crate::ecs::{Context, settings};
 
-use super::capacity::is_managed;
-use super::external::is_external;
+use super::capacity::{Pool, is_managed};
 use super::{Subject, advice};
 
 /// Version of agents and Docker: major, minor, patch.
@@ -35,13 +34,12 @@ const BEHIND: u64 = 12;
 
 /// What the tasks of a component ask of the agents that could run them.
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
-    let external = subject.desired.external();
     let Some(all) = subject.context.facts.and_then(|f| f.instances.as_ref()) else { return };
     if subject.desired.fargate || subject.desired.managed {
         return;
     }
-    let ours = |i: &&Value| is_external(i) == external && !is_managed(subject.context, i);
-    let instances: Vec<&Value> = all.iter().copied().filter(ours).collect();
+    let pool = Pool::of(subject.desired);
+    let instances = pool.instances(subject.context, all);
     let exec = flag(subject.service(), "enableExecuteCommand") == Some(true);
     let exec = exec.then(|| (EXEC, "shells in containers", subject.in_service(["enableExecuteCommand"])));
     let members = subject.containers().flat_map(|(name, container)| {
@@ -56,7 +54,7 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
             shown(since),
             old.len(),
             instances.len(),
-            if external { "machines outside AWS" } else { "container instances" },
+            pool.name(),
             subject.context.settings.cluster,
             if old.len() == 1 { "has" } else { "have" },
             shown(oldest),
@@ -65,9 +63,9 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
             "B456",
             message,
             place,
-            match external {
-                true => "no task of this component is placed there: update the package `amazon-ecs-init` on the machine",
-                false => "no task of this component is placed there: update the agent (`aws ecs update-container-agent`) or the AMI",
+            match pool {
+                Pool::External => "no task of this component is placed there: update the package `amazon-ecs-init` on the machine",
+                Pool::Own => "no task of this component is placed there: update the agent (`aws ecs update-container-agent`) or the AMI",
             },
         ));
     }
@@ -79,9 +77,9 @@ fn given(value: &Value) -> bool {
 
 /// What is to be said of the cluster's agents whatever runs there.
 pub fn cluster(context: Context<'_>, report: &mut Report) {
-    let Some(instances) = context.facts.and_then(|f| f.instances.as_ref()) else { return };
+    let Some(all) = context.facts.and_then(|f| f.instances.as_ref()) else { return };
     // What ECS starts itself, it renews itself.
-    let instances: Vec<&Value> = instances.iter().copied().filter(|i| !is_managed(context, i)).collect();
+    let instances: Vec<&Value> = all.iter().copied().filter(|i| !is_managed(context, i)).collect();
     let cluster = &context.settings.cluster;
     let mut warn = |which: Vec<String>, what: &str, help: &str| {
         let Some(first) = which.first() else { return };
@@ -93,31 +91,31 @@ pub fn cluster(context: Context<'_>, report: &mut Report) {
                 .help(help),
         );
     };
-    let all = |wrong: &dyn Fn(&Value) -> bool| -> Vec<String> {
-        instances.iter().filter(|i| wrong(i)).map(|i| called(i).to_owned()).collect()
+    let those = |among: &[&Value], wrong: &dyn Fn(&Value) -> bool| -> Vec<String> {
+        among.iter().filter(|i| wrong(i)).map(|i| called(i).to_owned()).collect()
     };
-    let outside = |external: bool, wrong: &dyn Fn(&Value) -> bool| all(&|i| is_external(i) == external && wrong(i));
     warn(
-        all(&|i| flag(i, "agentConnected") == Some(false)),
+        those(&instances, &|i| flag(i, "agentConnected") == Some(false)),
         "its ECS agent is not connected, so ECS neither starts nor stops tasks there",
         "bring the agent back, or deregister the instance (`aws ecs deregister-container-instance`), so that ECS does not count on it",
     );
     let newest = instances.iter().filter_map(|i| agent(i)).max().unwrap_or_default();
-    for (external, agents, dockers) in [
+    for (pool, agents, dockers) in [
         (
-            false,
+            Pool::Own,
             "update the agent (`aws ecs update-container-agent`), or bring a newer AMI in",
             "bring a newer ECS-optimized AMI in: it has agent and Docker in versions that go together",
         ),
-        (true, "update the package `amazon-ecs-init` on the machine", "update Docker on the machine"),
+        (Pool::External, "update the package `amazon-ecs-init` on the machine", "update Docker on the machine"),
     ] {
+        let instances = pool.instances(context, all);
         warn(
-            outside(external, &|i| agent(i).is_some_and(|v| (v.0, v.1 + BEHIND) < (newest.0, newest.1))),
+            those(&instances, &|i| agent(i).is_some_and(|v| (v.0, v.1 + BEHIND) < (newest.0, newest.1))),
             &format!("its ECS agent is far behind others of the cluster ({})", shown(newest)),
             agents,
         );
         warn(
-            outside(external, &|i| docker(i).is_some_and(|v| v < DOCKER)),
+            those(&instances, &|i| docker(i).is_some_and(|v| v < DOCKER)),
             &format!("its Docker is older than {}, of which AWS trusts the metrics", shown(DOCKER)),
             dockers,
         );

@@ -20,7 +20,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::Context;
 use crate::ecs::desired::Desired;
 use crate::ecs::facts::Facts;
-use crate::ecs::json::{items, number, text};
+use crate::ecs::json::{any_fargate, items, number, text};
 use crate::ecs::lower::Work;
 use crate::placement::Placement;
 
@@ -44,7 +44,7 @@ struct Room {
 
 /// Container instances that tasks of one kind of component can be placed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pool {
+pub(super) enum Pool {
     /// Instances of EC2.
     Own,
     /// Machines outside AWS.
@@ -52,18 +52,18 @@ enum Pool {
 }
 
 impl Pool {
-    fn of(desired: &Desired) -> Self {
+    pub(super) fn of(desired: &Desired) -> Self {
         if desired.external() { Self::External } else { Self::Own }
     }
 
     /// Its instances among those of the cluster.
-    fn instances<'v>(self, context: Context<'_>, all: &[&'v Value]) -> Vec<&'v Value> {
+    pub(super) fn instances<'v>(self, context: Context<'_>, all: &[&'v Value]) -> Vec<&'v Value> {
         let own = |i: &&Value| external::is_external(i) == (self == Self::External) && !is_managed(context, i);
         all.iter().copied().filter(own).collect()
     }
 
     /// What its instances are called.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Own => "container instances",
             Self::External => "machines outside AWS",
@@ -247,9 +247,7 @@ fn interfaces(facts: &Facts<'_>, instances: &[&Value]) -> Option<u64> {
 fn has_interface(facts: &Facts<'_>, service: &Value) -> bool {
     let task = text(service, "taskDefinition").and_then(|arn| facts.definition(arn));
     let on_instances = text(service, "launchType").is_none_or(|l| l == "EC2")
-        && !items(service, "capacityProviderStrategy")
-            .iter()
-            .any(|s| text(s, "capacityProvider").is_some_and(|p| p.starts_with("FARGATE")));
+        && !any_fargate(items(service, "capacityProviderStrategy"));
     on_instances && task.is_some_and(|d| text(d.task, "networkMode") == Some("awsvpc"))
 }
 

@@ -4,6 +4,7 @@
 //! Source: ECS developer guide, "Amazon ECS clusters for external instances" (considerations), "Use Service Connect"
 //! (considerations) and "Use Amazon EBS volumes with Amazon ECS" (where volumes can be attached).
 
+use belay_schemas::observed::EXTERNAL;
 use serde_json::Value;
 
 use crate::diagnostics::{Place, Report};
@@ -12,12 +13,9 @@ use crate::ecs::json::{items, text};
 
 use super::{Subject, fargate};
 
-/// The attribute that the agent of such a machine registers.
-const CAPABILITY: &str = "ecs.capability.external";
-
 /// Whether an observed container instance is a machine outside AWS.
 pub fn is_external(instance: &Value) -> bool {
-    items(instance, "attributes").iter().any(|attribute| text(attribute, "name") == Some(CAPABILITY))
+    items(instance, "attributes").iter().any(|attribute| text(attribute, "name") == Some(EXTERNAL))
 }
 
 pub fn check(subject: &Subject<'_>, report: &mut Report) {

@@ -13,7 +13,7 @@ use petgraph::graphmap::DiGraphMap;
 use serde_json::Value;
 
 use crate::diagnostics::{Place, Report};
-use crate::ecs::desired::Kind;
+use crate::ecs::desired::{Kind, behind_classic};
 use crate::ecs::json::{flag, items, number, text};
 use crate::ecs::names;
 use crate::ecs::records::{self, Work};
@@ -23,7 +23,7 @@ use super::{Subject, advice};
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     purpose(subject, report);
     single(subject, report);
-    if !renamed(subject, report) {
+    if !followed(subject, report) {
         moved(subject, report);
     }
     readiness(subject, report);
@@ -147,12 +147,12 @@ fn moved(subject: &Subject<'_>, report: &mut Report) {
 
 /// A record follows its component to another load balancer when that one has the tasks, and is remembered for a while: who
 /// looked the component up before gets to the old one. Whether that was told.
-fn renamed(subject: &Subject<'_>, report: &mut Report) -> bool {
+fn followed(subject: &Subject<'_>, report: &mut Report) -> bool {
     let (context, desired) = (subject.context, subject.desired);
     let running = context.facts.and_then(|facts| facts.service(&desired.service_name));
     let Some(record) = desired.record.as_ref().filter(|_| running.is_some()) else { return false };
     let Work::Change(before) = records::work(context, record) else { return false };
-    let Some(target) = before.first().and_then(records::alias) else { return false };
+    let Some(target) = records::alias(&before) else { return false };
     let gone = |one: &Value| text(one, "loadBalancerName").or_else(|| text(one, "targetGroupArn")).map(str::to_owned);
     let balancers =
         |service: &Value| -> BTreeSet<String> { items(service, "loadBalancers").iter().filter_map(gone).collect() };
@@ -162,9 +162,7 @@ fn renamed(subject: &Subject<'_>, report: &mut Report) -> bool {
     }
     let from = text(&target, "DNSName").unwrap_or_default().trim_end_matches('.');
     // ECS takes one classic load balancer, or several target groups.
-    let classic =
-        |service: &Value| items(service, "loadBalancers").iter().any(|one| one.get("loadBalancerName").is_some());
-    let way = match running.is_some_and(classic) || classic(subject.service()) {
+    let way = match running.is_some_and(behind_classic) || desired.behind_classic() {
         true => "choose an hour at which nobody minds",
         false => {
             "put a gateway with its old target group before it, so that it is behind both until nobody knows the old one any more; or choose an hour at which nobody minds"

@@ -6,7 +6,7 @@
 use crate::asg::providers;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::ecs::desired::Balancer;
-use crate::ecs::json::{items, number, text};
+use crate::ecs::json::{items, number, provider_names, text};
 use crate::ecs::lower::{tasks, timing};
 use crate::ecs::{groups, made, ownership};
 use belay_schemas::model::Component;
@@ -79,7 +79,7 @@ fn shares(subject: &Subject<'_>, report: &mut Report) {
     if strategy.is_empty() {
         return;
     }
-    let names: Vec<&str> = strategy.iter().filter_map(|s| text(s, "capacityProvider")).collect();
+    let names: Vec<&str> = provider_names(strategy).collect();
     let fargate = names.iter().filter(|n| matches!(**n, "FARGATE" | "FARGATE_SPOT")).count();
     if fargate > 0 && fargate < names.len() {
         refuse(
