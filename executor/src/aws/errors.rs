@@ -30,15 +30,15 @@ const CONTENTIONS: &[(&str, &str)] = &[
     ("autoscaling", "ResourceContention"), // with HTTP 500
     ("autoscaling", "ResourceInUse"), // what uses it is on its way out: a group that is being deleted, instances that end
     ("autoscaling", "ScalingActivityInProgress"),
+    ("ecs", "ResourceInUseException"), // tasks on a capacity provider are on their way out
     ("ecs", "UpdateInProgressException"),
     ("elbv2", "ResourceInUse"), // a rule that led to a target group has only just gone
     ("events", "ConcurrentModificationException"),
     ("iam", "ConcurrentModification"),
     ("logs", "OperationAbortedException"),
     ("s3", "OperationAborted"),
-    ("ecs", "ResourceInUseException"), // tasks on a capacity provider are on their way out
     ("servicediscovery", "DuplicateRequest"), // an earlier change of the same thing is under way
-    ("servicediscovery", "ResourceInUse"), // what is registered is on its way out
+    ("servicediscovery", "ResourceInUse"),    // what is registered is on its way out
 ];
 
 /// Refusals that time cures, told apart by their words. `None` for every service.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use belay_schemas::scope::{EcsScope, Scope};
+use belay_schemas::scope::{EVENT_RULE_TAG, EcsScope, RECORD_TAG, SCALED_TAG, SCHEDULE_TAG, Scope};
 use futures_util::future::{try_join_all, try_join4};
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ async fn definitions(
     }
     let owner = Owner::of(scope, ecs);
     let owner = &owner;
-    let keys = ["schedule", "rule"].map(|key| format!("{}:{key}", ecs.tag_prefix));
+    let keys = [SCHEDULE_TAG, EVENT_RULE_TAG].map(|key| format!("{}:{key}", ecs.tag_prefix));
     let keys = &keys;
     let described = try_join_all(first.iter().map(|arn| async move {
         let answer = describe(reader, arn).await?;
@@ -140,8 +140,8 @@ async fn services(reader: &Reader<'_>, scope: &EcsScope) -> Result<InUse, Observ
 
     let mut used = InUse::default();
     let mut revisions = BTreeSet::new();
-    let scaled = format!("{}:scaled", scope.tag_prefix);
-    let recorded = format!("{}:dns-record", scope.tag_prefix);
+    let scaled = format!("{}:{SCALED_TAG}", scope.tag_prefix);
+    let recorded = format!("{}:{RECORD_TAG}", scope.tag_prefix);
     for service in &described {
         if items(service, "tags").any(|tag| tag["key"] == *scaled) {
             used.scaled.extend(service["serviceName"].as_str().map(str::to_owned));
@@ -246,8 +246,8 @@ async fn revisions(reader: &Reader<'_>, family: &str) -> Result<(String, Vec<Str
     Ok((family.to_owned(), own.collect()))
 }
 
-/// Of what the cluster's capacity providers start instances: of groups, or of what ECS chooses itself. What they are made
-/// of is nobody's business here.
+/// Describes the cluster's capacity providers: whether they are of groups or of instances that ECS starts itself, a plan
+/// has to know. Those of Fargate say nothing but their names.
 async fn capacity_providers(reader: &Reader<'_>, names: &BTreeSet<&str>) -> Result<(), ObserveError> {
     let names: Vec<&str> = names.iter().copied().filter(|name| !name.starts_with("FARGATE")).collect();
     if names.is_empty() {

@@ -78,17 +78,8 @@ impl<'a> Reader<'a> {
         input: Value,
         trim: impl FnOnce(&mut Value),
     ) -> Result<Option<Value>, ObserveError> {
-        match self.attempt(service, operation, &input).await? {
-            Ok(mut output) => {
-                trim(&mut output);
-                self.record(service, operation, input, Ok(output.clone()));
-                Ok(Some(output))
-            }
-            Err(error) => {
-                self.record(service, operation, input, Err(error));
-                Ok(None)
-            }
-        }
+        let answer = self.attempt(service, operation, &input).await?;
+        Ok(self.keep(service, operation, input, answer, trim))
     }
 
     /// Makes a read of one page, and records of its answer what `trim` leaves of it: what comes behind the page matters to
@@ -101,16 +92,27 @@ impl<'a> Reader<'a> {
         trim: impl FnOnce(&mut Value),
     ) -> Result<Option<Value>, ObserveError> {
         let answer = match self.one(service, operation, &input).await {
-            Ok(mut output) => {
-                trim(&mut output);
-                Ok(output)
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => Err(error),
-            Err(error) => return Err(failed(service, operation, error)),
+            Err(error) if error.kind != ErrorKind::NotFound => return Err(failed(service, operation, error)),
+            answer => answer,
         };
+        Ok(self.keep(service, operation, input, answer, trim))
+    }
+
+    /// Records what `trim` leaves of an answer, or the error instead of it, and gives back what is left.
+    fn keep(
+        &self,
+        service: &str,
+        operation: &str,
+        input: Value,
+        mut answer: Result<Value, CloudError>,
+        trim: impl FnOnce(&mut Value),
+    ) -> Option<Value> {
+        if let Ok(output) = &mut answer {
+            trim(output);
+        }
         let output = answer.as_ref().ok().cloned();
         self.record(service, operation, input, answer);
-        Ok(output)
+        output
     }
 
     /// Makes a read that nothing depends on: whatever refuses it is recorded, and the observation goes on without.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use belay_schemas::scope::EcsScope;
+use belay_schemas::scope::{EcsScope, is_zone_id};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
@@ -33,8 +33,7 @@ pub(super) async fn observe(
 
 /// The ids of the hosted zones that a name or an id means.
 async fn zones(reader: &Reader<'_>, named: &str) -> Result<Vec<String>, ObserveError> {
-    // What the scope says of a name is never written in capitals.
-    if named.starts_with('Z') {
+    if is_zone_id(named) {
         let found = reader.read_trimmed(SERVICE, "GetHostedZone", json!({"Id": named}), |answer| {
             uncounted(&mut answer["HostedZone"]);
         });

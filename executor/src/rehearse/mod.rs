@@ -103,6 +103,7 @@ pub fn rehearse(
         },
         Err(error) => reason = Some(error.to_string()),
     }
+    let managed = first.world.managed_instances() > world.managed_instances();
     let undisturbed = Found::of(&scene, &states, Case::default(), first, [false; FAULTS]);
     let mut cases = matrix::forward(&scene, &undisturbed.visited, &undisturbed.held);
     let by_hand = Case { taken_back: true, ..Case::default() };
@@ -126,8 +127,19 @@ pub fn rehearse(
     back.extend(runner::run_all(&scene, &states, third)?);
     let possible = pairs.len();
     let pairs = runner::run_all(&scene, &states, matrix::draw(pairs, options.pairs, options.seed))?;
-    let gathered =
-        Gathered { scene: &scene, states: &states, start, reason, kept, found, back, pairs, possible, strangers };
+    let gathered = Gathered {
+        scene: &scene,
+        states: &states,
+        start,
+        managed,
+        reason,
+        kept,
+        found,
+        back,
+        pairs,
+        possible,
+        strangers,
+    };
     let prediction = predict(plan, observed, &durations(world), options.concurrency);
     Ok(gathered.report(plan, options, prediction, &runtime))
 }

@@ -30,6 +30,8 @@ pub(super) struct Gathered<'a> {
     pub scene: &'a Scene,
     pub states: &'a States,
     pub start: Levels,
+    /// Whether ECS starts instances for the tasks of the undisturbed run.
+    pub managed: bool,
     pub reason: Option<String>,
     pub kept: Option<String>,
     /// The undisturbed run, then one fault at a forward step each.
@@ -43,14 +45,12 @@ pub(super) struct Gathered<'a> {
 }
 
 /// What the simulated world does not know of the real one.
-fn unknown(scene: &Scene) -> Vec<String> {
+fn unknown(scene: &Scene, managed: bool) -> Vec<String> {
     let timings = &scene.world.timings;
     let of_tasks = || {
-        let managed = scene.world.capacity_providers.values().any(|provider| provider.cluster.is_some());
-        let managed = if managed {
-            format!(", {} s more until a managed instance is there", timings.managed_instance_seconds)
-        } else {
-            String::new()
+        let managed = match managed {
+            true => format!(", {} s more until a managed instance is there", timings.managed_instance_seconds),
+            false => String::new(),
         };
         format!(
             "how long things really take: assumed are {} s to pull images, {} s to start ({} s on Fargate{managed}), {} s to stop",
@@ -121,7 +121,7 @@ impl Gathered<'_> {
             components: self.capacities(),
             worst: self.worst(plan),
             unvisited: unvisited(plan, &[&self.found, &self.back, &self.pairs]),
-            unknown: unknown(self.scene),
+            unknown: unknown(self.scene, self.managed),
             violations,
         }
     }

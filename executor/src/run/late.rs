@@ -1,7 +1,7 @@
 //! Puts late values in: the one moment at which a plan's call becomes the call that is sent.
 //!
-//! A share of a list is as many of its first items. A token is the first 32
-//! hex digits of the SHA-256 of run, node and chunk, so that the same step of the same run always has the same one.
+//! A share of a list is as many of its first items. A token is the first 32 hex digits of the SHA-256 of run, node and
+//! chunk, so that the same step of the same run always has the same one.
 //!
 //! Invariant: nothing else of a call changes, and a late value without a value is an error, not an omission.
 

@@ -77,15 +77,13 @@ fn in_path(service: &Service, member: &Member, value: &Value, uri: &str) -> Resu
     let text = text(value, &member.wire, service.shape(member.shape), Moment::Iso)?;
     // Route 53 answers `/hostedzone/Z1` and `/change/C1` where it asks for `Z1` and `C1`.
     let text = match &*service.facts.name {
-        "route53" => {
-            ["/hostedzone/", "/change/"].iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(&text).to_owned()
-        }
-        _ => text,
+        "route53" => text.rsplit('/').next().unwrap_or_default(),
+        _ => &text,
     };
     Ok(uri
-        .replace(&format!("{{{name}}}"), &percent(&text, ""))
+        .replace(&format!("{{{name}}}"), &percent(text, ""))
         // A greedy label may span several parts of the path.
-        .replace(&format!("{{{name}+}}"), &percent(&text, "/")))
+        .replace(&format!("{{{name}+}}"), &percent(text, "/")))
 }
 
 fn in_query(service: &Service, member: &Member, value: &Value, query: &mut Vec<String>) -> Result<(), WireError> {

@@ -10,11 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::checker::subject::{short, subjects};
 use belay_schemas::late::Late;
-use belay_schemas::observed::Observed;
+use belay_schemas::observed::{EXTERNAL, Observed};
 use belay_schemas::plan::{Call, EdgeKind, Node, Phase, Plan, Wait};
 use serde_json::{Map, Value};
-
-use crate::simulator::world::EXTERNAL;
 
 /// Seconds for which load balancers let a target go, unless they are told otherwise.
 const DELAY: u64 = 300;
@@ -69,6 +67,8 @@ pub(super) struct Facts<'p> {
     instances: (u64, u64),
     /// Capacity providers of Managed Instances.
     managed: BTreeSet<&'p str>,
+    /// Strategies of clusters for what says neither launch type nor capacity providers.
+    defaults: BTreeMap<&'p str, &'p Value>,
     /// Groups as they were observed.
     groups: BTreeMap<String, &'p Value>,
     assumed: RefCell<BTreeSet<String>>,
@@ -93,6 +93,7 @@ impl<'p> Facts<'p> {
             balancers: BTreeMap::new(),
             instances: (0, 0),
             managed: BTreeSet::new(),
+            defaults: BTreeMap::new(),
             groups: BTreeMap::new(),
             assumed: RefCell::default(),
         };
@@ -118,6 +119,10 @@ impl<'p> Facts<'p> {
                     for group in list(output, "AutoScalingGroups") {
                         facts.groups.insert(text(group, "AutoScalingGroupName").to_owned(), group);
                     }
+                }
+                "DescribeClusters" => {
+                    let all = list(output, "clusters");
+                    facts.defaults.extend(all.map(|c| (text(c, "clusterName"), &c["defaultCapacityProviderStrategy"])));
                 }
                 "DescribeCapacityProviders" => {
                     let all = list(output, "capacityProviders").filter(|p| p["managedInstancesProvider"].is_object());
@@ -347,14 +352,16 @@ impl<'p> Facts<'p> {
     /// From being placed to RUNNING.
     fn running(&self, settings: &Map<String, Value>) -> u64 {
         self.assume("there is room for all tasks");
-        let fargate = settings.get("launchType").is_some_and(|l| l == "FARGATE")
-            || settings
-                .get("capacityProviderStrategy")
-                .is_some_and(|s| s[0]["capacityProvider"].as_str().is_some_and(|p| p.starts_with("FARGATE")));
-        let first = settings.get("capacityProviderStrategy").and_then(|s| s[0]["capacityProvider"].as_str());
-        match first {
-            _ if fargate => self.durations.fargate_start,
-            Some(provider) if self.managed.contains(provider) => self.durations.managed_start,
+        let launch = settings.get("launchType").and_then(Value::as_str);
+        let cluster = short(settings.get("cluster").and_then(Value::as_str).unwrap_or("default"));
+        let default = || self.defaults.get(cluster).copied().filter(|_| launch.is_none());
+        let strategy = settings.get("capacityProviderStrategy").or_else(default).and_then(Value::as_array);
+        // All providers of a strategy are of one kind.
+        let provider = strategy.and_then(|shares| shares.first()).map_or("", |share| text(share, "capacityProvider"));
+        match launch {
+            Some("FARGATE") => self.durations.fargate_start,
+            _ if provider.starts_with("FARGATE") => self.durations.fargate_start,
+            _ if self.managed.contains(provider) => self.durations.managed_start,
             _ => self.durations.start,
         }
     }
@@ -538,7 +545,7 @@ fn ancestors(plan: &Plan) -> Vec<BTreeSet<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{from_value, json};
 
     #[test]
     fn what_leaves_is_let_go_after_the_attribute_that_says_so() {
@@ -547,6 +554,43 @@ mod tests {
         let [first, second] = ["15", "20"].map(|delay| attribute("deregistration_delay.timeout_seconds", delay));
         assert_eq!(delay([&other, &first, &second].into_iter()), 15);
         assert_eq!(delay([&other].into_iter()), DELAY);
+    }
+
+    #[test]
+    fn tasks_start_as_fast_as_what_they_run_on() {
+        let plan: Plan = from_value(json!({
+            "digest": "", "edges": [], "format": 1, "inputs": {"environment": "", "model": ""}, "mode": "deploy",
+            "nodes": [], "project": "films", "target": {"partition": "aws"},
+        }))
+        .unwrap();
+        let by = |provider: &str| json!([{"capacityProvider": provider, "weight": 1}]);
+        let read = |operation: &str, output: Value| json!({"service": "ecs", "operation": operation, "input": {}, "output": output});
+        let cluster = json!({"clusterName": "films", "defaultCapacityProviderStrategy": by("media")});
+        let provider = json!({"name": "media", "managedInstancesProvider": {}});
+        let observed: Observed = from_value(json!({
+            "format": 1, "account": "", "region": "", "observedAt": "", "scope": {"format": 1, "project": "films"},
+            "reads": [
+                read("DescribeClusters", json!({"clusters": [cluster]})),
+                read("DescribeCapacityProviders", json!({"capacityProviders": [provider]})),
+            ],
+        }))
+        .unwrap();
+        let durations = crate::rehearse::durations(&crate::simulator::World::default_account());
+        let Durations { start, fargate_start, managed_start, .. } = durations;
+        assert!(start < fargate_start && fargate_start < managed_start);
+        let facts = Facts::new(&plan, Some(&observed), &durations);
+        for (settings, expected) in [
+            (json!({"cluster": "shop"}), start),
+            (json!({"launchType": "FARGATE"}), fargate_start),
+            (json!({"capacityProviderStrategy": by("FARGATE_SPOT")}), fargate_start),
+            (json!({"capacityProviderStrategy": by("media")}), managed_start),
+            (json!({"capacityProviderStrategy": by("own"), "cluster": "films"}), start),
+            // What says nothing runs on what the cluster says.
+            (json!({"cluster": "films"}), managed_start),
+            (json!({"cluster": "films", "launchType": "EC2"}), start),
+        ] {
+            assert_eq!(facts.running(settings.as_object().unwrap()), expected, "{settings}");
+        }
     }
 
     #[test]

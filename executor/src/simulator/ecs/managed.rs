@@ -21,7 +21,15 @@ use crate::cloud::CloudError;
 
 const NETWORK: &str = "Managed Instances support the network modes awsvpc and host only.";
 
+/// What such instances are counted by.
+const COUNTER: &str = "managedInstance";
+
 impl World {
+    /// How many instances ECS has started itself so far.
+    pub(crate) fn managed_instances(&self) -> u64 {
+        self.counters.get(COUNTER).copied().unwrap_or(0)
+    }
+
     /// Whether a capacity provider is of instances that ECS starts itself.
     pub(in super::super) fn manages(&self, provider: &str) -> bool {
         self.capacity_providers.get(provider).is_some_and(|provider| provider.cluster.is_some())
@@ -35,7 +43,7 @@ impl World {
 
 /// Starts the instance that a task needs, and gives back its id.
 pub(super) fn launch(world: &mut World, cluster: &str, provider: &str, shape: &TaskShape, zone: &str) -> String {
-    let id = world.hex_id("managedInstance");
+    let id = world.hex_id(COUNTER);
     let id = format!("e{}", &id[1..]);
     let number = world.count("managedInstanceOfEc2");
     let instance = ContainerInstance {

@@ -5,8 +5,8 @@
 //! cluster has (it says so at the provider, not in the answer), and takes none away from a cluster that services use.
 //! Not modelled: that managed scaling moves a group's size, and the lifecycle hook of managed draining.
 //!
-//! Sources: CreateCapacityProvider, DeleteCapacityProvider, PutClusterCapacityProviders in the ECS API reference; messages
-//! as people report them.
+//! Sources: CreateCapacityProvider, DeleteCapacityProvider, PutClusterCapacityProviders in the ECS API reference;
+//! messages as people report them.
 
 use std::collections::BTreeSet;
 
@@ -259,7 +259,8 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
     Ok(output.into())
 }
 
-/// Whether an active service of a cluster runs by a strategy that names a provider. Tasks that it has left behind are not looked at.
+/// Whether an active service of a cluster runs by a strategy that names a provider. Tasks that it has left behind are not
+/// looked at.
 fn used(world: &World, cluster: &str, provider: &str) -> bool {
     let services = world.services.values().filter(|s| s.cluster == cluster && s.status == ServiceStatus::Active);
     let mut strategies = services.filter_map(|service| service.wanted.get("capacityProviderStrategy"));

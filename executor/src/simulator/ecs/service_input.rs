@@ -102,8 +102,8 @@ fn complete_deployment_configuration(wanted: &mut Map<String, Value>, daemon: bo
     }
 }
 
-/// Availability Zone rebalancing excludes daemons, machines outside AWS, 100 % as the maximum, classic load balancers, and a placement that
-/// does not spread over zones first.
+/// Availability Zone rebalancing excludes daemons, machines outside AWS, 100 % as the maximum, classic load balancers, and
+/// a placement that does not spread over zones first.
 fn can_rebalance(wanted: &Map<String, Value>) -> bool {
     let wanted = Value::Object(wanted.clone());
     let first = items(&wanted, "placementStrategy").first();

@@ -1,5 +1,5 @@
-//! What stands beside services: CloudWatch log groups, rules of EventBridge, hosted zones of Route 53, and the scalable targets of Application Auto
-//! Scaling.
+//! What stands beside services: CloudWatch log groups, rules of EventBridge, hosted zones of Route 53, and the scalable
+//! targets of Application Auto Scaling.
 
 use std::collections::BTreeMap;
 

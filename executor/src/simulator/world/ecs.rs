@@ -115,8 +115,7 @@ pub struct ContainerInstance {
     pub registered_at: Time,
 }
 
-/// The attribute that the agent of a machine outside AWS registers.
-pub const EXTERNAL: &str = "ecs.capability.external";
+pub use belay_schemas::observed::EXTERNAL;
 
 /// SSH, the Docker daemon and the ECS agent, as every ECS-optimised instance keeps them.
 pub(super) fn reserved_ports() -> Vec<u64> {
