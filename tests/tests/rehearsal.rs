@@ -192,7 +192,8 @@ fn rehearsals_of_the_fixtures_hold_and_find_what_is_written_down() {
         let plan = belay_schemas::checker::load(&read(&dir.join("plan.json"))).unwrap();
         let path = dir.join("rehearsal.txt");
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        if !is_rehearsed(&fixture) {
+        // Whoever names one means it.
+        if only.is_none() && !is_rehearsed(&fixture) {
             // What is written down is at least of this plan, and good.
             if !written.contains(&format!("plan {}\n", plan.digest)) || !written.contains("\nholds: ") {
                 wrong.push(path.display().to_string());
