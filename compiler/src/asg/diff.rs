@@ -179,14 +179,23 @@ fn without_image(text: &str, image: &str, digest: Option<&str>) -> String {
     if image.is_empty() { text } else { text.replace(image, "\u{0}") }
 }
 
-/// The first lines that differ: whole scripts would bury the reason.
+/// The first lines that differ: whole scripts would bury the reason. Of a line that came, or went, between others that stay,
+/// it alone.
 fn first_difference(from: &str, to: &str) -> (Value, Value) {
     let (mut old, mut new) = (from.lines(), to.lines());
     loop {
         match (old.next(), new.next()) {
             (None, None) => return (json!(from), json!(to)),
             (a, b) if a == b => {}
-            (a, b) => return (json!(a), json!(b)),
+            (a, b) => {
+                let came = a.is_some_and(|line| new.clone().any(|other| other == line));
+                let went = b.is_some_and(|line| old.clone().any(|other| other == line));
+                return match (came, went) {
+                    (true, false) => (Value::Null, json!(b)),
+                    (false, true) => (json!(a), Value::Null),
+                    _ => (json!(a), json!(b)),
+                };
+            }
         }
     }
 }
@@ -376,5 +385,26 @@ fn covers(runs: &Value, wanted: &Value) -> bool {
             runs.len() == wanted.len() && runs.iter().zip(wanted).all(|(r, w)| covers(r, w))
         }
         _ => same_number(runs, wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::first_difference;
+
+    #[test]
+    fn a_line_that_came_or_went_is_told_alone() {
+        for (from, to, told) in [
+            ("a\nb\nEND", "a\nb\nc\nEND", (Value::Null, json!("c"))),
+            ("a\nb\nEND", "a\nEND", (json!("b"), Value::Null)),
+            ("a\nb\nEND", "a\nc\nEND", (json!("b"), json!("c"))),
+            ("a", "a\nb", (Value::Null, json!("b"))),
+            ("a\nb", "a", (json!("b"), Value::Null)),
+            ("a", "a\n", (json!("a"), json!("a\n"))),
+        ] {
+            assert_eq!(first_difference(from, to), told, "{from:?} {to:?}");
+        }
     }
 }

@@ -36,6 +36,13 @@ impl Origins {
         self.recorded.insert(path.into(), Origin { place, mirrored: false });
     }
 
+    /// Members of the value at `path` are said by keys below `place`: for each the member and the key.
+    pub fn set_members(&mut self, path: &str, place: &Place, members: &[(&str, &str)]) {
+        for (member, key) in members {
+            self.set(pointer::join(path, member), place.child(*key));
+        }
+    }
+
     /// The value at `path` was taken over as it stands at `place`: what is below it is below that as well, and whatever
     /// stood there before is gone. Items of lists of named things are found under their names.
     pub fn mirror(&mut self, path: &str, place: Place, value: &Value) {

@@ -110,7 +110,9 @@ pub fn member(part: Part<'_>, service: &mut Map<String, Value>, origins: &mut Or
         configuration.insert("services".to_owned(), Value::Array(services));
     }
     if let Some(logs) = &connect.logs {
-        origins.set(format!("{CONFIGURATION}/logConfiguration"), place.child("logs"));
+        let (here, place) = (format!("{CONFIGURATION}/logConfiguration"), place.child("logs"));
+        origins.set(here.clone(), place.clone());
+        extras::log_origins(&here, &place, logs, origins);
         let logs = extras::log_configuration(part.context, part.name, logs);
         configuration.insert("logConfiguration".to_owned(), logs);
     }

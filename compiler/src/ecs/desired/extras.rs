@@ -3,6 +3,7 @@
 use belay_schemas::model::{ContainerCondition, HealthCheck, Logs, Text};
 use serde_json::{Map, Value, json};
 
+use crate::diagnostics::Place;
 use crate::ecs::Context;
 use crate::ecs::origin::Origins;
 use crate::ecs::pointer;
@@ -18,26 +19,39 @@ pub fn all(
 ) -> Vec<(&'static str, &'static str, Value)> {
     let settings = &source.settings;
     let mut members = Vec::new();
-    let mut named = |list: &str, key: &str, name: &str| {
+    let named = |origins: &mut Origins, list: &str, key: &str, name: &str| {
         let here = pointer::join(&pointer::join(path, list), name);
         origins.set(here, source.settings_place.child(key).child(name));
     };
     if let Some(check) = settings.health_check {
+        let (here, place) = (pointer::join(path, "healthCheck"), source.settings_place.child("health_check"));
+        origins.set_members(
+            &here,
+            &place,
+            &[
+                ("command", "command"),
+                ("interval", "interval"),
+                ("timeout", "timeout"),
+                ("retries", "retries"),
+                ("startPeriod", "start_period"),
+            ],
+        );
         members.push(("healthCheck", "health_check", health_check(check)));
     }
     if !settings.ulimits.is_empty() {
         let list = settings.ulimits.iter().map(|(name, limit)| {
-            named("ulimits", "ulimits", name);
+            named(origins, "ulimits", "ulimits", name);
             json!({"name": name, "softLimit": limit.soft, "hardLimit": limit.hard})
         });
         members.push(("ulimits", "ulimits", list.collect()));
     }
     if let Some(logs) = settings.logs {
+        log_origins(&pointer::join(path, "logConfiguration"), &source.settings_place.child("logs"), logs, origins);
         members.push(("logConfiguration", "logs", log_configuration(context, source.component, logs)));
     }
     if !settings.secrets.is_empty() {
         let list = settings.secrets.iter().map(|(name, from)| {
-            named("secrets", "secrets", name);
+            named(origins, "secrets", "secrets", name);
             json!({"name": name, "valueFrom": from})
         });
         members.push(("secrets", "secrets", list.collect()));
@@ -57,7 +71,7 @@ pub fn all(
     }
     if !settings.depends_on.is_empty() {
         let list = settings.depends_on.iter().map(|(on, condition)| {
-            named("dependsOn", "depends_on", on);
+            named(origins, "dependsOn", "depends_on", on);
             json!({"containerName": on, "condition": condition_name(*condition)})
         });
         members.push(("dependsOn", "depends_on", list.collect()));
@@ -101,6 +115,18 @@ pub const AWSLOGS: &str = "awslogs";
 /// The log group that Belay keeps for these logs; absent with another driver.
 pub fn log_group(logs: &Logs) -> Option<&str> {
     logs.group.as_deref().filter(|_| logs.driver.as_deref().unwrap_or(AWSLOGS) == AWSLOGS)
+}
+
+/// Where each part of a `logConfiguration` is said: an option that changed is told by its name.
+pub fn log_origins(here: &str, place: &Place, logs: &Logs, origins: &mut Origins) {
+    let options = pointer::join(here, "options");
+    origins.set_members(here, place, &[("logDriver", "driver"), ("secretOptions", "secret_options")]);
+    origins.mirror(&options, place.child("options"), &Value::Null);
+    for (option, key) in [("awslogs-group", "group"), ("awslogs-stream-prefix", "stream_prefix")] {
+        if !logs.options.contains_key(option) {
+            origins.set(pointer::join(&options, option), place.child(key));
+        }
+    }
 }
 
 /// `logConfiguration`, for a component.

@@ -9,6 +9,22 @@ use crate::ecs::settings::VolumeKind;
 
 use super::task::role_arn;
 
+/// Members of `efsVolumeConfiguration`, and the keys that say them.
+pub const EFS: [(&str, &str); 3] =
+    [("fileSystemId", "file_system"), ("rootDirectory", "root"), ("transitEncryption", "encrypt")];
+
+/// Members of `managedEBSVolume`, and the keys that say them.
+pub const EBS: [(&str, &str); 8] = [
+    ("roleArn", "role"),
+    ("volumeType", "type"),
+    ("filesystemType", "file_system"),
+    ("sizeInGiB", "size"),
+    ("iops", "iops"),
+    ("throughput", "throughput"),
+    ("snapshotId", "snapshot"),
+    ("encrypted", "encrypted"),
+];
+
 /// `efsVolumeConfiguration`. Mounting with a role or an access point needs encryption on the way.
 pub fn efs(efs: &Efs) -> Value {
     let mut out = Map::from_iter([("fileSystemId".to_owned(), json!(efs.file_system))]);

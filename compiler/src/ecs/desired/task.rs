@@ -281,7 +281,15 @@ fn volumes(
             VolumeKind::Efs(efs) => (logical, json!({"name": logical, "efsVolumeConfiguration": storage::efs(efs)})),
             VolumeKind::Ebs(_) => (logical, json!({"name": logical, "configuredAtLaunch": true})),
         };
-        origins.set(pointer::pointer(["volumes", name]), volume.place.clone());
+        let here = pointer::pointer(["volumes", name]);
+        if let VolumeKind::Efs(_) = volume.kind {
+            let place = volume.place.child("efs");
+            let efs = pointer::join(&here, "efsVolumeConfiguration");
+            origins.set_members(&efs, &place, &storage::EFS);
+            let authorization = pointer::join(&efs, "authorizationConfig");
+            origins.set_members(&authorization, &place, &[("accessPointId", "access_point"), ("iam", "iam")]);
+        }
+        origins.set(here, volume.place.clone());
         if let Some((other, different)) = all.insert(name.clone(), (logical, value))
             && other != logical
             && all.get(name).is_some_and(|(_, value)| *value != different)

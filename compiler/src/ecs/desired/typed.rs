@@ -97,7 +97,9 @@ pub fn members(
         let place = crate::diagnostics::Place::model(["components", part.name, "volumes"]);
         for (name, _) in &volumes {
             let setting = part.context.settings.volumes.get(name).map_or(place.clone(), |v| v.place.child("ebs"));
-            origins.set(pointer::pointer(["volumeConfigurations", name]), setting);
+            let here = pointer::pointer(["volumeConfigurations", name]);
+            origins.set_members(&pointer::join(&here, "managedEBSVolume"), &setting, &storage::EBS);
+            origins.set(here, setting);
         }
         let list = volumes.into_iter().map(|(_, value)| value).collect();
         origins.set("/volumeConfigurations", place);
