@@ -29,6 +29,21 @@ fn fargate(task: &str, container: &str, service: &str) -> String {
     )
 }
 
+const ROUTER: &str = "    containers:\n      router: {image: fluent-bit:3.1, essential: true, mem: 64, raw: {firelensConfiguration: {type: fluentbit}}}\n";
+
+/// A component with further containers and settings.
+fn routed(containers: &str, settings: &str) -> String {
+    format!(
+        "components:\n  web:\n    image: nginx:1.27\n{containers}    plugin:\n      ec2-ecs:\n        mem: 128\n        {settings}\n"
+    )
+}
+
+fn splunk(option: &str) -> String {
+    format!(
+        "logConfiguration: {{logDriver: splunk, options: {{splunk-{option}}}, secretOptions: [{{name: splunk-token, valueFrom: /splunk/token}}]}}"
+    )
+}
+
 pub fn table() -> Vec<Case> {
     let sizes = "cpu: \"256\", memory: \"512\"";
     let good = || fargate(sizes, "", "");
@@ -64,9 +79,21 @@ pub fn table() -> Vec<Case> {
             fargate(&format!("{sizes}, volumes: [{{name: data, dockerVolumeConfiguration: {{scope: task}}}}]"), "", ""),
             fargate(&format!("{sizes}, volumes: [{{name: data}}]"), "", ""),
         ),
+        case("B415", "no group and region")
+            .model(log("awslogs", ""), log("awslogs", "awslogs-group: a, awslogs-region: us-east-1")),
         case("B415", "driver on fargate").model(
             fargate(sizes, "logConfiguration: {logDriver: json-file}", ""),
-            fargate(sizes, "logConfiguration: {logDriver: awsfirelens}", ""),
+            fargate(&format!("{sizes}, executionRoleArn: ecs"), &splunk("url: \"https://splunk:8088\""), ""),
+        ),
+        case("B415", "no log router").model(
+            routed("", "logs: {driver: awsfirelens, options: {Name: cloudwatch}}"),
+            routed(ROUTER, "logs: {driver: awsfirelens, options: {Name: cloudwatch}}"),
+        ),
+        case("B415", "nothing to route")
+            .model(routed(ROUTER, ""), routed(ROUTER, "logs: {driver: awsfirelens, options: {Name: cloudwatch}}")),
+        case("B415", "no address of Splunk").model(
+            fargate(&format!("{sizes}, executionRoleArn: ecs"), &splunk("format: json"), ""),
+            fargate(&format!("{sizes}, executionRoleArn: ecs"), &splunk("url: \"https://splunk:8088\""), ""),
         ),
         case("B415", "stream prefix on fargate").model(
             fargate(&format!("{sizes}, executionRoleArn: ecs"), "logConfiguration: {logDriver: awslogs, options: {awslogs-group: a, awslogs-region: us-east-1}}", ""),
@@ -76,8 +103,6 @@ pub fn table() -> Vec<Case> {
                 "",
             ),
         ),
-        case("B415", "no group and region")
-            .model(log("awslogs", ""), log("awslogs", "awslogs-group: a, awslogs-region: us-east-1")),
         case("B415", "no options at all").model(
             raw_task("containerDefinitions:\n  logConfiguration: {logDriver: awslogs}"),
             log("json-file", ""),

@@ -156,3 +156,26 @@ async fn deletion_wants_inactive_ones_and_waits_for_their_users() {
     pass(&cloud, 100).await;
     assert!(try_call(&cloud, "DescribeTaskDefinition", json!({"taskDefinition": "web:1"})).await.is_err());
 }
+
+/// FireLens: ECS takes neither half alone.
+#[tokio::test]
+async fn a_log_router_and_who_hands_it_logs_need_each_other() {
+    let cloud = cloud();
+    let container = |name: &str, more: serde_json::Value| {
+        let mut container = json!({"name": name, "image": "nginx:1", "memory": 64});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        container
+    };
+    let routed = container("web", json!({"logConfiguration": {"logDriver": "awsfirelens"}}));
+    let router = container("router", json!({"firelensConfiguration": {"type": "fluentbit"}}));
+    for (containers, says) in [
+        (json!([routed]), "When awsfirelens log driver is specified"),
+        (json!([router]), "When a firelensConfiguration object is specified"),
+    ] {
+        let input = json!({"family": "web", "containerDefinitions": containers});
+        let error = try_call(&cloud, "RegisterTaskDefinition", input).await.unwrap_err();
+        assert!(error.message.starts_with(says), "{error}");
+    }
+    let both = json!({"family": "web", "containerDefinitions": [routed, router]});
+    call(&cloud, "RegisterTaskDefinition", both).await;
+}

@@ -13,7 +13,8 @@ use crate::meaning::secrets;
 
 use super::Subject;
 
-const FARGATE_LOG_DRIVERS: [&str; 3] = ["awslogs", "splunk", "awsfirelens"];
+const FIRELENS: &str = "awsfirelens";
+const FARGATE_LOG_DRIVERS: [&str; 3] = ["awslogs", "splunk", FIRELENS];
 
 pub fn check(subject: &Subject<'_>, report: &mut Report) {
     for (name, container) in subject.containers() {
@@ -22,6 +23,36 @@ pub fn check(subject: &Subject<'_>, report: &mut Report) {
         secret_references(subject, name, container, report);
         plain_text(subject, name, container, report);
         image(subject, name, report);
+    }
+    router(subject, report);
+}
+
+/// A container that routes logs, and one that hands it some: ECS takes neither without the other.
+fn router(subject: &Subject<'_>, report: &mut Report) {
+    let routes = |c: &Value| c.get("firelensConfiguration").is_some();
+    let routed = |c: &Value| c.pointer("/logConfiguration/logDriver").and_then(Value::as_str) == Some(FIRELENS);
+    let router = subject.containers().find(|(_, container)| routes(container));
+    let source = subject.containers().find(|(_, container)| routed(container));
+    match (router, source) {
+        (None, Some((name, _))) => report.push(
+            subject
+                .error(
+                    "B415",
+                    format!("`{name}` hands its output to a log router, and there is none in its task"),
+                    subject.in_container(name, ["logConfiguration", "logDriver"]),
+                )
+                .help("write one under `containers`: an image of Fluent Bit or Fluentd with `raw: {firelensConfiguration: {type: fluentbit}}`"),
+        ),
+        (Some((name, _)), None) => report.push(
+            subject
+                .error(
+                    "B415",
+                    format!("`{name}` routes logs, and no container of its task hands it any"),
+                    subject.in_container(name, ["firelensConfiguration"]),
+                )
+                .help("write `logs: {driver: awsfirelens, options: {Name: …}}` where the output is, or leave `firelensConfiguration` away"),
+        ),
+        _ => {}
     }
 }
 
@@ -48,6 +79,9 @@ fn logging(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Re
                 .error("B415", format!("Fargate has no log driver `{driver}`"), at("logDriver"))
                 .help(format!("use one of: {}", FARGATE_LOG_DRIVERS.join(", "))),
         );
+    }
+    if driver == "splunk" {
+        splunk(subject, name, configuration, report);
     }
     if driver != "awslogs" {
         return;
@@ -78,6 +112,27 @@ fn logging(subject: &Subject<'_>, name: &str, container: &Value, report: &mut Re
                 .help("keep one of the two"),
         );
     }
+}
+
+/// Docker starts no container whose Splunk driver does not know where to and as whom.
+fn splunk(subject: &Subject<'_>, name: &str, configuration: &Value, report: &mut Report) {
+    let secret = |option: &str| items(configuration, "secretOptions").iter().any(|s| text(s, "name") == Some(option));
+    let said = |option: &str| configuration.pointer(&format!("/options/{option}")).is_some() || secret(option);
+    let missing: Vec<&str> = ["splunk-url", "splunk-token"].into_iter().filter(|option| !said(option)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    report.push(
+        subject
+            .error(
+                "B415",
+                format!("the splunk driver of `{name}` lacks {}", missing.join(" and ")),
+                subject.in_container(name, ["logConfiguration"]),
+            )
+            .help(
+                "write `options: {splunk-url: …}`, and the token as a reference: `secret_options: {splunk-token: …}`",
+            ),
+    );
 }
 
 /// Belay makes the groups of `logs`; one that a raw block names has to be there, or to be made by the driver.

@@ -125,6 +125,22 @@ fn validate(input: &Value) -> Result<(), CloudError> {
     if lists(input, "requiresCompatibilities", "MANAGED_INSTANCES") {
         managed::check_definition(mode)?;
     }
+    // The words are AWS's.
+    let routes = containers.iter().any(|c| c.get("firelensConfiguration").is_some());
+    let routed = containers.iter().any(|c| c["logConfiguration"]["logDriver"] == "awsfirelens");
+    match (routes, routed) {
+        (false, true) => {
+            return Err(client(
+                "When awsfirelens log driver is specified in log configuration, a firelens configuration object must be configured in one of the containers.",
+            ));
+        }
+        (true, false) => {
+            return Err(client(
+                "When a firelensConfiguration object is specified, at least one container has to be configured with the awsfirelens log driver.",
+            ));
+        }
+        _ => {}
+    }
     let volumes: BTreeSet<&str> = items(input, "volumes").iter().filter_map(|v| text(v, "name")).collect();
     let mounts = containers.iter().flat_map(|c| items(c, "mountPoints")).filter_map(|m| text(m, "sourceVolume"));
     for volume in mounts {
