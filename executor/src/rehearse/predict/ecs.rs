@@ -250,20 +250,30 @@ impl<'p> Facts<'p> {
         Some(Estimate { seconds: start + own, since: ended[last], because })
     }
 
-    /// How long it takes until the tasks on drained instances run elsewhere.
+    /// How long it takes until the tasks on drained instances run elsewhere: as long as the slowest service of the cluster
+    /// takes for it.
     fn moved(&self, ix: usize, ended: &[Option<u64>]) -> Estimate {
-        self.assume(
-            "tasks leave drained instances at once, and none of them is behind a load balancer that drains for longer",
-        );
+        self.assume("tasks leave drained instances at once");
         let drains = self.changes(ix, |call| call.operation == "UpdateContainerInstancesState");
+        let cluster = drains.last().map_or("", |(_, call)| short(text(&call.input, "cluster")));
+        let services = self.services.iter().filter(|(key, _)| key.split('/').next() == Some(cluster));
+        let on_instances = |settings: &&Map<String, Value>| {
+            let of = |member: &str| settings.get(member).and_then(Value::as_str);
+            let provider = settings.get("capacityProviderStrategy").and_then(|s| s[0]["capacityProvider"].as_str());
+            // A daemon's task does not move: it ends with the instance.
+            !matches!(of("launchType"), Some("FARGATE" | "EXTERNAL"))
+                && of("schedulingStrategy") != Some("DAEMON")
+                && !provider.is_some_and(|p| p.starts_with("FARGATE") || self.managed.contains(p))
+        };
+        let moves = services.map(|(_, settings)| settings).filter(on_instances).map(|settings| {
+            let ((start, because), stop) = (self.starting(settings), self.stopping(settings));
+            (start + stop, format!("{because}, {stop} s to stop here"))
+        });
         let Durations { schedule, start, settle, stop, .. } = *self.durations;
-        Estimate {
-            seconds: schedule + start + settle + stop,
-            since: drains.last().and_then(|(from, _)| ended[*from]),
-            because: format!(
-                "{start} s to start elsewhere, {settle} s until that counts as healthy, {stop} s to stop here"
-            ),
-        }
+        let usual =
+            || (start + settle + stop, format!("{start} s to start, {settle} s until healthy, {stop} s to stop here"));
+        let (seconds, because) = moves.max_by_key(|(seconds, _)| *seconds).unwrap_or_else(usual);
+        Estimate { seconds: schedule + seconds, since: drains.last().and_then(|(from, _)| ended[*from]), because }
     }
 
     /// The changes before a node that are about something, in their order.
