@@ -61,7 +61,7 @@ impl Target {
         for fixture in every() {
             let plan = read(&fixture.dir().join("plan.json"));
             match self {
-                Self::Model => seeds.push(read(&fixture.dir().join("model.yaml")).into_bytes()),
+                Self::Model => seeds.push(read(&fixture.sources().join("model.yaml")).into_bytes()),
                 // One of its steps, so that what is changed is likely to be looked at.
                 Self::Plan => seeds.push(smaller(&plan).into_bytes()),
                 Self::Journal => {}

@@ -151,7 +151,7 @@ fn pages_and_diagrams_hold_in_a_browser() {
             0 => &["desktop"],
             _ => &["phone"],
         };
-        add(fixture.name, &plan, sizes);
+        add(&fixture.name.replace('/', "-"), &plan, sizes);
     }
     add("hostile", &hostile(), &["desktop"]);
     add("large", &large(), &["desktop", "phone"]);

@@ -146,13 +146,36 @@ fn every_mode_and_end_is_shown_by_a_fixture() {
     assert!(every().count() >= 8);
     assert!(every().any(|f| f.mode == Mode::Teardown));
     assert!(every().any(|f| f.end == End::Initial));
-    let folders = std::fs::read_dir(belay_tests::fixtures::root()).unwrap();
-    let folders = folders.map(Result::unwrap).filter(|f| f.path().join("plan.json").is_file());
-    let mut folders: Vec<String> = folders.map(|f| f.file_name().into_string().unwrap()).collect();
+    let root = belay_tests::fixtures::root();
+    let below = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let all = below(&root).into_iter().flat_map(|folder| [below(&folder), vec![folder]].concat());
+    let fixtures = all.filter(|folder| folder.join("plan.json").is_file());
+    let mut folders: Vec<String> =
+        fixtures.map(|f| f.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/")).collect();
     folders.sort();
     let mut names: Vec<&str> = every().map(|f| f.name).collect();
     names.sort_unstable();
     assert_eq!(folders, names, "each folder of fixtures/ is a fixture");
+}
+
+/// One model in two environments: what a team looks at before it takes to production what staging runs.
+#[test]
+fn what_two_environments_of_one_model_differ_in() {
+    let plan = |name: &str| -> Plan {
+        let text = std::fs::read_to_string(Fixture::named(name).dir().join("plan.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let (staging, prod) = (plan("environments/staging"), plan("environments/prod"));
+    let compared = show::compare(&staging, &prod);
+    let mut wrong = Vec::new();
+    golden(&Fixture::named("environments/prod").sources().join("diff.txt"), &compared.text, &mut wrong);
+    assert!(wrong.is_empty(), "{wrong:?}; BELAY_UPDATE=1 writes it");
+    // Each goes its own way, and neither sees what is the other's.
+    let text = |plan: &Plan| plan.to_json();
+    assert!(!text(&staging).contains("db.prod.internal") && !text(&prod).contains("db.staging.internal"));
 }
 
 /// Service Connect: who is deployed before what it uses would not reach it.

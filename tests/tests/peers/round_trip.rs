@@ -112,7 +112,7 @@ fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
         account.namespace(&namespace.name, namespace.kind);
     }
     let site = Site::new(fixture, endpoint, account).calling(instead);
-    let start = fixture.dir().join("start");
+    let start = fixture.sources().join("start");
     if start.is_dir() {
         let images = site.take(&start);
         images.iter().for_each(|image| drop(account.push(image)));
@@ -125,7 +125,7 @@ fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
         assert_eq!(done.code, 0, "the start is not deployed:\n{}", done.stderr);
     }
 
-    let images = site.take(&fixture.dir());
+    let images = site.take(&fixture.sources());
     let digests: BTreeMap<String, String> = images.iter().map(|image| (image.clone(), account.push(image))).collect();
     let failing = digests.iter().find_map(|(image, digest)| Some((digest, fails(world.images.get(image)?)?)));
     if let Some((digest, (reason, _))) = &failing {
@@ -360,14 +360,19 @@ fn around(account: &Account) -> Value {
     json!({"records": records, "groups": groups, "rules": rules, "schedules": schedules, "event rules": event_rules, "names": names})
 }
 
-/// What runs in the cluster and which revisions are registered, without ids, numbers and moments.
+/// What runs in all clusters and which revisions are registered, without ids, numbers and moments.
 fn state(account: &Account) -> Value {
     // A look more, so that what is going on has come to its end.
     let mut services = BTreeMap::new();
     for _ in 0..3 {
         services.clear();
-        for arn in listed(account, "ListServices", "serviceArns", json!({"cluster": "default"})) {
-            let wanted = json!({"cluster": "default", "services": [arn], "include": ["TAGS"]});
+        let clusters = listed(account, "ListClusters", "clusterArns", json!({}));
+        let all = clusters.iter().flat_map(|cluster| {
+            let arns = listed(account, "ListServices", "serviceArns", json!({"cluster": cluster}));
+            arns.into_iter().map(move |arn| (cluster, arn))
+        });
+        for (cluster, arn) in all {
+            let wanted = json!({"cluster": cluster, "services": [arn], "include": ["TAGS"]});
             let mut found = account.must("ecs", "DescribeServices", &wanted);
             let mut service = found["services"][0].take();
             let deployments = service["deployments"].as_array().map(Vec::len);
