@@ -258,12 +258,10 @@ impl<'p> Facts<'p> {
         let cluster = drains.last().map_or("", |(_, call)| short(text(&call.input, "cluster")));
         let services = self.services.iter().filter(|(key, _)| key.split('/').next() == Some(cluster));
         let on_instances = |settings: &&Map<String, Value>| {
-            let of = |member: &str| settings.get(member).and_then(Value::as_str);
-            let provider = settings.get("capacityProviderStrategy").and_then(|s| s[0]["capacityProvider"].as_str());
+            let on = self.placed_on(settings);
+            let elsewhere = on == "EXTERNAL" || on.starts_with("FARGATE") || self.managed.contains(on);
             // A daemon's task does not move: it ends with the instance.
-            !matches!(of("launchType"), Some("FARGATE" | "EXTERNAL"))
-                && of("schedulingStrategy") != Some("DAEMON")
-                && !provider.is_some_and(|p| p.starts_with("FARGATE") || self.managed.contains(p))
+            !elsewhere && settings.get("schedulingStrategy").is_none_or(|strategy| strategy != "DAEMON")
         };
         let moves = services.map(|(_, settings)| settings).filter(on_instances).map(|settings| {
             let ((start, because), stop) = (self.starting(settings), self.stopping(settings));
@@ -362,18 +360,22 @@ impl<'p> Facts<'p> {
     /// From being placed to RUNNING.
     fn running(&self, settings: &Map<String, Value>) -> u64 {
         self.assume("there is room for all tasks");
-        let launch = settings.get("launchType").and_then(Value::as_str);
+        match self.placed_on(settings) {
+            provider if provider.starts_with("FARGATE") => self.durations.fargate_start,
+            provider if self.managed.contains(provider) => self.durations.managed_start,
+            _ => self.durations.start,
+        }
+    }
+
+    /// The launch type, or the first capacity provider, that places the tasks; nothing where neither is said.
+    fn placed_on<'s>(&'s self, settings: &'s Map<String, Value>) -> &'s str {
         let cluster = short(settings.get("cluster").and_then(Value::as_str).unwrap_or("default"));
+        let launch = settings.get("launchType").and_then(Value::as_str);
         let default = || self.defaults.get(cluster).copied().filter(|_| launch.is_none());
         let strategy = settings.get("capacityProviderStrategy").or_else(default).and_then(Value::as_array);
         // All providers of a strategy are of one kind.
-        let provider = strategy.and_then(|shares| shares.first()).map_or("", |share| text(share, "capacityProvider"));
-        match launch {
-            Some("FARGATE") => self.durations.fargate_start,
-            _ if provider.starts_with("FARGATE") => self.durations.fargate_start,
-            _ if self.managed.contains(provider) => self.durations.managed_start,
-            _ => self.durations.start,
-        }
+        let provider = strategy.and_then(|shares| shares.first()).map(|share| text(share, "capacityProvider"));
+        provider.or(launch).unwrap_or_default()
     }
 
     /// From being placed to healthy.
