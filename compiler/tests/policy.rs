@@ -74,6 +74,7 @@ fn every_call_of_every_fixture_is_allowed_and_nothing_else() {
             "autoscaling:CreateOrUpdateTags",
             "cloudwatch:TagResource",
             "events:TagResource",
+            "logs:TagResource",
             "elasticloadbalancing:AddTags",
             "servicediscovery:TagResource",
             "iam:PassRole",

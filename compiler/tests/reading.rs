@@ -83,6 +83,8 @@ looks! {
     b106_unused_var: human(&report(MODEL, &[("prod.yaml", ENVIRONMENT)], &[("tga", "1.14"), ("tag", "1.14")]), false);
     b107_key: model("components: {\"${name}\": {image: nginx}}\n");
     b201_unknown_keys: model("components:\n  web:\n    imagee: nginx\n    foo: bar\n    provides: {port: 80}\n  api: {image: api, plugin: {ec2_ecs: {}}}\ngateway: {}\n");
+    b201_known_elsewhere: model("components:\n  web:\n    image: nginx\n    once: {before: [api]}\n    scaling: {min: 1}\ngateways:\n  web: {type: load_balancer, port: 80, target: [web], exposes: {port: 80}}\n");
+    b201_known_elsewhere_in_an_environment: environment("region: us-east-1\nlogs: {group: /shop}\nplugin_config:\n  ec2-ecs: {deployment: {min: 50}, once: {}}\n");
     b202_wrong_types: model("components:\n  web:\n    image: [nginx]\n    replicas: two\n    singleton: yes\n    env: [A]\n    args: {}\n    provides: 80\n    version: {a: 1}\n  api:\n  back: back:1\n  four: {image: 1.10, replicas: '2'}\n");
     b202_not_a_mapping: model("- components\n");
     b203_missing: model("components:\n  web: {replicas: 2}\n  api:\n    image:\ngateways:\n  lb: {type: load_balancer, exposes: [{name: http}]}\n");

@@ -68,7 +68,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 40] = [
+pub const ALL: [Fixture; 42] = [
     Fixture {
         name: "blue-green",
         world: worlds::pairs,
@@ -232,6 +232,8 @@ pub const ALL: [Fixture; 40] = [
         behind: &[("store-web", 2)],
         ..PLAIN
     },
+    Fixture { name: "log-groups", world: worlds::tasks, ..PLAIN },
+    Fixture { name: "log-groups-failing", end: End::Initial, world: worlds::ending, ..PLAIN },
     Fixture { name: "tasks", world: worlds::tasks, ..PLAIN },
     Fixture { name: "tasks-failing", end: End::Initial, world: worlds::tasks, ..PLAIN },
     Fixture {

@@ -7,7 +7,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Violation;
 use serde_json::Value as Json;
 
-use super::Form;
+use super::{Form, elsewhere};
 use crate::diagnostics::{Diagnostic, Files, Span, push_step};
 use crate::meaning::secrets;
 use crate::nearest::nearest;
@@ -41,7 +41,7 @@ pub(super) fn explain(error: &ValidationError<'_>, form: &Form, tree: &Node, fil
         keyword.rsplit_once('/').and_then(|(parent, _)| form.schema.pointer(&dereference(parent, &form.schema)));
     let one = match error.kind() {
         Violation::AdditionalProperties { unexpected } => {
-            return unexpected.iter().map(|key| unknown_key(key, pointer, schema, tree)).collect();
+            return unexpected.iter().map(|key| unknown_key(key, pointer, schema, form, tree)).collect();
         }
         Violation::Required { property } => missing_key(property.as_str().unwrap_or_default(), pointer, schema, tree),
         Violation::Type { .. } => wrong_type(value, schema, &named, place(), files),
@@ -93,7 +93,7 @@ fn wrong_form(value: &Json, pattern: &str, schema: Option<&Json>, named: &str, s
     diagnostic
 }
 
-fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node) -> Diagnostic {
+fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, form: &Form, tree: &Node) -> Diagnostic {
     let mut pointer = parent.to_owned();
     push_step(&mut pointer, key);
     let mut known: Vec<&str> = schema
@@ -117,12 +117,29 @@ fn unknown_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node) -> D
     if let Some(near) = near {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
+    let elsewhere = if near.is_none() { elsewhere(key, parent, form) } else { None };
+    let told = near.is_some() || elsewhere.is_some();
+    if let Some(elsewhere) = elsewhere {
+        diagnostic = diagnostic.help(elsewhere);
+    }
     if known.is_empty() {
         diagnostic = diagnostic.help("no keys are known here");
-    } else if near.is_none() || known.len() <= LISTED {
+    } else if !told || known.len() <= LISTED {
         diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
     }
     diagnostic
+}
+
+/// Where a key is known that is not known here.
+fn elsewhere(key: &str, parent: &str, form: &Form) -> Option<String> {
+    let steps: Vec<&str> = parent.split('/').skip(1).collect();
+    let places = elsewhere::known(&form.shapes, key, &steps);
+    let words = |place: &String| match owner(place) {
+        top if top.is_empty() => " at the top of the file".to_owned(),
+        owner => owner,
+    };
+    let words: Vec<String> = places.iter().map(words).collect();
+    if words.is_empty() { None } else { Some(format!("`{key}` is known{}", words.join(" and"))) }
 }
 
 fn missing_key(key: &str, parent: &str, schema: Option<&Json>, tree: &Node) -> Diagnostic {

@@ -4,6 +4,7 @@
 //! is told, each at the value or key that it is about.
 
 mod convert;
+mod elsewhere;
 mod explain;
 mod shape;
 

@@ -20,7 +20,7 @@ pub(super) struct Shape {
     pub(super) text: bool,
     pub(super) wants: Wants,
     pub(super) properties: HashMap<String, ShapeId>,
-    additional: Option<ShapeId>,
+    pub(super) additional: Option<ShapeId>,
     pub(super) items: Option<ShapeId>,
 }
 

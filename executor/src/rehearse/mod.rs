@@ -31,6 +31,7 @@ pub use text::text;
 
 use crate::run::{Outcome, RunError};
 use crate::simulator::World;
+use crate::simulator::world::Timings;
 use drill::{Case, Scene};
 use judge::States;
 use report::Gathered;
@@ -155,7 +156,7 @@ pub fn durations(world: &World) -> Durations {
         managed_start: timings.managed_instance_seconds + timings.image_pull_seconds + timings.task_start_seconds,
         settle: timings.settle_seconds,
         stop: timings.stop_seconds,
-        own_task: timings.own_task_seconds.unwrap_or(30),
+        own_task: timings.own_task_seconds.unwrap_or(Timings::OWN_TASK),
         group_schedule: timings.group_schedule_seconds,
         instance_start: timings.instance_pending_seconds,
         instance_boot: timings.instance_boot_seconds,

@@ -55,6 +55,17 @@ pub fn essence(world: &World) -> Value {
     essence
 }
 
+/// An essence without the log groups that another one does not have and that are kept for what was written to them: who
+/// goes back leaves them.
+#[must_use]
+pub fn without_kept_logs(mut essence: Value, world: &World, before: &Value) -> Value {
+    if let Some(groups) = essence.get_mut("logGroups").and_then(Value::as_object_mut) {
+        let written = |name: &str| world.log_groups.get(name).is_some_and(|group| !group.streams.is_empty());
+        groups.retain(|name, _| before["logGroups"].get(name).is_some() || !written(name));
+    }
+    essence
+}
+
 /// Clusters; in which order they list their providers means nothing.
 fn clusters(world: &World) -> BTreeMap<&str, Value> {
     let shown = |cluster: &super::world::Cluster| {

@@ -106,14 +106,27 @@ fn events(world: &mut World, input: &Value) -> Answer {
     Ok(json!({"events": shown, "nextForwardToken": "f/0", "nextBackwardToken": "b/0"}).into())
 }
 
+/// Makes the streams of a task whose containers start: the log driver does so before anything is written.
+pub(super) fn open(world: &mut World, definition: &Value, task: &str) {
+    for container in definition["containerDefinitions"].as_array().into_iter().flatten() {
+        stream(world, container, task);
+    }
+}
+
 /// What a container wrote, where its definition sends it.
 pub(super) fn write(world: &mut World, definition: &Value, container: &str, task: &str, lines: &[String]) {
     let of = definition["containerDefinitions"].as_array().into_iter().flatten().find(|c| c["name"] == container);
-    let Some(logs) = of.map(|c| &c["logConfiguration"]).filter(|logs| logs["logDriver"] == "awslogs") else { return };
-    let option = |name: &str| text(&logs["options"], name);
-    let (Some(group), Some(prefix)) = (option("awslogs-group"), option("awslogs-stream-prefix")) else { return };
-    let stream = LogStream { created_at: world.now, lines: lines.to_vec() };
-    if let Some(group) = world.log_groups.get_mut(group) {
-        group.streams.insert(format!("{prefix}/{container}/{task}"), stream);
+    if let Some(stream) = of.and_then(|of| stream(world, of, task)) {
+        stream.lines = lines.to_vec();
     }
+}
+
+/// The stream that a container writes to, if it writes to any; made when it is not there yet.
+fn stream<'w>(world: &'w mut World, container: &Value, task: &str) -> Option<&'w mut LogStream> {
+    let logs = container.get("logConfiguration").filter(|logs| logs["logDriver"] == "awslogs")?;
+    let option = |name: &str| text(&logs["options"], name);
+    let (group, prefix) = (option("awslogs-group")?, option("awslogs-stream-prefix")?);
+    let name = format!("{prefix}/{}/{task}", text(container, "name")?);
+    let made = LogStream { created_at: world.now, lines: Vec::new() };
+    Some(world.log_groups.get_mut(group)?.streams.entry(name).or_insert(made))
 }

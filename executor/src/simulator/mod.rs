@@ -37,7 +37,7 @@ pub mod world;
 
 pub use cloud::SimulatedCloud;
 pub(crate) use cloud::concerns;
-pub use essence::essence;
+pub use essence::{essence, without_kept_logs};
 pub use file::FileError;
 pub use from_observed::FromObservedError;
 pub(crate) use request::short as short_name;

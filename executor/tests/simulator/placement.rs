@@ -76,6 +76,7 @@ async fn no_room_is_found_out_per_resource_and_freed_room_is_used() {
         assert!(has_event(&cloud, "web", words).await, "{words}");
     }
     let cloud = cloud();
+    cloud.with_world(|world| world.timings.own_task_seconds = None);
     let mut big = definition("big", "nginx:1");
     big["containerDefinitions"][0]["memory"] = json!(7000);
     call(&cloud, "RegisterTaskDefinition", big).await;
@@ -133,6 +134,7 @@ async fn binpack_fills_one_instance_first() {
 #[tokio::test]
 async fn draining_an_instance_moves_its_tasks_without_a_gap() {
     let cloud = cloud();
+    cloud.with_world(|world| world.timings.own_task_seconds = None);
     register(&cloud, "web", "nginx:1").await;
     create(&cloud, 3, json!({})).await;
     pass(&cloud, 300).await;

@@ -52,6 +52,7 @@
 //! | `P706` | a compensation belongs to exactly one node |
 //! | `P707` | no compensation needs what a node before the commit point destroyed |
 //! | `P708` | only an effect before the commit point has a way back |
+//! | `P709` | behind a case with compensations one without any has a `when`: what failed is not nothing to do |
 //! | `P801` | an obligation is discharged on the way forward by a later deploy or finalize node |
 //! | `P802` | an obligation is discharged on every way back |
 //! | `P901` | a wait polls something |
@@ -164,6 +165,7 @@ pub const RULES: &[(&str, &str)] = &[
     ("P706", "a compensation belongs to exactly one node"),
     ("P707", "no compensation needs what a node before the commit point destroyed"),
     ("P708", "only an effect before the commit point has a way back"),
+    ("P709", "behind a case with compensations one without any has a `when`: what failed is not nothing to do"),
     ("P801", "an obligation is discharged on the way forward by a later deploy or finalize node"),
     ("P802", "an obligation is discharged on every way back"),
     ("P901", "a wait polls something"),

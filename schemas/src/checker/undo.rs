@@ -71,6 +71,14 @@ fn cases(view: &View<'_>, at: usize, found: &mut Findings) {
             let message = format!("undo[{place}] has no `when`, so the cases behind it are never taken");
             found.add("P705", [id], message);
         }
+        // A case that was tried and failed is passed over: nothing to do would then be taken for the way back.
+        let always_nothing = case.when.is_none() && case.nodes.is_empty();
+        if always_nothing && node.undo[..place].iter().any(|earlier| !earlier.nodes.is_empty()) {
+            let message = format!(
+                "undo[{place}] has neither `when` nor compensations, so a case that failed before it would count as done"
+            );
+            found.add("P709", [id], message);
+        }
         let mut previous: Option<usize> = None;
         let mut seen = HashSet::new();
         for name in &case.nodes {

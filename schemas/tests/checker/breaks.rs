@@ -201,6 +201,11 @@ breaks! {
         cut(p, "web.service.update.undo.stop", "web.service.update.undone");
     };
     a_case_that_hides_another: "P705" => |p| node(p, "web.service.update").undo[0].when = None;
+    a_failure_that_nothing_has_to_be_done_about: "P709" => |p| {
+        let undo = &mut node(p, "web.service.update").undo;
+        undo[1].when = undo[0].when.clone();
+        undo.push(UndoCase { nodes: Vec::new(), when: None });
+    };
     a_compensation_of_nobody: "P706" => |p| {
         add(p, json!({"id": "lonely", "phase": "undo", "summary": "s", "action": {"delay": 1}}));
     };

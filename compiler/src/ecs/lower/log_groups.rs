@@ -126,7 +126,8 @@ fn create(context: Context<'_>, name: &str, group: &LogGroup, id: &str, draft: &
     let gone = when("it is gone already", describe(name), &format!("{found} == `0`"), []);
     let empty = when("nothing was written to it", streams(), "length(logStreams) == `0`", []);
     // What failed tasks have written is worth more than an account without an extra group.
-    let cases = vec![(Some(gone), Vec::new()), (Some(empty), vec![undo]), (None, Vec::new())];
+    let used = when("something was written to it, which is kept", streams(), "length(logStreams) > `0`", []);
+    let cases = vec![(Some(gone), Vec::new()), (Some(empty), vec![undo]), (Some(used), Vec::new())];
     let back = draft.with_undo(forward, cases);
     let Some(days) = group.retention else { return (create_id, back) };
     let retain_id = format!("{id}.retain");

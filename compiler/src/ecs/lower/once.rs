@@ -126,7 +126,10 @@ pub fn run(context: Context<'_>, run: &Run<'_>, draft: &mut Draft) -> Lowered {
     let running = when("it still runs", describe(), runs, []);
     let mut first = vec![stop, stopped];
     first.extend(taken_back(".stopped"));
-    let back = draft.with_undo(forward, vec![(Some(none), Vec::new()), (Some(running), first), (None, taken_back(""))]);
+    // Said, so that a task that cannot be stopped is not taken for one that has ended.
+    let ended = when("it has ended", describe(), "length(tasks[?lastStatus!='STOPPED']) == `0`", []);
+    let cases = vec![(Some(none), Vec::new()), (Some(running), first), (Some(ended), taken_back(""))];
+    let back = draft.with_undo(forward, cases);
     let ready = format!("{component}.task.succeeded");
     draft.add(node(
         ready.clone(),

@@ -213,6 +213,7 @@ fn run(world: &mut World, id: &str) {
             }
         });
     }
+    open_logs(world, id);
     let shape = world.task_shape(&definition);
     let settle = world.timings.settle_seconds;
     let Some(task) = world.tasks.get_mut(id) else { return };
@@ -231,6 +232,17 @@ fn run(world: &mut World, id: &str) {
     }
     world.dirty.extend(service);
     refresh_health(world, id);
+}
+
+/// Its log driver makes a stream for each container that starts.
+fn open_logs(world: &mut World, id: &str) {
+    if world.log_groups.is_empty() {
+        return;
+    }
+    let Some(task) = world.tasks.get(id) else { return };
+    let Some(definition) = world.task_definition(short(&task.task_definition)) else { return };
+    let definition = Value::Object(definition.content.clone());
+    logs::open(world, &definition, id);
 }
 
 /// What the containers of a task have written, as far as their images are said to write anything.

@@ -22,9 +22,6 @@ use crate::cloud::CloudError;
 /// Virtual seconds that services get to become steady before the moment of the observation.
 const WARM_UP: u64 = 6 * 3600;
 
-/// Virtual seconds for which a task runs that is started once.
-const OWN_TASK: u64 = 30;
-
 fn items<'v>(of: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
     of[list].as_array().into_iter().flatten()
 }
@@ -74,8 +71,6 @@ impl World {
         let mut world = Self::empty(&observed.account, &observed.region);
         world.partition.clone_from(&observed.partition);
         world.now = since;
-        // How long tasks run that are started once, nobody can observe.
-        world.timings.own_task_seconds = Some(OWN_TASK);
         ecs::clusters(&mut world, observed);
         ecs::capacity_providers(&mut world, observed);
         ecs::instances(&mut world, observed, since);

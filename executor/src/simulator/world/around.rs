@@ -16,7 +16,8 @@ pub struct LogGroup {
     /// Days for which it keeps events; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u64>,
-    /// Its log streams by name. Only images that are said to have output write any.
+    /// Its log streams by name: one of each container that was started. Only images that are said to have output write
+    /// to theirs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub streams: BTreeMap<String, LogStream>,
     /// Tags.

@@ -30,8 +30,8 @@ pub struct Timings {
     /// How long stopped tasks remain visible (documented: at least an hour).
     pub stopped_task_retention_seconds: u64,
     /// From RUNNING until a task that no service keeps ends with exit code 0, unless its image is said to end otherwise;
-    /// absent: it runs on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// absent: 30, null: it runs on.
+    #[serde(skip_serializing_if = "Timings::is_own_task")]
     pub own_task_seconds: Option<u64>,
     /// Longest pause between two attempts of a task that keeps failing (documented: 27 minutes).
     pub longest_back_off_seconds: u64,
@@ -55,6 +55,16 @@ pub struct Timings {
     pub terminated_instance_retention_seconds: u64,
 }
 
+impl Timings {
+    /// Seconds for which a task runs that is started once, where nobody knows better.
+    pub const OWN_TASK: u64 = 30;
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_own_task(seconds: &Option<u64>) -> bool {
+        *seconds == Some(Self::OWN_TASK)
+    }
+}
+
 impl Default for Timings {
     fn default() -> Self {
         Self {
@@ -66,7 +76,7 @@ impl Default for Timings {
             settle_seconds: 40,
             stop_seconds: 30,
             stopped_task_retention_seconds: 3600,
-            own_task_seconds: None,
+            own_task_seconds: Some(Self::OWN_TASK),
             longest_back_off_seconds: 1620,
             group_schedule_seconds: 5,
             instance_pending_seconds: 25,
