@@ -54,6 +54,11 @@ impl Account {
         Self { id: id.to_owned(), credentials, emulator, client }
     }
 
+    /// Whose account it is.
+    pub fn emulator(&self) -> Emulator {
+        self.emulator
+    }
+
     /// A call in this account, through botocore.
     ///
     /// # Errors
@@ -273,6 +278,12 @@ impl Account {
                 let input = json!({"ListenerArn": known, "Priority": rule.priority,
                     "Conditions": conditions, "Actions": here(&rule.actions)});
                 let made = self.must("elbv2", "CreateRule", &input);
+                if self.emulator == Emulator::Ministack {
+                    // It knows a group's load balancer only where a listener itself leads to the group.
+                    let input = json!({"LoadBalancerArn": arn, "Port": 10_000 + rule.priority,
+                        "Protocol": listener.protocol, "DefaultActions": here(&rule.actions)});
+                    self.must("elbv2", "CreateListener", &input);
+                }
                 let here = made["Rules"][0]["RuleArn"].as_str().unwrap_or_default();
                 both.push((rule.arn.clone(), here.to_owned()));
             }

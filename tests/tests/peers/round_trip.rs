@@ -9,7 +9,7 @@ use belay_executor::simulator::world::{Behaviour, Image};
 use belay_schemas::plan::{Mode, Plan};
 use belay_tests::account::Account;
 use belay_tests::compare::assert_same;
-use belay_tests::fixtures::{ALL, End, Fixture, read};
+use belay_tests::fixtures::{ALL, End, Fixture, every, read};
 use belay_tests::python::peers;
 use belay_tests::servers::{Emulator, PeerError};
 use belay_tests::site::Site;
@@ -39,8 +39,55 @@ fn every_fixture_of_services_makes_its_round_trip_on_moto() {
     assert!(failed.is_empty(), "{failed:?} failed; each panic above begins with its name");
 }
 
-/// ministack has neither container instances nor target groups that know their load balancer, so none of the fixtures can
-/// be compiled for it; Fargate needs neither.
+/// The fixtures that make their round trip on ministack.
+const ON_MINISTACK: [&str; 1] = ["environments/staging"];
+
+/// Why a fixture makes no round trip on ministack, in the words of what it lacks; nothing if it does. Where such things are
+/// covered instead is in gaps.rs, where the lacks are also held to be true.
+fn lacks_on_ministack(fixture: &Fixture) -> Vec<&'static str> {
+    let text = |file: &str| read(&fixture.dir().join(file));
+    let (plan, observed) = (text("plan.json"), text("observed.json"));
+    let has = |what: &str| plan.contains(what) || observed.contains(what);
+    let lacks = [
+        (on_instances(&plan) || on_instances(&observed), "container instances"),
+        (has("\"application-autoscaling\""), "Application Auto Scaling"),
+        (has("\"autoscaling\""), "what groups of instances need"),
+        (has("\"volumeConfigurations\""), "disks of tasks: it does not keep them"),
+        (fixture.end == End::Initial, "deployments that fail"),
+    ];
+    lacks.into_iter().filter_map(|(lacks, what)| lacks.then_some(what)).collect()
+}
+
+/// Whether a document holds a task definition that is not one of Fargate.
+fn on_instances(document: &str) -> bool {
+    fn looks(value: &Value) -> bool {
+        match value {
+            Value::Object(members) => {
+                let defines = members.contains_key("containerDefinitions");
+                let fargate =
+                    value["requiresCompatibilities"].as_array().is_some_and(|all| all.contains(&json!("FARGATE")));
+                (defines && !fargate) || members.values().any(looks)
+            }
+            Value::Array(items) => items.iter().any(looks),
+            _ => false,
+        }
+    }
+    looks(&serde_json::from_str(document).unwrap())
+}
+
+/// Everything that it could run, it runs.
+#[test]
+fn fixtures_make_their_round_trip_on_ministack_or_need_what_it_lacks() {
+    let able: Vec<&str> = every().filter(|f| lacks_on_ministack(f).is_empty()).map(|f| f.name).collect();
+    assert_eq!(able, ON_MINISTACK);
+    let (server, client) = emulator(Emulator::Ministack);
+    for (number, name) in ON_MINISTACK.into_iter().enumerate() {
+        let account = Account::new(Emulator::Ministack, client, &format!("{:012}", 111_111_111_150 + number));
+        round_trip(&Fixture::named(name), server.endpoint(), &account);
+    }
+}
+
+/// The same with a model that is made for it, from its first deployment to its end.
 #[test]
 fn services_on_fargate_are_deployed_updated_and_torn_down_on_ministack() {
     let (server, client) = emulator(Emulator::Ministack);
@@ -107,7 +154,22 @@ fn running(account: &Account) -> Vec<String> {
 fn round_trip(fixture: &Fixture, endpoint: &str, account: &Account) {
     let mut world = World::default_account();
     (fixture.world)(&mut world);
-    let instead = account.seed(&world);
+    let mut instead = account.seed(&world);
+    if account.emulator() == Emulator::Ministack {
+        // What it does not keep would stay to be done.
+        let (setting, spot) = ("placement: {zone_rebalancing: false}", "worker: {capacity: [{provider: FARGATE_SPOT}]");
+        instead.push((spot.to_owned(), format!("api: {{{setting}}}\n      {spot}, {setting}")));
+        // Its tasks have no addresses, so that nothing answers behind their load balancer but what is put there by hand.
+        for (name, count) in fixture.behind {
+            let found = account.must("elbv2", "DescribeTargetGroups", &json!({"Names": [name]}));
+            let targets: Vec<Value> =
+                (0..*count).map(|number| json!({"Id": format!("10.0.0.{}", 10 + number)})).collect();
+            if !targets.is_empty() {
+                let input = json!({"TargetGroupArn": found["TargetGroups"][0]["TargetGroupArn"], "Targets": targets});
+                account.must("elbv2", "RegisterTargets", &input);
+            }
+        }
+    }
     for namespace in world.namespaces.values() {
         account.namespace(&namespace.name, namespace.kind);
     }
@@ -217,8 +279,9 @@ fn as_the_model_says(site: &Site, fixture: &Fixture, account: &Account, digests:
 
 fn behind(fixture: &Fixture, account: &Account) {
     for (name, count) in fixture.behind {
-        let classic = account.call("elb", "DescribeLoadBalancers", &json!({"LoadBalancerNames": [name]})).is_ok();
-        let healthy = if classic {
+        let classic = account.call("elb", "DescribeLoadBalancers", &json!({"LoadBalancerNames": [name]}));
+        let balancers = classic.ok().and_then(|found| found["LoadBalancerDescriptions"].as_array().map(Vec::len));
+        let healthy = if balancers.is_some_and(|count| count > 0) {
             let found = account.must("elb", "DescribeInstanceHealth", &json!({"LoadBalancerName": name}));
             found["InstanceStates"].as_array().unwrap().iter().filter(|one| one["State"] == "InService").count()
         } else {
