@@ -261,7 +261,7 @@ pub const ASG: [Fixture; 11] = [
     Fixture { name: "both-plugins", ..PLAIN },
 ];
 
-/// Scenarios of container instances, whose agents no emulator shows.
+/// Scenarios of container instances. No emulator shows how they are drained; that they join is shown by `peers/hosts.rs`.
 pub const HOSTS: [Fixture; 8] = [
     Fixture { name: "ami-update", world: worlds::own_cluster, ..PLAIN },
     Fixture { name: "ami-update-failing", end: End::Initial, world: worlds::strangers, ..PLAIN },

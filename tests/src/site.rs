@@ -133,15 +133,15 @@ impl Site {
 
     /// Takes the model and the environments out of a folder, as they are in this account; the images that they name.
     pub fn take(&self, folder: &Path) -> Vec<String> {
+        let here = |name: &str| {
+            let text = read(&folder.join(name));
+            self.instead.iter().fold(text, |text, (written, here)| text.replace(written, here))
+        };
         for name in self.environments.iter().filter(|name| *name != "often.yaml") {
-            let mut text = read(&folder.join(name));
-            for (written, here) in &self.instead {
-                text = text.replace(written, here);
-            }
-            self.write(name, &text.replace(WRITTEN, &self.account.id));
+            self.write(name, &here(name).replace(WRITTEN, &self.account.id));
         }
         let registry = self.registry.clone().unwrap_or_else(|| self.account.registry());
-        let model = read(&folder.join("model.yaml")).replace(&format!("{WRITTEN}.dkr.ecr.{REGION}.amazonaws.com/"), "");
+        let model = here("model.yaml").replace(&format!("{WRITTEN}.dkr.ecr.{REGION}.amazonaws.com/"), "");
         let (model, images) = with_registry(&model.replace(WRITTEN, &self.account.id), &registry);
         self.write("model.yaml", &model);
         images
@@ -238,6 +238,12 @@ fn with_registry(model: &str, registry: &str) -> (String, Vec<String>) {
         let (before, found) = rest.split_at(at + "image: ".len());
         let found = found.trim_start_matches('"');
         let end = found.find(['"', ',', '}', '\n', ' ']).unwrap_or(found.len());
+        // A machine image has no registry.
+        if found.starts_with("ami-") {
+            text.push_str(&format!("{before}{}", &found[..end]));
+            rest = &found[end..];
+            continue;
+        }
         images.push(found[..end].to_owned());
         text.push_str(&format!("{before}\"{registry}/{}\"", &found[..end]));
         rest = found[end..].trim_start_matches('"');
@@ -254,12 +260,12 @@ mod tests {
 
     #[test]
     fn images_are_found_however_they_are_written() {
-        let model = "a:\n  image: x/y:1\n  containers: {b: {image: \"z:2\", mem: 1}, c: {image: w}}\n";
+        let model = "m:\n  image: ami-1 # AMI\na:\n  image: x/y:1\n  containers: {b: {image: \"z:2\", mem: 1}, c: {image: w}}\n";
         let (text, images) = with_registry(model, "R");
         assert_eq!(images, ["w", "x/y:1", "z:2"]);
         assert_eq!(
             text,
-            "a:\n  image: \"R/x/y:1\"\n  containers: {b: {image: \"R/z:2\", mem: 1}, c: {image: \"R/w\"}}\n"
+            "m:\n  image: ami-1 # AMI\na:\n  image: \"R/x/y:1\"\n  containers: {b: {image: \"R/z:2\", mem: 1}, c: {image: \"R/w\"}}\n"
         );
     }
 }

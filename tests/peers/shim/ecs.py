@@ -79,6 +79,17 @@ class Ecs:
             }
         return answer
 
+    def describe_capacity_providers(self, moto, given):
+        """moto breaks unless it is told which; AWS tells those of a cluster, or all."""
+        if given.get("capacityProviders"):
+            return moto("DescribeCapacityProviders", given)
+        clusters = [given["cluster"]] if given.get("cluster") else moto("ListClusters", {})["clusterArns"]
+        found = moto("DescribeClusters", {"clusters": clusters})["clusters"]
+        named = {name for one in found for name in one.get("capacityProviders", []) if not name.startswith("FARGATE")}
+        if not named:
+            return {"capacityProviders": [], "failures": []}
+        return moto("DescribeCapacityProviders", given | {"capacityProviders": sorted(named)})
+
     # Services
 
     def create_service(self, moto, given):
@@ -430,6 +441,7 @@ def page(operation, answer, given):
 
 HANDLERS = {
     "DescribeContainerInstances": Ecs.describe_container_instances,
+    "DescribeCapacityProviders": Ecs.describe_capacity_providers,
     "CreateService": Ecs.create_service, "UpdateService": Ecs.update_service, "DeleteService": Ecs.delete_service,
     "DescribeServices": Ecs.describe_services, "ListServices": Ecs.list_services,
     "ListServiceDeployments": Ecs.list_service_deployments,

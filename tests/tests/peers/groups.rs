@@ -118,7 +118,7 @@ fn a_real_registry_serves_the_digests() {
 }
 
 /// A text in base64.
-fn text_of(base64: &str) -> String {
+pub fn text_of(base64: &str) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let values = base64.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte));
     let bits: Vec<bool> = values.flat_map(|value| (0..6).rev().map(move |bit| value >> bit & 1 == 1)).collect();

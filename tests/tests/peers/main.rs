@@ -10,6 +10,7 @@ mod bucket;
 mod conformance;
 mod gaps;
 mod groups;
+mod hosts;
 mod proxy;
 mod pusher;
 mod referee;

@@ -77,7 +77,8 @@ fn in_path(service: &Service, member: &Member, value: &Value, uri: &str) -> Resu
     let text = text(value, &member.wire, service.shape(member.shape), Moment::Iso)?;
     // Route 53 answers `/hostedzone/Z1` and `/change/C1` where it asks for `Z1` and `C1`.
     let text = match &*service.facts.name {
-        "route53" => text.rsplit('/').next().unwrap_or_default(),
+        // Nothing but these is taken away: other slashes are part of what was given, and escaped.
+        "route53" => ["/hostedzone/", "/change/"].iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(&text),
         _ => &text,
     };
     Ok(uri
