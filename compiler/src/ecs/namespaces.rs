@@ -99,7 +99,10 @@ pub fn resolve(context: Context<'_>, wants: &Place, code: &'static str, report: 
                         format!("there is no Cloud Map namespace `{written}` in this account and region"),
                     )
                     .at(place)
-                    .help("correct the name, or create it first; then observe again"),
+                    .help(match written.starts_with("ns-") {
+                        true => "that is an id: write the namespace's name or its ARN instead; then observe again",
+                        false => "correct the name, or create it first; then observe again",
+                    }),
                     false => {
                         Diagnostic::error("B505", format!("the observed state does not look at namespace `{written}`"))
                             .at(place)

@@ -80,6 +80,7 @@ pub fn table() -> Vec<Case> {
             .world(space()),
         offer("name that is taken in the namespace", "{port: 80, name: legacy}").worlds(taken(), taken()),
         found("B440", "no namespace for Cloud Map", "{}").env(env("namespace: shop.intern"), here()),
+        found("B440", "the id of a namespace", "{}").env(env("namespace: ns-0a0000000000000a"), here()),
         found("B440", "records of a namespace without DNS", "{record: SRV}").world(World::new().namespace(
             "shop.internal",
             1,

@@ -247,9 +247,7 @@ impl Ways<'_> {
             describe_service(cluster, service),
             [("services[0].taskDefinition", self.new.clone())],
         );
-        if let Some(count) = self.update.sent.get("desiredCount") {
-            guard.holds.insert("services[0].desiredCount".to_owned(), count.clone());
-        }
+        number_is_ours(self.update, &mut guard);
         undo.guards = vec![guard];
         undo.probe = Some(probe(
             describe_service(cluster, service),
@@ -290,6 +288,15 @@ fn restoring(context: Context<'_>, service: &Value, paced: &Value) -> Limits {
     timing::restoring(context, timing::pace_of_service(context, service), count, shift::pauses(paced).unwrap_or(0))
 }
 
+/// Guards that nobody else has changed the number of tasks, if this update does. An earlier try may have set it back
+/// already.
+fn number_is_ours(update: &Update<'_>, guard: &mut Guard) {
+    if let (Some(old), Some(new)) = (update.before.get("desiredCount"), update.sent.get("desiredCount")) {
+        let field = format!("services[0].desiredCount == `{new}` || services[0].desiredCount == `{old}`");
+        guard.holds.insert(field, json!(true));
+    }
+}
+
 /// Sends old values of members that change without a deployment.
 fn send_back(desired: &Desired, update: &Update<'_>, id: &str, after: &str, before: &Map<String, Value>) -> Node {
     let read = describe_service(update.cluster, update.service);
@@ -302,10 +309,8 @@ fn send_back(desired: &Desired, update: &Update<'_>, id: &str, after: &str, befo
         Action::Call { call: ecs("UpdateService", update.call(before.clone())), expect: None },
     );
     let mut guard = guard_after(after, read.clone(), [("services[0].status", json!("ACTIVE"))]);
-    if let (Some(old), Some(new)) = (before.get("desiredCount"), update.sent.get("desiredCount")) {
-        // An earlier try may have set it back already; any other number is somebody else's.
-        let field = format!("services[0].desiredCount == `{new}` || services[0].desiredCount == `{old}`");
-        guard.holds.insert(field, json!(true));
+    if before.contains_key("desiredCount") {
+        number_is_ours(update, &mut guard);
     }
     undo.guards = vec![guard];
     let (applied, bind) = Update::all_hold(before);
