@@ -68,7 +68,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 42] = [
+pub const ALL: [Fixture; 43] = [
     Fixture {
         name: "blue-green",
         world: worlds::pairs,
@@ -210,6 +210,14 @@ pub const ALL: [Fixture; 42] = [
     },
     Fixture { name: "shop", behind: &[("shop-web", 2), ("shop-api", 2), ("shop-admin", 1)], ..PLAIN },
     Fixture { name: "sidecars", environments: &["base.yaml", "prod.yaml"], behind: &[("shop-api", 2)], ..PLAIN },
+    Fixture {
+        name: "sidecars-failing",
+        environments: &["base.yaml", "prod.yaml"],
+        end: End::Initial,
+        world: worlds::uninitialised,
+        behind: &[("shop-api", 2)],
+        ..PLAIN
+    },
     Fixture { name: "step-scaling", behind: &[("shop-web", 2)], ..PLAIN },
     Fixture {
         name: "step-scaling-failing",

@@ -214,3 +214,16 @@ fn a_task_that_fails_says_why_in_its_own_words() {
     let took_back = cloud.world().log.iter().filter(|entry| entry.operation == "RunTask").count();
     assert_eq!(took_back, 2, "the run started it, and its way back did");
 }
+
+#[test]
+fn a_container_that_waits_in_vain_says_for_whom() {
+    let fixture = Fixture::named("sidecars-failing");
+    let journal = tempfile::tempdir().unwrap();
+    let (cloud, _, plan) = prepared(&fixture, journal.path());
+    let status = apply(&cloud, &plan, journal.path(), "run").unwrap();
+    let told: Vec<String> = status.failures().map(|(node, failure)| format!("{node}: {failure:?}")).collect();
+    let told = told.join("\n");
+    for words in ["Task failed to start", "migrate-config exited with code 2", "orders exited with code 143"] {
+        assert!(told.contains(words), "nothing says {words:?}:\n{told}");
+    }
+}

@@ -154,6 +154,8 @@ pub fn durations(world: &World) -> Durations {
         start: timings.image_pull_seconds + timings.task_start_seconds,
         fargate_start: timings.image_pull_seconds + timings.fargate_start_seconds,
         managed_start: timings.managed_instance_seconds + timings.image_pull_seconds + timings.task_start_seconds,
+        next_container: timings.image_pull_seconds + timings.task_start_seconds,
+        completion: timings.completion(),
         settle: timings.settle_seconds,
         stop: timings.stop_seconds,
         own_task: timings.own_task_seconds.unwrap_or(Timings::OWN_TASK),

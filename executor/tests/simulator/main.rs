@@ -15,6 +15,7 @@ mod groups;
 mod machines;
 mod managed;
 mod observed_groups;
+mod order;
 mod placement;
 mod providers;
 mod route53;

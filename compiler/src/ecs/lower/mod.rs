@@ -5,6 +5,7 @@ mod back;
 mod calls;
 pub(crate) mod change;
 mod component;
+mod containers;
 mod create;
 mod event_rules;
 mod listener_rules;

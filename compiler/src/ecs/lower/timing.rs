@@ -10,12 +10,14 @@ use crate::ecs::desired::{Balancer, Desired};
 use crate::ecs::json::{items, number, text};
 use crate::ecs::{groups, settings, shift};
 
+use super::containers::{start_order, stop_timeout};
+
 use serde_json::Value;
 
 /// Seconds that a task may need from being placed to RUNNING (pull and start).
-const START: u64 = 60;
+pub const START: u64 = 60;
 /// Seconds from SIGTERM to SIGKILL unless a container says otherwise.
-const STOP_TIMEOUT: u64 = 30;
+pub const STOP_TIMEOUT: u64 = 30;
 
 /// Limits of one wait, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Limits {
 /// What observed settings force upon a component's waits, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
+    /// From being placed to RUNNING, beyond what one container needs: containers that wait for others come later.
+    pub order: u64,
     /// From RUNNING to healthy in every load balancer.
     pub healthy: u64,
     /// From the decision to stop a task to its end.
@@ -48,7 +52,7 @@ pub fn pace(context: Context<'_>, desired: &Desired) -> Pace {
         healthy = healthy.max(h);
         drain = drain.max(d);
     }
-    Pace { healthy, stop: drain + stop_timeout(&desired.task) }
+    Pace { order: start_order(&desired.task), healthy, stop: drain + stop_timeout(&desired.task) }
 }
 
 /// The pace of a running service, from what it is attached to.
@@ -65,7 +69,11 @@ pub fn pace_of_service(context: Context<'_>, service: &Value) -> Pace {
         drain = drain.max(d);
     }
     let task = text(service, "taskDefinition").and_then(|arn| context.facts.and_then(|f| f.definition(arn)));
-    Pace { healthy, stop: drain + task.map_or(STOP_TIMEOUT, |d| stop_timeout(d.task)) }
+    Pace {
+        order: task.map_or(0, |d| start_order(d.task)),
+        healthy,
+        stop: drain + task.map_or(STOP_TIMEOUT, |d| stop_timeout(d.task)),
+    }
 }
 
 fn balancer_pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
@@ -97,15 +105,6 @@ fn balancer_pace(context: Context<'_>, balancer: &Balancer) -> (u64, u64) {
     }
 }
 
-/// The longest stop timeout of a task's containers.
-fn stop_timeout(task: &Value) -> u64 {
-    items(task, "containerDefinitions")
-        .iter()
-        .map(|c| number(c, "stopTimeout").unwrap_or(STOP_TIMEOUT))
-        .max()
-        .unwrap_or(STOP_TIMEOUT)
-}
-
 /// A configured limit that observed settings make impossible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raise {
@@ -125,14 +124,15 @@ pub struct Raise {
 pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (Limits, Option<Raise>) {
     let pace = pace(context, desired);
     let stop = if replaces { pace.stop } else { 0 };
-    let step = START + pace.healthy.max(stop);
+    let start = START + pace.order;
+    let step = start + pace.healthy.max(stop);
     let count = desired.desired_count().unwrap_or(1);
     let waves = if replaces { waves(count, desired.percents()) } else { 1 };
     // Traffic is shifted from something that runs.
     let shift = shift::pauses(&desired.service).filter(|_| replaces);
     let (waves, pauses) = shift.map_or((waves, 0), |pauses| (1, pauses));
     let step = step + pauses;
-    let total = waves * (START + pace.healthy + stop) + pauses;
+    let total = waves * (start + pace.healthy + stop) + pauses;
     let settings = context.settings;
     let no_progress = settings.timeout.max(step);
     let overall = settings.overall_timeout.max(total).max(no_progress);
@@ -148,7 +148,10 @@ pub fn deployment(context: Context<'_>, desired: &Desired, replaces: bool) -> (L
         _ => c.overall_timeout.is_some(),
     });
     let raise = (raised > configured && written).then(|| {
-        let mut parts = vec![format!("{START} s to start")];
+        let mut parts = vec![match pace.order {
+            0 => format!("{START} s to start"),
+            _ => format!("{start} s until its containers have started, one after the other"),
+        }];
         if pace.healthy > 0 {
             parts.push(format!("{} s until it is healthy in its load balancer", pace.healthy));
         }
@@ -215,12 +218,13 @@ fn waves(count: u64, (minimum, maximum): (u64, u64)) -> u64 {
 /// Limits of the wait for running tasks to come back to an old count or definition, with pauses while traffic is shifted.
 pub fn restoring(context: Context<'_>, pace: Pace, count: u64, pauses: u64) -> Limits {
     let settings = context.settings;
-    let step = START + pace.healthy.max(pace.stop) + pauses;
+    let start = START + pace.order;
+    let step = start + pace.healthy.max(pace.stop) + pauses;
     Limits {
         no_progress: settings.timeout.max(step),
         overall: settings
             .overall_timeout
-            .max(count.max(1) * (START + pace.healthy + pace.stop) + pauses)
+            .max(count.max(1) * (start + pace.healthy + pace.stop) + pauses)
             .max(settings.timeout.max(step)),
         hold: 0,
         interval: context.settings.poll_interval,

@@ -14,11 +14,13 @@ use belay_schemas::observed::{EXTERNAL, Observed};
 use belay_schemas::plan::{Call, EdgeKind, Node, Phase, Plan, Wait};
 use serde_json::{Map, Value};
 
+use super::order::Order;
+
 /// Seconds for which load balancers let a target go, unless they are told otherwise.
 const DELAY: u64 = 300;
 
 /// How long single things take, in seconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Durations {
     /// Until ECS acts on a change.
     pub schedule: u64,
@@ -28,6 +30,10 @@ pub struct Durations {
     pub fargate_start: u64,
     /// The same on Managed Instances.
     pub managed_start: u64,
+    /// From what a container waits for to its start, in a task whose containers wait for each other.
+    pub next_container: u64,
+    /// From the start to the end of a container that others wait for to complete.
+    pub completion: u64,
     /// From RUNNING to healthy without any check.
     pub settle: u64,
     /// From the signal to the end, unless `stopTimeout` says otherwise.
@@ -360,11 +366,12 @@ impl<'p> Facts<'p> {
     /// From being placed to RUNNING.
     fn running(&self, settings: &Map<String, Value>) -> u64 {
         self.assume("there is room for all tasks");
-        match self.placed_on(settings) {
+        let start = match self.placed_on(settings) {
             provider if provider.starts_with("FARGATE") => self.durations.fargate_start,
             provider if self.managed.contains(provider) => self.durations.managed_start,
             _ => self.durations.start,
-        }
+        };
+        start + Order::of(self.containers(settings)).delay(self.durations)
     }
 
     /// The launch type, or the first capacity provider, that places the tasks; nothing where neither is said.
@@ -382,10 +389,8 @@ impl<'p> Facts<'p> {
     fn starting(&self, settings: &Map<String, Value>) -> (u64, String) {
         let start = self.running(settings);
         let balanced = self.balancers_of(settings).map(|(healthy, _)| healthy).max();
-        let own = self.containers(settings).filter_map(|c| {
-            c.get("healthCheck").filter(|check| !check.is_null()).map(|check| check["interval"].as_u64().unwrap_or(30))
-        });
-        let healthy = balanced.into_iter().chain(own.max()).max().unwrap_or(self.durations.settle);
+        let own = Order::of(self.containers(settings)).checked(self.durations);
+        let healthy = balanced.into_iter().chain(own).max().unwrap_or(self.durations.settle);
         (start + healthy, format!("{start} s to start, {healthy} s until healthy"))
     }
 
@@ -393,8 +398,7 @@ impl<'p> Facts<'p> {
     fn stopping(&self, settings: &Map<String, Value>) -> u64 {
         let drain = self.balancers_of(settings).map(|(_, drain)| drain).max().unwrap_or(0);
         let default = self.durations.stop;
-        let timeouts = self.containers(settings).map(|c| c["stopTimeout"].as_u64().unwrap_or(default));
-        drain + timeouts.max().unwrap_or(default)
+        drain + Order::of(self.containers(settings)).stopping(default)
     }
 
     fn balancers_of<'s>(&'s self, settings: &'s Map<String, Value>) -> impl Iterator<Item = (u64, u64)> + 's {

@@ -5,6 +5,7 @@
 
 mod asg;
 mod ecs;
+mod order;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::request::short;
+use super::super::time::Time;
 use super::super::world::{Behaviour, Container, ImageUse, Revision, TargetState, Task, TaskStatus, TaskTimes, World};
 use super::super::{logs, targets};
+use super::order::{self, Progress};
 use super::placement::Ports;
 use super::scheduler;
 use super::shape::TaskShape;
@@ -72,6 +74,8 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
                 image_digest: digest,
                 ports: ports.remove(&c.name).unwrap_or_default(),
                 essential: c.essential,
+                starts_due: None,
+                started_at: None,
                 exit_code: None,
                 reason: None,
             }
@@ -88,15 +92,13 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
     let (now, timings) = (world.now, &world.timings);
     let usual = if fargate { timings.fargate_start_seconds } else { timings.task_start_seconds };
     let host_start = if managed { timings.managed_instance_seconds } else { 0 };
-    let slowest = containers.iter().map(|c| match c.behaviour {
-        Behaviour::Slow { start_seconds, .. } => start_seconds,
-        Behaviour::CannotPull { .. } => 0,
-        _ => usual,
-    });
-    let start = if containers.iter().any(|c| matches!(c.behaviour, Behaviour::CannotPull { .. })) {
+    // Those that wait for others come later.
+    let waits = |name: &str| new.shape.containers.iter().any(|c| c.name == name && !c.depends_on.is_empty());
+    let first = || containers.iter().filter(|c| !waits(&c.name));
+    let start = if first().any(|c| matches!(c.behaviour, Behaviour::CannotPull { .. })) {
         0
     } else {
-        slowest.max().unwrap_or(usual)
+        first().map(|c| order::start_seconds(&c.behaviour, usual)).max().unwrap_or(usual)
     };
     let task = Task {
         cluster: new.cluster.to_owned(),
@@ -135,7 +137,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
 /// Lets happen to tasks what is due now.
 pub(in super::super) fn pass_time(world: &mut World) {
     let now = world.now;
-    let is_due = |at: Option<super::super::time::Time>| at.is_some_and(|at| at <= now);
+    let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
     let due: Vec<String> =
         world.tasks.iter().filter(|(_, t)| is_due(t.times.next())).map(|(id, _)| id.clone()).collect();
     for id in due {
@@ -167,37 +169,39 @@ pub(in super::super) fn pass_time(world: &mut World) {
     }
 }
 
-/// Images are pulled: the containers start, or fail to.
+/// Images are pulled: the containers start, wait for each other, or fail to.
 fn run(world: &mut World, id: &str) {
     let now = world.now;
+    let Some(definition) = world.tasks.get(id).map(|task| task.task_definition.clone()) else { return };
+    let shape = world.task_shape(&definition);
+    let timings = world.timings.clone();
     let Some(task) = world.tasks.get_mut(id) else { return };
     task.times.start_due = None;
-    let failed = task.containers.iter_mut().find_map(|container| match &container.behaviour {
-        Behaviour::CannotPull { reason } => {
-            let detail = reason.clone().unwrap_or_else(|| format!("failed to resolve ref {}", container.image));
-            let words = format!("CannotPullContainerError: pull image manifest has been retried 5 time(s): {detail}");
-            container.reason = Some(words.clone());
-            Some(words)
+    match order::go_on(task, shape.as_ref(), &timings, now) {
+        Progress::Started => {}
+        Progress::Waits(until) => {
+            task.last_status = TaskStatus::Pending;
+            task.times.start_due = Some(until);
+            return;
         }
-        _ => None,
-    });
-    if let Some(reason) = failed {
-        return finish(world, id, Some((reason, "TaskFailedToStart")));
-    }
-    let crash = task.containers.iter().filter(|c| c.essential).filter_map(|c| match c.behaviour {
-        Behaviour::Crash { after_seconds, .. } => Some(after_seconds),
-        _ => None,
-    });
-    let crash = crash.min();
-    if crash == Some(0) {
-        return exit(world, id);
+        Progress::Exited => return exit(world, id),
+        Progress::Failed(reason) => {
+            write_logs(world, id);
+            return finish(world, id, Some((reason, "TaskFailedToStart")));
+        }
     }
     task.last_status = TaskStatus::Running;
     task.times.started_at = Some(now);
+    let started = |c: &Container| c.started_at.unwrap_or(now);
+    let crash = task.containers.iter().filter(|c| c.essential).filter_map(|c| match c.behaviour {
+        Behaviour::Crash { after_seconds, .. } => Some(started(c).plus(after_seconds)),
+        _ => None,
+    });
+    let crash = crash.min();
     // Nobody keeps a task of its own running.
     let ends = if task.service.is_none() { world.timings.own_task_seconds } else { None };
-    task.times.exit_due = crash.or(ends).map(|seconds| now.plus(seconds));
-    let (definition, service, revision) = (task.task_definition.clone(), task.service.clone(), task.revision.clone());
+    task.times.exit_due = crash.or(ends.map(|seconds| now.plus(seconds)));
+    let (service, revision) = (task.service.clone(), task.revision.clone());
     let load_balancers = service
         .as_ref()
         .and_then(|key| world.services.get(key))
@@ -214,19 +218,20 @@ fn run(world: &mut World, id: &str) {
         });
     }
     open_logs(world, id);
-    let shape = world.task_shape(&definition);
-    let settle = world.timings.settle_seconds;
+    let settle = timings.settle_seconds;
     let Some(task) = world.tasks.get_mut(id) else { return };
     let checks = shape.iter().flat_map(|shape| &shape.containers).filter(|c| c.essential).filter_map(|c| {
         let check = c.health_check?;
-        let behaviour = task.containers.iter().find(|own| own.name == c.name).map(|own| &own.behaviour);
-        Some(match behaviour {
+        let own = task.containers.iter().find(|own| own.name == c.name);
+        let seconds = match own.map(|own| &own.behaviour) {
             Some(Behaviour::NeverHealthy) => check.start_period + check.interval * check.retries,
             Some(Behaviour::Slow { healthy_seconds, .. }) => healthy_seconds + check.interval,
             _ => check.interval,
-        })
+        };
+        Some(own.map_or(now, started).plus(seconds))
     });
-    task.times.health_due = checks.max().map(|seconds| now.plus(seconds));
+    // What was checked while others waited for it is known now.
+    task.times.health_due = checks.max().map(|at| at.max(now));
     if places.is_empty() && task.times.health_due.is_none() {
         task.times.settle_due = Some(now.plus(settle));
     }
@@ -249,10 +254,12 @@ fn open_logs(world: &mut World, id: &str) {
 fn write_logs(world: &mut World, id: &str) {
     let Some(task) = world.tasks.get(id) else { return };
     let Some(definition) = world.task_definition(short(&task.task_definition)) else { return };
+    let ordered = TaskShape::of(&definition.content).is_ordered();
     let definition = Value::Object(definition.content.clone());
     let written: Vec<(String, Vec<String>)> = task
         .containers
         .iter()
+        .filter(|c| !ordered || c.started_at.is_some())
         .filter_map(|c| Some((c.name.clone(), world.image_output(&c.image, c.image_digest.as_deref())?)))
         .collect();
     for (container, lines) in written {
@@ -264,17 +271,21 @@ fn write_logs(world: &mut World, id: &str) {
 fn exit(world: &mut World, id: &str) {
     write_logs(world, id);
     let Some(task) = world.tasks.get_mut(id) else { return };
-    let mut soonest: Vec<(u64, &mut Container)> = task
+    let known = task.containers.iter().any(|c| c.essential && c.exit_code.is_some());
+    let since = task.times.created_at;
+    let mut soonest: Vec<(Time, &mut Container)> = task
         .containers
         .iter_mut()
         .filter(|c| c.essential)
         .filter_map(|c| match c.behaviour {
-            Behaviour::Crash { after_seconds, .. } => Some((after_seconds, c)),
+            Behaviour::Crash { after_seconds, .. } => Some((c.started_at.unwrap_or(since).plus(after_seconds), c)),
             _ => None,
         })
         .collect();
-    soonest.sort_by_key(|(after, _)| *after);
-    if let Some((_, container)) = soonest.into_iter().next()
+    soonest.sort_by_key(|(at, _)| *at);
+    if known {
+        // It ended while others still waited for it.
+    } else if let Some((_, container)) = soonest.into_iter().next()
         && let Behaviour::Crash { exit_code, reason, .. } = container.behaviour.clone()
     {
         container.exit_code = Some(exit_code);
@@ -295,7 +306,7 @@ pub(super) fn stop(world: &mut World, id: &str, reason: &str, code: &str) -> Vec
     task.stopping = true;
     task.stopped_reason = Some(reason.to_owned());
     task.stop_code = Some(code.to_owned());
-    let running = task.last_status == TaskStatus::Running;
+    let running = task.last_status == TaskStatus::Running || task.containers.iter().any(|c| c.started_at.is_some());
     task.times = TaskTimes {
         created_at: task.times.created_at,
         started_at: task.times.started_at,
@@ -322,8 +333,11 @@ pub(super) fn stop(world: &mut World, id: &str, reason: &str, code: &str) -> Vec
 /// Containers get the signal to stop.
 fn signal(world: &mut World, id: &str) {
     let (now, default) = (world.now, world.timings.stop_seconds);
-    let seconds = world.tasks.get(id).and_then(|task| world.task_shape(&task.task_definition));
-    let seconds = seconds.map_or(default, |shape| shape.stop_seconds(default));
+    let seconds = world
+        .tasks
+        .get(id)
+        .and_then(|task| Some(order::stop_seconds(task, &world.task_shape(&task.task_definition)?, default)));
+    let seconds = seconds.unwrap_or(default);
     if let Some(task) = world.tasks.get_mut(id) {
         task.last_status = TaskStatus::Stopping;
         // At once is the next second: a call never sees a task end while it is being answered.
@@ -346,7 +360,7 @@ pub(super) fn finish(world: &mut World, id: &str, by_itself: Option<(String, &st
         stopped_at: Some(now),
         ..TaskTimes::default()
     };
-    for container in task.containers.iter_mut().filter(|_| started) {
+    for container in task.containers.iter_mut().filter(|c| started || c.started_at.is_some()) {
         // 128 + SIGKILL: what Docker reports of a container that did not end by itself.
         container.exit_code.get_or_insert(137);
     }

@@ -9,6 +9,7 @@ mod external;
 mod instances;
 mod lifecycle;
 mod managed;
+mod order;
 mod placement;
 mod providers;
 pub(super) mod registry;

@@ -23,8 +23,31 @@ pub(super) struct ContainerShape {
     pub(super) image: String,
     pub(super) essential: bool,
     pub(super) ports: Vec<PortShape>,
+    pub(super) start_timeout: Option<u64>,
     pub(super) stop_timeout: Option<u64>,
     pub(super) health_check: Option<CheckShape>,
+    /// Containers that it waits for, and for what of them.
+    pub(super) depends_on: Vec<(String, Condition)>,
+}
+
+/// What a container waits for of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    Start,
+    Complete,
+    Success,
+    Healthy,
+}
+
+impl Condition {
+    fn of(word: &str) -> Self {
+        match word {
+            "COMPLETE" => Self::Complete,
+            "SUCCESS" => Self::Success,
+            "HEALTHY" => Self::Healthy,
+            _ => Self::Start,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -82,11 +105,6 @@ impl TaskShape {
     pub(super) fn maps_port(&self, container: &str, port: u64) -> bool {
         self.containers.iter().any(|c| c.name == container && c.ports.iter().any(|p| p.container == port))
     }
-
-    /// Seconds that the task's containers may take to stop.
-    pub(super) fn stop_seconds(&self, default: u64) -> u64 {
-        self.containers.iter().map(|c| c.stop_timeout.unwrap_or(default)).max().unwrap_or(default)
-    }
 }
 
 /// The first member of a definition that binds its tasks to a network of AWS.
@@ -107,6 +125,10 @@ impl ContainerShape {
             protocol: text(mapping, "protocol").unwrap_or("tcp").to_owned(),
             name: text(mapping, "name").map(str::to_owned),
         };
+        let on = |d: &Value| {
+            let member = |name: &str| text(d, name).unwrap_or_default();
+            (member("containerName").to_owned(), Condition::of(member("condition")))
+        };
         let check = |check: &Value| CheckShape {
             interval: number(check, "interval").unwrap_or(30),
             retries: number(check, "retries").unwrap_or(3),
@@ -117,8 +139,10 @@ impl ContainerShape {
             image: member("image"),
             essential: definition.get("essential").and_then(Value::as_bool).unwrap_or(true),
             ports: items(definition, "portMappings").iter().map(port).collect(),
+            start_timeout: number(definition, "startTimeout"),
             stop_timeout: number(definition, "stopTimeout"),
-            health_check: definition.get("healthCheck").map(check),
+            health_check: definition.get("healthCheck").filter(|check| !check.is_null()).map(check),
+            depends_on: items(definition, "dependsOn").iter().map(on).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::super::request::{
 };
 use super::super::world::{TaskDefinition, TaskDefinitionStatus as Status, TaskStatus, World};
 use super::shape::{TaskShape, amount, family_and_number};
-use super::{external, managed};
+use super::{external, managed, order};
 use crate::cloud::CloudError;
 
 /// What AWS adds to a container that does not say it.
@@ -112,6 +112,9 @@ fn validate(input: &Value) -> Result<(), CloudError> {
                 return Err(client(format!("Host port {host} is used more than once in the task definition.")));
             }
         }
+    }
+    if let Some(words) = order::fault(&TaskShape::of(input.as_object().unwrap_or(&Map::new()))) {
+        return Err(client(words));
     }
     let fargate = lists(input, "requiresCompatibilities", "FARGATE");
     if fargate && (mode != "awsvpc" || task_memory.is_none() || text(input, "cpu").is_none()) {

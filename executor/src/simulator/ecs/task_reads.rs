@@ -137,7 +137,7 @@ fn container(task: &Task, arn: &str, index: usize, container: &Container) -> Val
     let ended = container.exit_code.is_some() || task.last_status == TaskStatus::Stopped;
     let status = match task.last_status {
         _ if ended => "STOPPED",
-        TaskStatus::Provisioning | TaskStatus::Pending => "PENDING",
+        TaskStatus::Provisioning | TaskStatus::Pending if container.started_at.is_none() => "PENDING",
         _ => "RUNNING",
     };
     let health = match (task.container_health, &container.behaviour) {

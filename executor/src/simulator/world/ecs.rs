@@ -641,6 +641,12 @@ pub struct Container {
     /// What it does.
     #[serde(default)]
     pub behaviour: Behaviour,
+    /// When it will have started, if what it waited for is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_due: Option<Time>,
+    /// When it started, in a task whose containers wait for each other; in others they start with their task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
     /// What it exited with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,

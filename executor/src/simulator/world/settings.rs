@@ -33,6 +33,10 @@ pub struct Timings {
     /// absent: 30, null: it runs on.
     #[serde(skip_serializing_if = "Timings::is_own_task")]
     pub own_task_seconds: Option<u64>,
+    /// From its start until a container that others wait for to complete ends with exit code 0, unless its image is said
+    /// to end otherwise; absent: 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_seconds: Option<u64>,
     /// Longest pause between two attempts of a task that keeps failing (documented: 27 minutes).
     pub longest_back_off_seconds: u64,
     /// From a change until an Auto Scaling group acts on it.
@@ -77,6 +81,7 @@ impl Default for Timings {
             stop_seconds: 30,
             stopped_task_retention_seconds: 3600,
             own_task_seconds: Some(Self::OWN_TASK),
+            completion_seconds: None,
             longest_back_off_seconds: 1620,
             group_schedule_seconds: 5,
             instance_pending_seconds: 25,
@@ -88,6 +93,14 @@ impl Default for Timings {
             dns_seconds: 30,
             terminated_instance_retention_seconds: 3600,
         }
+    }
+}
+
+impl Timings {
+    /// Seconds that a container runs that others wait for to complete.
+    #[must_use]
+    pub fn completion(&self) -> u64 {
+        self.completion_seconds.unwrap_or(5)
     }
 }
 
@@ -134,7 +147,7 @@ pub enum Behaviour {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// They run, but fail every health check.
+    /// They run, but fail every health check; where others wait for them to complete, they never do.
     NeverHealthy,
     /// They need longer.
     Slow {
