@@ -204,6 +204,22 @@ fn outside_aws() -> Vec<Case> {
         case("B434", "machines outside AWS are not in the place of instances of EC2")
             .model(web_with("mem: 1024, cpu: 512", "replicas: 13"), web_with("mem: 1024, cpu: 512", "replicas: 12"))
             .world(outside(8, &[])),
+        case("B434", "no instance has its processors")
+            .model(web_with("mem: 128, architecture: ARM64", ""), web_with("mem: 128, architecture: X86_64", ""))
+            .world(processors(&["x86_64", "x86_64"])),
+        case("B434", "too few instances have its processors")
+            .model(
+                web_with("mem: 1024, architecture: ARM64", "replicas: 5"),
+                web_with("mem: 1024, architecture: ARM64", "replicas: 4"),
+            )
+            .world(processors(&["x86_64", "arm64"])),
+        case("B434", "two components on other processors")
+            .model(apart(6), apart(4))
+            .world(processors(&["x86_64", "arm64"]))
+            .warning(),
+        case("B434", "other system")
+            .model(web_with("mem: 128, os: WINDOWS_SERVER_2022_CORE", ""), web_with("mem: 128, os: LINUX", ""))
+            .world(processors(&["x86_64"])),
         case("B434", "no machine outside AWS").with_model(plain()).worlds(World::new(), outside(1, &[])),
         case("B434", "capacity providers add none outside AWS")
             .with_model(plain())
@@ -228,6 +244,27 @@ fn outside_aws() -> Vec<Case> {
             .model(web_with("mem: 128, capacity: [{provider: own}]", ""), plain())
             .world(running(two().with(|w| w.cluster["capacityProviders"] = json!(["own"])), &plain())),
     ]
+}
+
+/// One instance of 4,096 MiB with each of these processors.
+fn processors(architectures: &[&str]) -> World {
+    World::new().with(|w| {
+        let all = (0..).zip(architectures).map(|(at, architecture)| {
+            let mut made = instance(at, 8192, 4096, &[]);
+            made["attributes"] = json!([
+                {"name": "ecs.cpu-architecture", "value": architecture}, {"name": "ecs.os-type", "value": "linux"},
+            ]);
+            made
+        });
+        w.instances = all.collect();
+    })
+}
+
+/// Two components for processors of one kind, of which the other kind has as much room again.
+fn apart(mem: u32) -> String {
+    let settings = format!("mem: {}, architecture: ARM64", mem * 256);
+    web_with(&settings, "replicas: 2")
+        + &format!("  back:\n    image: back:1\n    replicas: 2\n    plugin: {{ec2-ecs: {{{settings}}}}}\n")
 }
 
 /// Two components that share machines outside AWS.

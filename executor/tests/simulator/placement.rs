@@ -268,3 +268,59 @@ async fn a_daemon_runs_once_on_every_instance() {
     assert_eq!(service["desiredCount"], 3);
     assert_eq!(service["deployments"][0]["rolloutState"], "COMPLETED");
 }
+
+/// One of the three instances has processors of AWS's own.
+fn of_two_architectures() -> belay_executor::simulator::SimulatedCloud {
+    let mut world = belay_executor::simulator::World::default_account();
+    let arm = world.container_instances.values_mut().next().unwrap();
+    arm.attributes.insert("ecs.instance-type".to_owned(), "c7g.large".to_owned());
+    belay_executor::simulator::SimulatedCloud::new(world)
+}
+
+fn built_for(architecture: &str) -> Value {
+    let mut made = definition("web", "nginx:1");
+    made["runtimePlatform"] = json!({"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"});
+    made
+}
+
+#[tokio::test]
+async fn tasks_run_on_the_processors_that_they_were_built_for() {
+    for (architecture, zones_of) in [("ARM64", ["us-east-1a"; 2]), ("X86_64", ["us-east-1b", "us-east-1c"])] {
+        let cloud = of_two_architectures();
+        call(&cloud, "RegisterTaskDefinition", built_for(architecture)).await;
+        create(&cloud, 2, json!({})).await;
+        pass(&cloud, 100).await;
+        assert_eq!(zones(&cloud), zones_of, "{architecture}");
+    }
+    let cloud = of_two_architectures();
+    let listed = call(&cloud, "ListContainerInstances", json!({"filter": "attribute:ecs.cpu-architecture == arm64"}));
+    assert_eq!(listed.await["containerInstanceArns"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_runs_where_no_instance_has_its_processors_or_its_system() {
+    let mut windows = definition("web", "nginx:1");
+    windows["runtimePlatform"] = json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"});
+    for made in [built_for("ARM64"), windows] {
+        let cloud = cloud();
+        call(&cloud, "RegisterTaskDefinition", made).await;
+        create(&cloud, 1, json!({})).await;
+        pass(&cloud, 100).await;
+        assert!(has_event(&cloud, "web", "is missing an attribute required by your task.").await);
+        assert_eq!(tasks(&cloud, "web"), []);
+        let run = call(&cloud, "RunTask", json!({"taskDefinition": "web"})).await;
+        assert!(run["failures"].as_array().unwrap().iter().all(|failure| failure["reason"] == "ATTRIBUTE"), "{run}");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_runs_where_it_can_and_is_steady_there() {
+    let cloud = of_two_architectures();
+    call(&cloud, "RegisterTaskDefinition", built_for("X86_64")).await;
+    let daemon = json!({"serviceName": "web", "taskDefinition": "web", "schedulingStrategy": "DAEMON",
+        "placementConstraints": [{"type": "memberOf", "expression": "attribute:ecs.availability-zone != us-east-1b"}]});
+    call(&cloud, "CreateService", daemon).await;
+    pass(&cloud, 100).await;
+    assert_eq!(zones(&cloud), ["us-east-1c"]);
+    assert!(has_event(&cloud, "web", "has reached a steady state").await);
+}

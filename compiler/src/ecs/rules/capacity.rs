@@ -25,6 +25,7 @@ use crate::ecs::lower::Work;
 use crate::placement::Placement;
 
 use super::external;
+use super::platform::Platform;
 
 /// What one task takes of an instance.
 struct Need {
@@ -33,6 +34,8 @@ struct Need {
     host_ports: BTreeSet<u64>,
     distinct: bool,
     interface: bool,
+    /// What it asks of the instance itself.
+    platform: Platform,
 }
 
 /// What an instance has left.
@@ -219,7 +222,8 @@ fn packed(instances: &[&Value], demands: &[&Demand]) -> bool {
         let mut used = BTreeSet::new();
         for _ in 0..demand.more {
             let fits = |(at, room): &(usize, &Room)| {
-                room.cpu >= need.cpu
+                need.platform.is_met_by(instances[*at])
+                    && room.cpu >= need.cpu
                     && room.memory >= need.memory
                     && need.host_ports.iter().all(|p| !room.ports.contains(p))
                     && !(need.distinct && used.contains(at))
@@ -295,9 +299,11 @@ fn will_grow(context: Context<'_>, instances: &[&Value], pool: Pool) -> bool {
 fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut Report) -> Option<Demand> {
     let facts = context.facts?;
     let pool = Pool::of(desired);
-    let instances = &pool.instances(context, facts.instances.as_ref()?);
+    let all = pool.instances(context, facts.instances.as_ref()?);
+    let need = need(desired);
+    let instances = &all.iter().copied().filter(|i| need.platform.is_met_by(i)).collect::<Vec<_>>();
     let wanted = desired.desired_count()?;
-    if desired.fargate || desired.managed || will_grow(context, instances, pool) {
+    if desired.fargate || desired.managed || will_grow(context, &all, pool) {
         return None;
     }
     let (minimum, _) = desired.percents();
@@ -323,7 +329,6 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
         Work::Update { .. } if more == 0 => "to start before an old one may stop",
         _ => "to start",
     };
-    let need = need(desired);
     let mut free = slots(&need, instances);
     if let (true, Work::Update { service, .. }) = (need.distinct, work) {
         let running = number(service, "runningCount").unwrap_or_default();
@@ -344,7 +349,16 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
         return Some(Demand { component: desired.component.clone(), pool, place, need, more, beside });
     }
     let has = match instances.len() {
+        0 if !all.is_empty() => {
+            let (cluster, platform) = (&context.settings.cluster, need.platform.words());
+            format!("cluster `{cluster}` has no {} that run {platform}", pool.name())
+        }
         0 => format!("cluster `{}` has no {}", context.settings.cluster, pool.name()),
+        count if count < all.len() => {
+            let (cluster, platform) = (&context.settings.cluster, need.platform.words());
+            let (name, all) = (pool.name(), all.len());
+            format!("those of the {all} {name} of cluster `{cluster}` that run {platform} have room for {free}")
+        }
         count => format!("the {count} {} of cluster `{}` have room for {free}", pool.name(), context.settings.cluster),
     };
     let tasks = if needed == 1 { "task" } else { "tasks" };
@@ -360,10 +374,15 @@ fn alone(context: Context<'_>, desired: &Desired, work: &Work<'_>, report: &mut 
     if need.interface {
         takes.push_str(", and a network interface of its instance");
     }
+    let diagnostic = diagnostic.at(place).help(takes);
+    let diagnostic = match instances.len() < all.len() {
+        true => diagnostic.help(
+            "what a task is built for, `architecture` and `os` say, and what an instance runs, its type and image",
+        ),
+        false => diagnostic,
+    };
     report.push(
         diagnostic
-            .at(place)
-            .help(takes)
             .help(format!("{}, lower `replicas`, `cpu` or `mem`, or let deployments go below the full number (`raw.service.deploymentConfiguration.minimumHealthyPercent`)", pool.more())),
     );
     None
@@ -388,6 +407,7 @@ fn need(desired: &Desired) -> Need {
             .iter()
             .any(|c| text(c, "type") == Some("distinctInstance")),
         interface: desired.network_mode() == "awsvpc",
+        platform: Platform::of(&desired.task),
     }
 }
 

@@ -13,6 +13,7 @@ mod fargate;
 mod managed;
 mod network;
 mod placement;
+mod platform;
 mod practice;
 mod quota;
 mod service;

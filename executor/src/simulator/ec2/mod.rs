@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(super) use instances::{forget_terminated, known_instance, next, pass_time, terminate};
 pub(super) use launch::{Launch, launch, pulled_images, text_of};
 pub(super) use templates::find as find_template;
-pub(super) use types::size_of;
+pub(super) use types::{processors, size_of};
 
 use super::errors::unknown_operation;
 use super::request::{Answer, texts};

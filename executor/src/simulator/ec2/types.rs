@@ -47,13 +47,12 @@ const SIZES: [(&str, u64, u64); 9] = [
 fn describe_one(name: &str) -> Option<Value> {
     let (family, size) = name.split_once('.')?;
     let (_, memory, current) = FAMILIES.iter().find(|(known, ..)| *known == family)?;
-    let (_, processors, share) = SIZES.iter().find(|(known, ..)| *known == size)?;
+    let (_, count, share) = SIZES.iter().find(|(known, ..)| *known == size)?;
     let burstable = family.starts_with('t');
     // Only burstable families have the smallest sizes.
     if !burstable && *share < 16 {
         return None;
     }
-    let arm = family.ends_with('g');
     let optimized = if matches!(family, "t2" | "m3") { "unsupported" } else { "default" };
     Some(json!({
         "InstanceType": name,
@@ -63,8 +62,8 @@ fn describe_one(name: &str) -> Option<Value> {
         "SupportedVirtualizationTypes": ["hvm"],
         "BareMetal": false,
         "BurstablePerformanceSupported": burstable,
-        "ProcessorInfo": {"SupportedArchitectures": [if arm { "arm64" } else { "x86_64" }]},
-        "VCpuInfo": {"DefaultVCpus": processors},
+        "ProcessorInfo": {"SupportedArchitectures": [processors(name)]},
+        "VCpuInfo": {"DefaultVCpus": count},
         "MemoryInfo": {"SizeInMiB": memory * 1024 * share / 32},
         "EbsInfo": {"EbsOptimizedSupport": optimized, "EncryptionSupport": "supported"},
     }))
@@ -72,8 +71,17 @@ fn describe_one(name: &str) -> Option<Value> {
 
 /// What the processors of an instance type understand; nothing if there is no such type.
 pub(super) fn architecture(name: &str) -> Option<&'static str> {
-    let shown = describe_one(name)?;
-    Some(if shown["ProcessorInfo"]["SupportedArchitectures"][0] == "arm64" { "arm64" } else { "x86_64" })
+    describe_one(name).map(|_| processors(name))
+}
+
+/// What the processors of a name understand, whether or not it is a known type's: families of AWS's own processors have a
+/// `g` behind the number of their generation, but for the very first one (EC2 user guide, "Instance type naming
+/// conventions").
+pub(in super::super) fn processors(name: &str) -> &'static str {
+    let family = name.split('.').next().unwrap_or_default();
+    let number = family.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let options = number.trim_start_matches(|c: char| c.is_ascii_digit());
+    if family == "a1" || options.contains('g') { "arm64" } else { "x86_64" }
 }
 
 /// Virtual processors and MiB of memory of an instance type; nothing if there is no such type.
@@ -143,5 +151,15 @@ mod tests {
         assert_eq!(memory("c5.2xlarge"), Some(json!(16384)));
         assert_eq!(memory("m5.nano"), None);
         assert_eq!(memory("z9.large"), None);
+    }
+
+    #[test]
+    fn families_of_awss_own_processors_are_known_by_their_names() {
+        for name in ["t4g.small", "m6gd.large", "c7gn.xlarge", "x2gd.large", "im4gn.large", "g5g.xlarge", "a1.large"] {
+            assert_eq!(processors(name), "arm64", "{name}");
+        }
+        for name in ["t3.small", "g4dn.xlarge", "m7i-flex.large", "c6i.large", "gr6.4xlarge", "g6e.xlarge", ""] {
+            assert_eq!(processors(name), "x86_64", "{name}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::errors::invalid;
 use super::super::request::{Answer, Paging, at_most, items, lists, required, short, text, to_ecs_tags};
 use super::super::world::{ContainerInstance, InstanceStatus, TaskStatus, World};
-use super::cluster_name;
 use super::placement::{Expression, Used};
+use super::{cluster_name, platform};
 
 pub(super) fn list(world: &World, input: &Value) -> Answer {
     let cluster = cluster_name(world, input)?;
@@ -87,7 +87,8 @@ fn show(world: &World, id: &str, instance: &ContainerInstance) -> Value {
         world.tasks.on_instance(id).filter(|(_, task)| wanted(task.last_status)).count()
     };
     let zone = Some(("ecs.availability-zone", &instance.availability_zone)).filter(|(_, zone)| !zone.is_empty());
-    let own = instance.attributes.iter().map(|(name, value)| (name.as_str(), value));
+    let own = platform::attributes(instance);
+    let own = own.iter().map(|(name, value)| (name.as_str(), value));
     // A capability is an attribute without a value.
     let attributes = zone.into_iter().chain(own).map(|(name, value)| match value.as_str() {
         "" => json!({"name": name}),

@@ -57,7 +57,7 @@ pub(super) fn launch(world: &mut World, cluster: &str, provider: &str, shape: &T
         reserved_ports: ContainerInstance::reserved(),
         task_interfaces: 1,
         private_ip: None,
-        attributes: BTreeMap::from([("ecs.os-type".to_owned(), "linux".to_owned())]),
+        attributes: shape.platform.attributes(),
         capacity_provider: Some(provider.to_owned()),
         tags: BTreeMap::new(),
         registered_at: world.now.plus(world.timings.managed_instance_seconds),

@@ -11,6 +11,7 @@ mod lifecycle;
 mod managed;
 mod order;
 mod placement;
+mod platform;
 mod providers;
 pub(super) mod registry;
 mod rollout;

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::super::request::text;
 use super::super::world::{ContainerInstance, InstanceStatus, PortBinding, Task, TaskStatus, World};
-use super::providers;
 use super::shape::{PortShape, TaskShape};
+use super::{platform, providers};
 
 /// Linux's ephemeral ports, from which dynamic host ports are taken.
 const EPHEMERAL: std::ops::RangeInclusive<u64> = 32_768..=60_999;
@@ -78,6 +78,7 @@ pub(super) type Ports = BTreeMap<String, Vec<PortBinding>>;
 /// Why an instance cannot take a task, in the order in which the scheduler looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lack {
+    Attribute,
     Constraint,
     Interface,
     Port,
@@ -89,6 +90,7 @@ impl Lack {
     /// RunTask's word for it.
     pub(super) fn failure(self) -> &'static str {
         match self {
+            Self::Attribute => "ATTRIBUTE",
             Self::Constraint => "MemberOf placement constraint unsatisfied.",
             Self::Interface => "RESOURCE:ENI",
             Self::Port => "RESOURCE:PORTS",
@@ -99,6 +101,7 @@ impl Lack {
 
     fn sentence(self) -> &'static str {
         match self {
+            Self::Attribute => "is missing an attribute required by your task",
             Self::Constraint => "does not meet the placement constraints of your task",
             Self::Interface => "encountered error \"RESOURCE:ENI\"",
             Self::Port => "is already using a port required by your task",
@@ -232,9 +235,12 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
 /// What an instance lacks first.
 fn lack(instance: &ContainerInstance, used: &Used<'_>, wanted: &Wanted<'_>) -> Option<Lack> {
     let shape = wanted.shape;
+    if !shape.platform.is_met_by(instance) {
+        return Some(Lack::Attribute);
+    }
     let met = |constraint: &Value| match text(constraint, "type") {
         Some("distinctInstance") => used.peers == 0,
-        _ => text(constraint, "expression").and_then(Expression::parse).is_some_and(|e| e.holds(instance)),
+        _ => is_member(constraint, instance),
     };
     if !wanted.constraints.iter().chain(&shape.constraints).all(met) {
         return Some(Lack::Constraint);
@@ -250,6 +256,17 @@ fn lack(instance: &ContainerInstance, used: &Used<'_>, wanted: &Wanted<'_>) -> O
         return Some(Lack::Memory);
     }
     (used.cpu + shape.cpu > instance.cpu).then_some(Lack::Cpu)
+}
+
+/// Whether an instance meets the expression of a constraint.
+fn is_member(constraint: &Value, instance: &ContainerInstance) -> bool {
+    text(constraint, "expression").and_then(Expression::parse).is_some_and(|e| e.holds(instance))
+}
+
+/// Whether tasks of this shape could ever run on an instance, whatever else runs there.
+pub(super) fn admits(shape: &TaskShape, constraints: &[Value], instance: &ContainerInstance) -> bool {
+    let met = |c: &Value| text(c, "type") != Some("memberOf") || is_member(c, instance);
+    shape.platform.is_met_by(instance) && constraints.iter().chain(&shape.constraints).all(met)
 }
 
 /// Smaller is better: the strategies in their order (by default spread over zones), then the emptiest instance.
@@ -283,11 +300,15 @@ fn rank(
 }
 
 /// The value of a spread field or of an attribute.
-fn attribute<'i>(instance: &'i ContainerInstance, field: &str) -> Option<&'i str> {
+fn attribute(instance: &ContainerInstance, field: &str) -> Option<String> {
     match field.strip_prefix("attribute:").unwrap_or(field) {
-        "ecs.availability-zone" => Some(instance.availability_zone.as_str()).filter(|zone| !zone.is_empty()),
-        "instanceId" | "host" | "ec2InstanceId" => Some(&instance.ec2_instance_id),
-        name => instance.attributes.get(name).map(String::as_str),
+        "ecs.availability-zone" => Some(instance.availability_zone.clone()).filter(|zone| !zone.is_empty()),
+        "instanceId" | "host" | "ec2InstanceId" => Some(instance.ec2_instance_id.clone()),
+        name => match instance.attributes.get(name) {
+            Some(own) => Some(own.clone()),
+            None if name.starts_with("ecs.") => platform::attributes(instance).remove(name),
+            None => None,
+        },
     }
 }
 
@@ -348,7 +369,7 @@ impl Expression {
                 Some(values) if comparison.prefix => {
                     value.is_some_and(|value| values.iter().any(|v| value.starts_with(v.as_str())))
                 }
-                Some(values) => value.is_some_and(|value| values.iter().any(|v| v == value)),
+                Some(values) => value.is_some_and(|value| values.contains(&value)),
             };
             matches != comparison.negated
         })
@@ -404,6 +425,8 @@ mod tests {
         assert_eq!(chosen("attribute:ecs.availability-zone in [us-east-1a, us-east-1b]"), 2);
         assert_eq!(chosen("attribute:ecs.availability-zone != us-east-1a and attribute:ecs.os-type == linux"), 2);
         assert_eq!(chosen("attribute:stack !exists"), 3);
+        assert_eq!(chosen("attribute:ecs.cpu-architecture == x86_64"), 3);
+        assert_eq!(chosen("attribute:ecs.cpu-architecture == arm64"), 0);
         assert_eq!(chosen("attribute:ecs.instance-type =~ m5.*"), 3);
         assert_eq!(chosen("attribute:ecs.instance-type !~ m5.*"), 0);
     }

@@ -107,8 +107,15 @@ pub(super) fn views(world: &World, service: &Service) -> Vec<View> {
 pub(super) fn wanted_count(world: &World, service: &Service) -> u64 {
     if service.wanted.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON") {
         let machines = Machines::of(world, &service.wanted);
+        let definition = service.wanted.get("taskDefinition").and_then(Value::as_str);
+        let shape = definition.and_then(|definition| world.task_shape(definition));
+        let constraints = service.wanted.get("placementConstraints").and_then(Value::as_array);
+        let constraints = constraints.map_or(&[][..], Vec::as_slice);
         let takes = |i: &&super::super::world::ContainerInstance| {
-            i.cluster == service.cluster && i.status == InstanceStatus::Active && machines.has(world, i)
+            i.cluster == service.cluster
+                && i.status == InstanceStatus::Active
+                && machines.has(world, i)
+                && shape.as_ref().is_none_or(|shape| placement::admits(shape, constraints, i))
         };
         return world.container_instances.values().filter(takes).count() as u64;
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::request::{items, number, short, text};
 use super::super::world::{TaskDefinition, World};
+use super::platform::Platform;
 
 /// A task definition as the scheduler sees it.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub(super) struct TaskShape {
     pub(super) network_mode: String,
     pub(super) containers: Vec<ContainerShape>,
     pub(super) constraints: Vec<Value>,
+    /// What it asks of its machine.
+    pub(super) platform: Platform,
     /// What it needs of AWS's network: file systems, disks, proxies of App Mesh.
     pub(super) tied: Option<&'static str>,
 }
@@ -97,6 +100,7 @@ impl TaskShape {
             network_mode: content.get("networkMode").and_then(Value::as_str).unwrap_or("bridge").to_owned(),
             containers: definitions.iter().map(ContainerShape::of).collect(),
             constraints: list("placementConstraints").to_vec(),
+            platform: Platform::of(content),
             tied: tied(content),
         }
     }
