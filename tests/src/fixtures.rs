@@ -271,7 +271,7 @@ pub const ASG: [Fixture; 11] = [
 
 /// Scenarios of container instances. No emulator shows how they are drained; that they join is shown by `peers/hosts.rs`.
 pub const HOSTS: [Fixture; 8] = [
-    Fixture { name: "ami-update", world: worlds::own_cluster, ..PLAIN },
+    Fixture { name: "ami-update", world: worlds::with_agent, ..PLAIN },
     Fixture { name: "ami-update-failing", end: End::Initial, world: worlds::strangers, ..PLAIN },
     Fixture { name: "capacity-providers", world: worlds::with_fargate, ..PLAIN },
     Fixture { name: "capacity-providers-failing", end: End::Initial, world: worlds::with_fargate, ..PLAIN },

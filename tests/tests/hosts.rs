@@ -45,7 +45,9 @@ impl Watched {
             let mut seen = self.seen.lock().unwrap();
             seen.least = Some(seen.least.map_or(healthy, |least| least.min(healthy)));
             let ended = |reason: &String| reason.starts_with("Host EC2");
-            let lost = world.tasks.iter().filter(|(_, task)| task.stopped_reason.as_ref().is_some_and(ended));
+            // What an instance has started on itself goes with it.
+            let lost = world.tasks.iter().filter(|(_, task)| !task.of_instance);
+            let lost = lost.filter(|(_, task)| task.stopped_reason.as_ref().is_some_and(ended));
             seen.lost.extend(lost.map(|(id, _)| id.clone()));
             let draining = world.container_instances.values().filter(|i| i.status == InstanceStatus::Draining);
             seen.draining = seen.draining.max(draining.count());

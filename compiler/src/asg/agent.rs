@@ -269,7 +269,7 @@ fn start_tasks(tasks: &[String], proxy: &str) -> String {
     script.push_str("cluster=$(sed -n 's/^ECS_CLUSTER=//p' /etc/ecs/ecs.config)\n");
     for task in tasks {
         script.push_str(&format!(
-            "aws ecs start-task --cluster \"$cluster\" --container-instances \"$instance\" --started-by belay --task-definition '{task}'\n"
+            "aws ecs start-task --cluster \"$cluster\" --container-instances \"$instance\" --started-by {STARTED_BY} --task-definition '{task}'\n"
         ));
     }
     let unit = "[Unit]\nDescription=Tasks that start with this container instance\nAfter=ecs.service\n\n[Service]\nType=oneshot\nExecStart=/usr/local/bin/belay-start-tasks\n\n[Install]\nWantedBy=multi-user.target";
@@ -277,6 +277,14 @@ fn start_tasks(tasks: &[String], proxy: &str) -> String {
         + "chmod 755 /usr/local/bin/belay-start-tasks\n"
         + &file("/etc/systemd/system/belay-start-tasks.service", false, unit)
         + "systemctl enable --now --no-block belay-start-tasks.service\n"
+}
+
+/// Who started a task that an instance starts on itself, as ECS knows it.
+pub const STARTED_BY: &str = "belay";
+
+/// Whether instances with these user data start tasks on themselves.
+pub fn starts_tasks(user_data: &str) -> bool {
+    user_data.lines().any(|line| line.starts_with("aws ecs start-task ") && line.contains(STARTED_BY))
 }
 
 /// The cluster that instances with these user data join; nothing where the agent is not told, or by other means.
@@ -347,7 +355,8 @@ mod tests {
         assert!(text.contains(
             "\nHTTP_PROXY=proxy.internal:3128\nNO_PROXY=169.254.169.254,169.254.170.2,/var/run/docker.sock,.internal\n"
         ));
-        assert!(text.contains("--task-definition 'warm-up:3'"), "{text}");
+        assert!(text.contains("--started-by belay --task-definition 'warm-up:3'"), "{text}");
+        assert!(starts_tasks(&text) && !starts_tasks(&user_data(&settings("{cluster: ops}"))));
         assert!(!text.contains("ECS_ENGINE_AUTH_DATA={"), "{text}");
         assert!(text.ends_with("echo done\n"));
     }

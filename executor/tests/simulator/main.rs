@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod agents;
 mod balancing;
 mod calls;
 mod cloud_map;

@@ -15,6 +15,7 @@ use crate::lower::draft::{call, node, probe};
 use super::calls::{Count, describe_group};
 use super::chain::Chain;
 use super::sizes::MOST;
+use crate::asg::agent::STARTED_BY;
 
 /// Instances that one UpdateContainerInstancesState takes (API reference).
 const AT_ONCE: u32 = 10;
@@ -32,6 +33,8 @@ pub struct Cluster<'a> {
     pub name: &'a str,
     /// Seconds that tasks have to leave an instance.
     pub drain: u64,
+    /// Whether its instances start tasks on themselves, which never leave.
+    pub keeps: bool,
 }
 
 fn ecs(operation: &str, input: Value) -> Call {
@@ -117,11 +120,25 @@ impl Drained<'_> {
         let tasks = format!(
             "{left}.join(' ', [ec2InstanceId, to_string(runningTasksCount), 'running,', to_string(pendingTasksCount), 'pending'])"
         );
+        let mut reads = vec![look()];
+        let mut until = format!("length({left}) == `0`");
+        let mut bind = BTreeMap::new();
+        if self.cluster.keeps {
+            // What an instance has started on itself stays with it: everything else has to be gone.
+            let named = json!({"cluster": self.cluster.name, "startedBy": STARTED_BY, "desiredStatus": "RUNNING"});
+            let arns = output("@1", &format!("taskArns || ['{NOBODY}']"));
+            reads.push(ecs("ListTasks", named));
+            reads.push(ecs("DescribeTasks", json!({"cluster": self.cluster.name, "tasks": arns})));
+            bind.insert("hosts".to_owned(), hosts.clone());
+            until = "sum([0].containerInstances[].[runningTasksCount, pendingTasksCount][]) <= \
+                     length([2].tasks[?lastStatus!='STOPPED' && contains($hosts, containerInstanceArn)])"
+                .to_owned();
+        }
         let wait = Wait {
-            reads: vec![look()],
-            until: format!("length({left}) == `0`"),
+            reads,
+            until,
             fail: Vec::new(),
-            bind: BTreeMap::new(),
+            bind,
             progress: Some(tasks.clone()),
             no_progress: self.cluster.drain,
             overall: self.cluster.drain,
@@ -137,7 +154,10 @@ impl Drained<'_> {
         self.node(
             "moved",
             phase,
-            format!("wait until no task runs on what leaves {}", self.group),
+            match self.cluster.keeps {
+                false => format!("wait until no task runs on what leaves {}", self.group),
+                true => format!("wait until what leaves {} runs no tasks but its own", self.group),
+            },
             Action::Wait { wait },
         )
     }

@@ -80,6 +80,19 @@ pub enum Work<'a> {
     },
 }
 
+/// What the user data of a slot say of a cluster.
+struct Joined {
+    name: String,
+    /// Whether its instances start tasks on themselves.
+    keeps: bool,
+}
+
+impl Joined {
+    fn cluster(&self, drain: u64) -> Cluster<'_> {
+        Cluster { name: &self.name, drain, keeps: self.keeps }
+    }
+}
+
 /// A lowering in progress.
 pub struct Lowerer<'a> {
     context: Context<'a>,
@@ -145,7 +158,7 @@ impl<'a> Lowerer<'a> {
                 self.hands_over |= detach && context.settings.hands_over(name).is_some();
                 let new = if upgrade::moves(desired, slot) { slot.desired() } else { desired.replicas };
                 let joined = self.joins(slot);
-                let cluster = joined.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
+                let cluster = joined.as_ref().map(|j| j.cluster(desired.drain_timeout));
                 let task = Upgrade { desired, slot, spare, why, limits, detach, cluster };
                 let floor = small(slot.desired().min(new));
                 (Change::Update, floor, upgrade::upgrade(context, &task, &mut self.rosters, &mut self.part.draft))
@@ -181,10 +194,11 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The cluster that the instances of a slot have joined.
-    fn joins(&self, slot: &Slot<'_>) -> Option<String> {
+    fn joins(&self, slot: &Slot<'_>) -> Option<Joined> {
         let data = slot.data(self.context.facts?)?;
         let text = super::user_data::decode(data.get("UserData")?.as_str()?)?;
-        super::agent::cluster_of(&text).map(str::to_owned)
+        let name = super::agent::cluster_of(&text)?.to_owned();
+        Some(Joined { name, keeps: super::agent::starts_tasks(&text) })
     }
 
     /// Whether instances that leave stay until after the commit point: because they could not be made again exactly,
@@ -226,7 +240,7 @@ impl<'a> Lowerer<'a> {
             )],
         };
         let joined = self.joins(slot);
-        let cluster = joined.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
+        let cluster = joined.as_ref().map(|j| j.cluster(desired.drain_timeout));
         let mut chain = Chain::new(&mut self.part.draft);
         if let Some((own, running)) = desired.provider.as_ref().zip(provider) {
             provider::update(context, own, running, &mut chain);
@@ -297,7 +311,7 @@ impl<'a> Lowerer<'a> {
         let detach = self.part_detaches(component, slot) && !slot.is_empty();
         self.hands_over |= detach && context.settings.hands_over(component).is_some();
         let joined = self.joins(slot);
-        let cluster = joined.as_deref().map(|name| Cluster { name, drain: super::agent::DRAIN_TIMEOUT });
+        let cluster = joined.as_ref().map(|j| j.cluster(super::agent::DRAIN_TIMEOUT));
         let leaving = Leaving { context, component, slot, limits, cluster, why: vec![why] };
         let lowered = leaving.out_of_service(&balancers, detach, &mut self.part.draft);
         self.part.components.insert(component.to_owned(), ComponentSummary { change: Change::Remove, floor: 0 });

@@ -6,9 +6,9 @@
 use belay_schemas::plan::{Action, Node, Phase, Why};
 use serde_json::{Map, Value, json};
 
-use crate::asg::Context;
 use crate::asg::desired::Desired;
 use crate::asg::slots::{Slot, Spare};
+use crate::asg::{Context, agent, user_data};
 use crate::lower::Lowered;
 use crate::lower::draft::{Draft, guard_at_start, node, probe};
 
@@ -102,7 +102,9 @@ fn fill(context: Context<'_>, desired: &Desired, left: &Value, begin: &Begin<'_>
 
 /// How the new slot is waited for.
 fn watch<'a>(desired: &'a Desired, spare: &'a Spare<'_>, limits: Limits) -> Watch<'a> {
-    let cluster = desired.cluster.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout });
+    let text = desired.data.get("UserData").and_then(Value::as_str).and_then(user_data::decode);
+    let keeps = text.is_some_and(|text| agent::starts_tasks(&text));
+    let cluster = desired.cluster.as_deref().map(|name| Cluster { name, drain: desired.drain_timeout, keeps });
     Watch { group: &spare.name, balancers: &desired.balancers, cluster, limits }
 }
 

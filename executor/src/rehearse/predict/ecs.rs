@@ -194,13 +194,13 @@ impl<'p> Facts<'p> {
 
     /// How long a wait takes from the change that it waits for.
     pub fn estimate(&self, ix: usize, node: &Node, wait: &Wait, ended: &[Option<u64>]) -> Estimate {
+        if wait.reads.first().is_some_and(|read| read.operation == "DescribeContainerInstances") {
+            return self.moved(ix, ended);
+        }
         if wait.reads.iter().any(|read| read.operation == "DescribeTasks")
             && let Some(estimate) = self.ran(ix, ended)
         {
             return estimate;
-        }
-        if wait.reads.first().is_some_and(|read| read.operation == "DescribeContainerInstances") {
-            return self.moved(ix, ended);
         }
         if wait.reads.first().is_some_and(|read| read.operation == "GetChange") {
             let changes = self.changes(ix, |call| call.operation == "ChangeResourceRecordSets");

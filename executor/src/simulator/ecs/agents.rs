@@ -1,5 +1,6 @@
 //! Agents: EC2 instances whose user data name a cluster become container instances of it, and are none any more when they
-//! end.
+//! end. What user data of Belay's own say of the agent is heeded as far as it shows: cluster, attributes, reserved memory,
+//! and tasks that an instance starts on itself.
 //!
 //! Invariants: an agent joins once, when what its instance does at its start is through, and never where the instance does
 //! not work; a container instance that goes takes its tasks with it.
@@ -11,11 +12,22 @@ use serde_json::{Map, Value};
 use super::super::ec2;
 use super::super::time::Time;
 use super::super::world::{ContainerInstance, Instance, InstanceState, InstanceStatus, TaskStatus, World};
-use super::{lifecycle, providers};
+use super::{lifecycle, providers, run};
 
 /// A line of the agent's file as user data write it.
 fn setting<'t>(user_data: &'t str, name: &str) -> Option<&'t str> {
     user_data.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Task definitions that user data start on their own instance once it has joined, and in whose name.
+fn started_tasks(user_data: &str) -> impl Iterator<Item = (&str, &str)> {
+    user_data.lines().filter(|line| line.trim().starts_with("aws ecs start-task ")).filter_map(|line| {
+        let option = |name: &str| {
+            let mut words = line.split_whitespace().skip_while(|word| *word != name);
+            words.nth(1).map(|word| word.trim_matches(['\'', '"']))
+        };
+        Some((option("--task-definition")?, option("--started-by").unwrap_or_default()))
+    })
 }
 
 /// The cluster that an instance with these user data joins.
@@ -64,6 +76,7 @@ pub(in super::super) fn join(world: &mut World, id: &str) {
     {
         attributes.insert(format!("ecs.{name}"), value.to_owned());
     }
+    let reserved = setting(&text, "ECS_RESERVED_MEMORY").and_then(|mib| mib.parse().ok()).unwrap_or(0);
     let (processors, memory) = ec2::size_of(&instance.instance_type).unwrap_or((2, 8192));
     let host = ContainerInstance {
         cluster: cluster.clone(),
@@ -71,8 +84,8 @@ pub(in super::super) fn join(world: &mut World, id: &str) {
         availability_zone: instance.availability_zone,
         status: InstanceStatus::Active,
         cpu: processors * 1024,
-        // What the system itself needs is not the agent's to give.
-        memory: memory * 15 / 16,
+        // What the system itself needs is not the agent's to give, nor what it is told to leave.
+        memory: (memory * 15 / 16).saturating_sub(reserved),
         reserved_ports: ContainerInstance::reserved(),
         task_interfaces: 2,
         private_ip: Some(instance.private_ip),
@@ -85,7 +98,10 @@ pub(in super::super) fn join(world: &mut World, id: &str) {
     while world.container_instances.contains_key(&number) {
         number = world.hex_id("containerInstance");
     }
-    world.container_instances.insert(number, host);
+    world.container_instances.insert(number.clone(), host);
+    for (definition, started_by) in started_tasks(&text) {
+        run::start_on(world, &number, definition, started_by);
+    }
     look_again(world, &cluster);
 }
 

@@ -125,6 +125,7 @@ pub(super) fn start(world: &mut World, new: NewTask<'_>) -> String {
         },
         stopped_reason: None,
         stop_code: None,
+        of_instance: false,
         overrides: new.overrides,
         client_token: None,
         request: None,
@@ -199,7 +200,8 @@ fn run(world: &mut World, id: &str) {
     });
     let crash = crash.min();
     // Nobody keeps a task of its own running.
-    let ends = if task.service.is_none() { world.timings.own_task_seconds } else { None };
+    let alone = task.service.is_none() && !task.of_instance;
+    let ends = if alone { world.timings.own_task_seconds } else { None };
     task.times.exit_due = crash.or(ends.map(|seconds| now.plus(seconds)));
     let (service, revision) = (task.service.clone(), task.revision.clone());
     let load_balancers = service

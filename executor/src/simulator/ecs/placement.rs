@@ -232,6 +232,18 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
     })
 }
 
+/// The place that a task has on a certain instance, if there is room.
+pub(super) fn place_on(world: &World, wanted: &Wanted<'_>, id: &str) -> Option<Place> {
+    let instance = world.container_instances.get(id)?;
+    let used = Used::of(world, id);
+    let room = lack(instance, &used, wanted).is_none();
+    room.then(|| Place {
+        instance: id.to_owned(),
+        availability_zone: instance.availability_zone.clone(),
+        ports: bind(instance, &used, wanted.shape),
+    })
+}
+
 /// What an instance lacks first.
 fn lack(instance: &ContainerInstance, used: &Used<'_>, wanted: &Wanted<'_>) -> Option<Lack> {
     let shape = wanted.shape;

@@ -1,5 +1,7 @@
 //! Tasks that no service started: RunTask and StopTask.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::super::errors::{invalid, missing, rejected, unmodelled};
@@ -112,6 +114,39 @@ pub(super) fn run(world: &mut World, input: &Value) -> Answer {
         started.push(id);
     }
     Ok(json!({"tasks": shown(world, &started), "failures": failures}).into())
+}
+
+/// What StartTask does on a container instance: no strategy chooses, and where there is no room nothing starts. Who calls
+/// it is the instance itself, which goes on without.
+pub(super) fn start_on(world: &mut World, instance: &str, definition: &str, started_by: &str) {
+    let Some(cluster) = world.container_instances.get(instance).map(|i| i.cluster.clone()) else { return };
+    let Ok(definition) = world.usable_task_definition(definition) else { return };
+    let Some(shape) = world.task_shape(&definition).filter(|shape| shape.network_mode != "awsvpc") else { return };
+    let group = format!("family:{}", short(&definition).split(':').next().unwrap_or_default());
+    let on = Machines::Own;
+    let wanted = Wanted { cluster: &cluster, shape: &shape, group: &group, constraints: &[], strategy: &[], on };
+    let Some(place) = placement::place_on(world, &wanted, instance) else { return };
+    let id = lifecycle::start(
+        world,
+        NewTask {
+            cluster: &cluster,
+            service: None,
+            started_by: Some(started_by),
+            revision: None,
+            group: &group,
+            task_definition: &definition,
+            shape: &shape,
+            container_instance: Some(place.instance),
+            availability_zone: place.availability_zone,
+            ports: place.ports,
+            images: None,
+            overrides: None,
+            tags: BTreeMap::new(),
+        },
+    );
+    if let Some(task) = world.tasks.get_mut(&id) {
+        task.of_instance = true;
+    }
 }
 
 fn shown(world: &World, ids: &[String]) -> Vec<Value> {

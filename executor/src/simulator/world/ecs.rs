@@ -571,6 +571,10 @@ pub struct Task {
     /// AWS's code for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<String>,
+    /// Whether its container instance started it itself: it runs for as long as that one does, unless its image is said to
+    /// end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_instance: bool,
     /// Overrides of RunTask, in ECS's shape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Value>,
