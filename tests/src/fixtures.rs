@@ -240,6 +240,7 @@ pub const ALL: [Fixture; 43] = [
         behind: &[("store-web", 2)],
         ..PLAIN
     },
+    Fixture { name: "linear-begins", behind: &[("shop-blue", 0), ("shop-green", 2)], ..PLAIN },
     Fixture { name: "log-groups", world: worlds::tasks, ..PLAIN },
     Fixture { name: "log-groups-failing", end: End::Initial, world: worlds::ending, ..PLAIN },
     Fixture { name: "tasks", world: worlds::tasks, ..PLAIN },

@@ -21,15 +21,16 @@ mod text;
 mod trace;
 mod trouble;
 
+use belay_schemas::aws::is_destructive;
 use belay_schemas::observed::Observed;
-use belay_schemas::plan::{Phase, Plan};
+use belay_schemas::plan::{Call, Phase, Plan};
 use belay_schemas::rehearsal::{End, Rehearsal};
 
 pub use predict::{Durations, predict};
 pub use settings::WorldSettings;
 pub use text::text;
 
-use crate::run::{Outcome, RunError};
+use crate::run::{NodeStatus, NodeWord, Outcome, RunError};
 use crate::simulator::World;
 use crate::simulator::world::Timings;
 use drill::{Case, Scene};
@@ -167,9 +168,20 @@ pub fn durations(world: &World) -> Durations {
     }
 }
 
-/// Why a finished run cannot be taken back by hand, if it cannot.
+/// Why a finished run cannot be taken back by hand, if it cannot, or only in part.
 fn take_back(scene: &Scene, by_hand: &Case, runtime: &tokio::runtime::Runtime) -> Option<String> {
     match runtime.block_on(scene.run(by_hand, Mode::default())).status {
+        // What was done after the commit point stays done: the run says so then.
+        Ok(status) if matches!(status.outcome, Some(Outcome::RolledBack { .. })) => {
+            let destroys = |node: &&NodeStatus| {
+                let call = scene.plan().node(&node.node).and_then(|node| node.action.mutation());
+                let tidies = |call: &Call| call.operation == "DeregisterTaskDefinition";
+                call.is_some_and(|call| is_destructive(&call.service, &call.operation) && !tidies(call))
+            };
+            let kept = status.nodes.iter().filter(|node| node.state == NodeWord::Kept && node.phase == Phase::Finalize);
+            let stays: Vec<&str> = kept.filter(destroys).map(|node| node.node.as_str()).collect();
+            (!stays.is_empty()).then(|| format!("what {} deleted would not come back", stays.join(", ")))
+        }
         Err(error @ (RunError::Destroyed { .. } | RunError::NothingToRollBack { .. })) => Some(error.to_string()),
         _ => None,
     }

@@ -14,6 +14,7 @@ use crate::ecs::Context;
 use crate::ecs::diff;
 use crate::ecs::facts::Rule;
 use crate::ecs::json::{items, text};
+use crate::ecs::made;
 use crate::ecs::names;
 use crate::ecs::routing::{Route, Routing, Surplus, content, lists, words};
 use crate::ecs::settings;
@@ -34,17 +35,17 @@ pub fn lower(context: Context<'_>, routing: &Routing<'_>, groups: &[Done], part:
     }
     for route in &routing.wanted {
         let runs = |component: &&str| part.components.get(*component).is_some_and(|c| c.change != Kind::Create);
-        let widened = route
-            .running
-            .filter(|rule| route.components.iter().any(runs) && leads_nowhere_yet(context, route, *rule))
-            .map(|rule| widen(context, route, rule, &mut part.draft));
+        let widened = route.running.filter(|_| route.components.iter().any(runs)).and_then(|rule| {
+            let other = unknown_to(context, route, rule)?;
+            Some(widen(context, route, rule, other, &mut part.draft))
+        });
         let made = match route.running {
             None => Some(create(context, route, moved.get(route.listener), &mut part.draft)),
             Some(rule) => modify(context, route, rule, widened.as_ref(), &mut part.draft),
         };
-        let Some((id, back)) = made else { continue };
+        let whole = made.as_ref();
         // What comes first of the rule, and what goes back last of it.
-        let (first, last) = widened.as_ref().map_or((&id, &back), |(first, last)| (first, last));
+        let Some((first, last)) = widened.as_ref().or(whole) else { continue };
         if let Some((before, earlier)) = moved.get(route.listener) {
             part.draft.after(before, first);
             part.draft.back_before(last, earlier);
@@ -60,16 +61,17 @@ pub fn lower(context: Context<'_>, routing: &Routing<'_>, groups: &[Done], part:
                 // A service that shifts its traffic at this rule names it.
                 || (route.running.is_none() && route.alternate.is_some());
             // ECS attaches a service to no target group that nothing leads to; one that runs is ready first.
+            if let Some((widened, earlier)) = widened.as_ref().filter(|_| !new) {
+                part.draft.after(widened, &lowered.starts);
+                part.draft.back_before(&lowered.back, earlier);
+            }
+            let Some((id, back)) = whole else { continue };
             if new {
-                part.draft.after(&id, &lowered.starts);
-                part.draft.back_before(&lowered.back, &back);
+                part.draft.after(id, &lowered.starts);
+                part.draft.back_before(&lowered.back, back);
             } else {
-                part.draft.after(&lowered.ready, &id);
-                part.draft.back_before(&back, &lowered.back);
-                if let Some((widened, earlier)) = &widened {
-                    part.draft.after(widened, &lowered.starts);
-                    part.draft.back_before(&lowered.back, earlier);
-                }
+                part.draft.after(&lowered.ready, id);
+                part.draft.back_before(back, &lowered.back);
             }
         }
     }
@@ -211,37 +213,38 @@ fn create(
     (id, back)
 }
 
-/// Whether the target group that a rule is to lead to belongs to no load balancer yet: ECS puts no service behind such a one.
-fn leads_nowhere_yet(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>) -> bool {
-    // Between the two groups of a gateway that shifts its traffic, ECS chooses.
-    if route.alternate.is_some() {
-        return false;
-    }
+/// The target group that a rule has to know before its service is deployed, if it does not: the one that it is to lead to,
+/// if that belongs to no load balancer yet, because ECS puts no service behind such a one; or the other one of a pair, if
+/// this plan makes it. ECS lets the rule know both as soon as it shifts traffic, and leaves it so when it goes back: what the
+/// plan has not said itself it could not take back, and the group could never be deleted.
+fn unknown_to<'r>(context: Context<'_>, route: &'r Route<'_>, rule: Rule<'_>) -> Option<&'r str> {
     let target = content(rule.rule)["Target"].clone();
+    if let Some(other) = &route.alternate {
+        return (target == route.group && made::is_made(other)).then_some(other);
+    }
     let used = context.facts.and_then(|facts| facts.target_group(&route.group));
-    target.is_string() && target != route.group && used.is_none_or(|group| items(group, "LoadBalancerArns").is_empty())
+    let unused = used.is_none_or(|group| items(group, "LoadBalancerArns").is_empty());
+    (target.is_string() && target != route.group && unused).then_some(&route.group)
 }
 
 /// How many target groups a rule leads to, and which one if it is one.
 const SHARED: &str =
     "Rules[0].{Target: Actions[0].TargetGroupArn, Groups: length(Actions[0].ForwardConfig.TargetGroups || `[]`)}";
 
-/// Lets a rule lead to its new target group as well, with no share of the requests: ECS puts a service only behind a group to
-/// which something leads.
-fn widen(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, draft: &mut Draft) -> (String, Back) {
+/// Lets a rule lead to another target group as well, with no share of the requests.
+fn widen(context: Context<'_>, route: &Route<'_>, rule: Rule<'_>, other: &str, draft: &mut Draft) -> (String, Back) {
     let target = content(rule.rule)["Target"].clone();
-    // Why the rule changes at all: `modify` says the same, and once is enough.
-    let (place, from, to) = (&route.place, content(rule.rule), wanted(route));
+    let (place, from, to) = match route.alternate {
+        Some(_) => (&route.place, json!({"Target": target}), json!({"Target": target, "Alternate": other})),
+        // Why the rule changes at all: `modify` says the same, and once is enough.
+        None => (&route.place, content(rule.rule), wanted(route)),
+    };
     let change = Change {
         id: format!("rule.{}.widen", route.name),
         component: None,
-        summary: format!(
-            "let the rule {} know {}, still without requests",
-            route.name,
-            names::target_group(&route.group)
-        ),
+        summary: format!("let the rule {} know {}, still without requests", route.name, names::target_group(other)),
         why: vec![diff::why(context, place, from, to)],
-        forward: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": both(&target, &route.group)})),
+        forward: elbv2("ModifyRule", json!({"RuleArn": rule.arn(), "Actions": both(&target, other)})),
         back_summary: format!(
             "let the rule {} lead to {} alone",
             route.name,
@@ -298,7 +301,7 @@ fn modify(
         elbv2("ModifyRule", input)
     };
     let (old, mut before) = (from.clone(), set(&from));
-    if widened.is_some() {
+    if widened.is_some() && !shifted {
         // It leads to both by then, and does so again on the way back.
         from["Target"] = Value::Null;
         before.input["Actions"] = both(&old["Target"], &route.group);

@@ -148,7 +148,13 @@ pub fn delete(context: Context<'_>, facts: &Facts<'_>, orphan: &Orphan<'_>, why:
     if !force {
         guard.holds.insert("services[0].desiredCount".to_owned(), json!(0));
     }
-    forward.guards = vec![guard];
+    if orphan.desired_count() == 0 || force {
+        // Nothing before the commit point changes it, so nothing else tells that somebody has deployed to it since.
+        let definition = orphan.service.get("taskDefinition").cloned().unwrap_or_default();
+        let unchanged = [("services[0].status", json!("ACTIVE")), ("services[0].taskDefinition", definition)];
+        forward.guards.push(guard_at_start(describe_service_tags(cluster, service), unchanged));
+    }
+    forward.guards.push(guard);
     forward.probe = Some(service_deleted(cluster, service));
     forward.irreversible = Some("it runs after the commit point, when the new state is in place".to_owned());
     draft.add(forward);
