@@ -68,7 +68,7 @@ const PLAIN: Fixture = Fixture {
 };
 
 /// All scenarios of Amazon ECS.
-pub const ALL: [Fixture; 43] = [
+pub const ALL: [Fixture; 44] = [
     Fixture {
         name: "blue-green",
         world: worlds::pairs,
@@ -317,6 +317,12 @@ pub const MACHINES: [Fixture; 4] = [
         ..PLAIN
     },
 ];
+
+/// All fixtures, or those that `BELAY_ONLY` names.
+pub fn chosen() -> impl Iterator<Item = Fixture> {
+    let only = std::env::var("BELAY_ONLY").ok();
+    every().filter(move |f| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == f.name)))
+}
 
 /// Every scenario.
 pub fn every() -> impl Iterator<Item = Fixture> {

@@ -111,7 +111,12 @@ impl Account {
             "logs" if operation == "DescribeLogGroups" => vec![ask("logs", operation, "*")],
             "logs" => {
                 let group = input["logGroupName"].as_str().unwrap_or_default();
-                vec![ask("logs", operation, &self.arn("logs", &format!("log-group:{group}:log-stream:")))]
+                let mut asks =
+                    vec![ask("logs", operation, &self.arn("logs", &format!("log-group:{group}:log-stream:")))];
+                if operation == "CreateLogGroup" && input["tags"].is_object() {
+                    asks.push(ask("logs", "TagResource", &self.arn("logs", &format!("log-group:{group}"))));
+                }
+                asks
             }
             "cloudwatch" => {
                 let mut names = strings(&input["AlarmNames"]);

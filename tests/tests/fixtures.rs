@@ -10,7 +10,7 @@ use belay_executor::run::Outcome;
 use belay_executor::simulator::{SimulatedCloud, World, essence, without_kept_logs};
 use belay_schemas::plan::{Change, Mode, Plan};
 use belay_tests::compare::assert_same;
-use belay_tests::fixtures::{End, Fixture, every};
+use belay_tests::fixtures::{End, Fixture, chosen, every};
 use belay_tests::pipeline::{Inputs, apply, rollback};
 
 /// Compares a file with what it should hold; with `BELAY_UPDATE=1` writes it.
@@ -24,12 +24,6 @@ fn golden(path: &Path, expected: &str, wrong: &mut Vec<String>) {
         let line = found.lines().zip(expected.lines()).position(|(a, b)| a != b).map_or(0, |l| l + 1);
         wrong.push(format!("{} differs from what is generated, first in line {line}", path.display()));
     }
-}
-
-/// All fixtures, or those that `BELAY_ONLY` names.
-fn chosen() -> impl Iterator<Item = Fixture> {
-    let only = std::env::var("BELAY_ONLY").ok();
-    every().filter(move |f| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == f.name)))
 }
 
 #[test]
