@@ -318,6 +318,11 @@ pub const MACHINES: [Fixture; 4] = [
     },
 ];
 
+/// Whether nothing is left out for the time that it takes: with `BELAY_FAULTS=all`, and in release builds.
+pub fn whole() -> bool {
+    std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all") || !cfg!(debug_assertions)
+}
+
 /// All fixtures, or those that `BELAY_ONLY` names.
 pub fn chosen() -> impl Iterator<Item = Fixture> {
     let only = std::env::var("BELAY_ONLY").ok();

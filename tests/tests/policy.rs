@@ -16,7 +16,7 @@ use belay_executor::simulator::{SimulatedCloud, World};
 use belay_schemas::checker;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Phase, Plan};
-use belay_tests::fixtures::{Fixture, chosen, read};
+use belay_tests::fixtures::{Fixture, chosen, read, whole};
 use belay_tests::iam::{Account, Ask, Guarded, allows};
 use belay_tests::pipeline::block_on;
 use belay_tests::python::{Python, Requirements};
@@ -239,7 +239,7 @@ const SAMPLED: usize = 5;
 /// `BELAY_FAULTS=all`, and in release builds, every run is tried; otherwise one of some, and the others until each action
 /// was asked for.
 fn asked(scene: &Scene, name: &str, documents: &[Value]) -> BTreeMap<Ask, String> {
-    let whole = std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all") || !cfg!(debug_assertions);
+    let all = whole();
     let wanted = actions(documents);
     let mut asked = BTreeMap::new();
     let take = |asked: &mut BTreeMap<Ask, String>, ran: &Ran, trouble: &Trouble| {
@@ -251,7 +251,7 @@ fn asked(scene: &Scene, name: &str, documents: &[Value]) -> BTreeMap<Ask, String
     let forward = scene.run(documents, &Trouble::Nothing);
     take(&mut asked, &forward, &Trouble::Nothing);
     let troubles = scene.troubles(documents, forward.changes()).into_iter().enumerate();
-    let (first, rest): (Vec<_>, Vec<_>) = troubles.partition(|(at, _)| whole || at % SAMPLED == 0);
+    let (first, rest): (Vec<_>, Vec<_>) = troubles.partition(|(at, _)| all || at % SAMPLED == 0);
     let sampled = first.len();
     for (done, (_, trouble)) in first.into_iter().chain(rest).enumerate() {
         let known = |action: &String| asked.keys().any(|ask: &Ask| ask.action == *action);
