@@ -12,7 +12,7 @@ use belay_executor::run::{
     self, Interrupt, Listener, Mode, Options, Outcome, RunError, RunEvent, RunStatus, Setup, Silent, What, signals,
 };
 use belay_executor::simulator::faults::{Fault, Faulty};
-use belay_executor::simulator::{SimulatedCloud, World, essence};
+use belay_executor::simulator::{SimulatedCloud, World, essence, without_kept_logs};
 use belay_schemas::plan::{Plan, pretty};
 use serde_json::Value;
 
@@ -144,7 +144,8 @@ pub fn verdict(inputs: &Inputs, plan: &Plan, disturbed: &Disturbed, before: &Val
             if left.is_empty() { Ok(outcome) } else { Err(format!("the target is reached, but still to do: {left:?}")) }
         }
         Some(outcome @ (Outcome::RolledBack { .. } | Outcome::Stale | Outcome::Environment)) => {
-            let after = settled(disturbed.world.clone());
+            // Log groups that were written to are kept.
+            let after = without_kept_logs(settled(disturbed.world.clone()), &disturbed.world, before);
             let places = crate::compare::places(&pinned(plan, &after), &pinned(plan, before));
             if places.is_empty() { Ok(outcome) } else { Err(format!("{outcome:?}, but\n{}", places.join("\n"))) }
         }
