@@ -12,6 +12,7 @@ use belay_schemas::plan::Plan;
 use belay_tests::disturb::{Disturbed, interrupted, to_the_end, verdict};
 use belay_tests::fixtures::{Fixture, every};
 use belay_tests::pipeline::Inputs;
+use rayon::prelude::*;
 use serde_json::Value;
 
 const SEED: u64 = 0x5eed_fa17;
@@ -25,29 +26,42 @@ struct Scene {
     before: Value,
 }
 
-fn scenes() -> Vec<Scene> {
-    let scene = |fixture: Fixture| {
+impl Scene {
+    fn of(fixture: &Fixture) -> Self {
         let journal = tempfile::tempdir().unwrap();
         let world = fixture.start(journal.path());
         let cloud = std::sync::Arc::new(SimulatedCloud::new(world.clone()));
         let inputs = fixture.inputs();
         let plan = inputs.plan(&cloud).unwrap();
         let before = essence(&world);
-        Scene { name: fixture.name, inputs, world, plan, before }
-    };
-    every().map(scene).collect()
-}
+        Self { name: fixture.name, inputs, world, plan, before }
+    }
 
-impl Scene {
-    /// Takes a run to its end and judges it.
-    fn judge(&self, what: &str, disturbed: Disturbed, wrong: &mut Vec<String>) {
-        let end = match to_the_end(&self.plan, disturbed) {
-            Ok(end) => end,
-            Err(error) => return wrong.push(format!("{}: {what}: {error}", self.name)),
+    /// Takes a run to its end and judges it: what is wrong with it.
+    fn judge(&self, what: &str, disturbed: Disturbed) -> Option<String> {
+        let judged = match to_the_end(&self.plan, disturbed) {
+            Ok(end) => verdict(&self.inputs, &self.plan, &end, &self.before).err(),
+            Err(error) => Some(error.to_string()),
         };
-        if let Err(why) = verdict(&self.inputs, &self.plan, &end, &self.before) {
-            wrong.push(format!("{}: {what}: {why}", self.name));
+        judged.map(|why| format!("{}: {what}: {why}", self.name))
+    }
+
+    /// What is wrong with interrupted runs; which ones are made is drawn from a seed.
+    fn interrupted(&self, mut state: u64) -> Vec<String> {
+        let (_, events) = interrupted(&self.plan, self.world.clone(), &[]).unwrap();
+        // Upgrades of groups look at things much more often.
+        let one_in = if self.name.contains("asg") { 40 } else { 8 };
+        let mut wrong = Vec::new();
+        for event in 1..=events {
+            if all() || next(&mut state).is_multiple_of(one_in) {
+                let (once, seen) = interrupted(&self.plan, self.world.clone(), &[event]).unwrap();
+                wrong.extend(self.judge(&format!("interrupted at event {event}"), once));
+                let again = event + next(&mut state) % (seen - event + 1).max(1);
+                let (twice, _) = interrupted(&self.plan, self.world.clone(), &[event, again]).unwrap();
+                wrong.extend(self.judge(&format!("interrupted at events {event} and {again}"), twice));
+            }
         }
+        wrong
     }
 }
 
@@ -68,7 +82,8 @@ fn all() -> bool {
 fn any_fault_at_any_step_leads_to_the_target_or_back_where_images_fail() {
     let pairs = if all() { usize::MAX } else { 100 };
     let failing = ["failing", "classic", "pinned"];
-    for scene in scenes().into_iter().filter(|scene| all() || failing.contains(&scene.name)) {
+    for fixture in every().filter(|fixture| all() || failing.contains(&fixture.name)) {
+        let scene = Scene::of(&fixture);
         let options = Options { pairs, ..Options::default() };
         let report = rehearse(&scene.plan, &scene.world, None, &options).unwrap();
         assert!(report.holds, "{}:\n{}", scene.name, text(&report));
@@ -78,20 +93,9 @@ fn any_fault_at_any_step_leads_to_the_target_or_back_where_images_fail() {
 
 #[test]
 fn interrupted_at_any_event_it_goes_back_and_twice_it_can_be_resumed() {
-    let (mut wrong, mut state) = (Vec::new(), SEED);
-    for scene in scenes() {
-        let (_, events) = interrupted(&scene.plan, scene.world.clone(), &[]).unwrap();
-        // Upgrades of groups look at things much more often.
-        let one_in = if scene.name.contains("asg") { 40 } else { 8 };
-        for event in 1..=events {
-            if all() || next(&mut state).is_multiple_of(one_in) {
-                let (once, seen) = interrupted(&scene.plan, scene.world.clone(), &[event]).unwrap();
-                scene.judge(&format!("interrupted at event {event}"), once, &mut wrong);
-                let again = event + next(&mut state) % (seen - event + 1).max(1);
-                let (twice, _) = interrupted(&scene.plan, scene.world.clone(), &[event, again]).unwrap();
-                scene.judge(&format!("interrupted at events {event} and {again}"), twice, &mut wrong);
-            }
-        }
-    }
+    let fixtures: Vec<Fixture> = every().collect();
+    let runs = fixtures.par_iter().enumerate();
+    let wrong: Vec<String> =
+        runs.flat_map_iter(|(n, fixture)| Scene::of(fixture).interrupted(SEED + n as u64)).collect();
     assert!(wrong.is_empty(), "{} of the runs went wrong:\n{}", wrong.len(), wrong.join("\n\n"));
 }

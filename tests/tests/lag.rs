@@ -13,7 +13,8 @@ use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::aws;
 use belay_schemas::plan::Plan;
 use belay_tests::disturb::{Disturbed, begin_on, problems, verdict};
-use belay_tests::fixtures::{End, every};
+use belay_tests::fixtures::{End, Fixture, every};
+use rayon::prelude::*;
 use serde_json::Value;
 
 /// A cloud whose reads lag behind its changes.
@@ -82,7 +83,7 @@ fn run(plan: &Plan, world: World, lag: u64, faults: Vec<Fault>) -> Disturbed {
 
 #[test]
 fn reads_that_lag_behind_mislead_no_run() {
-    for fixture in every() {
+    every().collect::<Vec<Fixture>>().par_iter().for_each(|fixture| {
         let journal = tempfile::tempdir().unwrap();
         let world = fixture.start(journal.path());
         let cloud = Arc::new(SimulatedCloud::new(world.clone()));
@@ -113,5 +114,5 @@ fn reads_that_lag_behind_mislead_no_run() {
                 verdict(&inputs, &plan, &end, &before)
             );
         }
-    }
+    });
 }

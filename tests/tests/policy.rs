@@ -4,8 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use belay_compiler::policy::{self, Policies, Roles};
 use belay_executor::cloud::{Clock as _, CloudError, ErrorKind};
@@ -20,6 +19,7 @@ use belay_tests::fixtures::{Fixture, chosen, read, whole};
 use belay_tests::iam::{Account, Ask, Guarded, allows};
 use belay_tests::pipeline::block_on;
 use belay_tests::python::{Python, Requirements};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -289,21 +289,9 @@ fn needed(fixture: &Fixture) -> (Vec<String>, usize) {
 #[test]
 fn no_run_is_denied_under_the_derived_policy_and_every_action_of_it_is_needed() {
     let fixtures: Vec<Fixture> = chosen().collect();
-    let (next, found) = (AtomicUsize::new(0), Mutex::new((Vec::new(), 0)));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
-            scope.spawn(|| {
-                while let Some(fixture) = fixtures.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (missing, looked) = needed(fixture);
-                    let mut found = found.lock().unwrap();
-                    found.0.extend(missing);
-                    found.1 += looked;
-                }
-            });
-        }
-    });
-    let (mut missing, looked) = found.into_inner().unwrap();
-    missing.sort();
+    let found: Vec<(Vec<String>, usize)> = fixtures.par_iter().map(needed).collect();
+    let looked: usize = found.iter().map(|(_, looked)| looked).sum();
+    let missing: Vec<String> = found.into_iter().flat_map(|(missing, _)| missing).collect();
     assert!(looked > 150 || std::env::var_os("BELAY_ONLY").is_some(), "{looked} actions");
     assert!(missing.is_empty(), "can be dropped without anybody noticing:\n{}", missing.join("\n"));
 }
