@@ -13,6 +13,7 @@ use belay_executor::run::Outcome;
 use belay_executor::simulator::{SimulatedCloud, World};
 use belay_schemas::plan::Mode;
 
+use crate::extent::OneIn;
 use crate::pipeline::{Inputs, apply};
 
 mod worlds;
@@ -318,15 +319,21 @@ pub const MACHINES: [Fixture; 4] = [
     },
 ];
 
-/// Whether nothing is left out for the time that it takes: with `BELAY_FAULTS=all`, and in release builds.
-pub fn whole() -> bool {
-    std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all") || !cfg!(debug_assertions)
-}
-
 /// All fixtures, or those that `BELAY_ONLY` names.
 pub fn chosen() -> impl Iterator<Item = Fixture> {
-    let only = std::env::var("BELAY_ONLY").ok();
-    every().filter(move |f| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == f.name)))
+    let only = only();
+    every().filter(move |f| only.as_ref().is_none_or(|only| only.iter().any(|o| o == f.name)))
+}
+
+/// The fixtures that `BELAY_ONLY` names, with commas between them.
+fn only() -> Option<Vec<String>> {
+    let only = std::env::var("BELAY_ONLY").ok()?;
+    Some(only.split(',').map(str::to_owned).collect())
+}
+
+/// Some of the fixtures, for what takes long; or those that `BELAY_ONLY` names, because whoever names one means it.
+pub fn drawn(one: OneIn) -> Vec<Fixture> {
+    if only().is_some() { chosen().collect() } else { one.of(every()) }
 }
 
 /// Every scenario.

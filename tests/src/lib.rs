@@ -8,6 +8,7 @@ pub mod apps;
 pub mod binaries;
 pub mod compare;
 pub mod disturb;
+pub mod extent;
 pub mod fixtures;
 pub mod fleet;
 pub mod fuzz;

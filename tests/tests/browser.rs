@@ -1,8 +1,8 @@
 //! The HTML page and the diagrams as a reader meets them: in Debian's Chromium, driven by playwright-core, judged by axe
 //! and by Mermaid itself.
 //!
-//! With `BELAY_SHOTS=FOLDER` the screenshots are kept there. With `BELAY_FAULTS=all`, and in release builds, the pages of all
-//! fixtures are looked at; otherwise those of every third.
+//! With `BELAY_SHOTS=FOLDER` the screenshots are kept there. The pages of how many fixtures are
+//! looked at is said by `BELAY_FAULTS` (see `extent.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -14,13 +14,14 @@ use std::process::{Command, Stdio};
 use belay_compiler::show;
 use belay_schemas::checker;
 use belay_schemas::plan::Plan;
-use belay_tests::fixtures::{Fixture, every, read, whole};
+use belay_tests::extent::OneIn;
+use belay_tests::fixtures::{Fixture, every, read};
 use belay_tests::pipeline::Inputs;
 use belay_tests::target;
 use serde_json::{Value, json};
 
 /// Of how many fixtures one is looked at where not all are: one program writes all pages.
-const SAMPLED: usize = 3;
+const SAMPLED: OneIn = OneIn { quick: 12, ci: 4 };
 
 /// Milliseconds in which a page has to be there, whatever its size.
 const OPEN: u64 = 2_000;
@@ -148,11 +149,8 @@ fn pages_and_diagrams_hold_in_a_browser() {
             diagrams.push(diagram);
         }
     };
-    let shown: Vec<Fixture> = every()
-        .enumerate()
-        .filter(|(at, f)| whole() || at % SAMPLED == 0 || f.name == "shop")
-        .map(|(_, f)| f)
-        .collect();
+    let shown: Vec<Fixture> =
+        every().enumerate().filter(|(at, f)| SAMPLED.takes(*at) || f.name == "shop").map(|(_, f)| f).collect();
     for (at, fixture) in shown.iter().enumerate() {
         let plan = checker::load(&read(&fixture.dir().join("plan.json"))).unwrap();
         let sizes: &[&str] = match at % 2 {

@@ -10,7 +10,8 @@ use belay_executor::rehearse::{Options, rehearse, text};
 use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::Plan;
 use belay_tests::disturb::{Disturbed, interrupted, to_the_end, verdict};
-use belay_tests::fixtures::{Fixture, every};
+use belay_tests::extent::{OneIn, exhaustive};
+use belay_tests::fixtures::{Fixture, drawn, every};
 use belay_tests::pipeline::Inputs;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -53,7 +54,7 @@ impl Scene {
         let one_in = if self.name.contains("asg") { 40 } else { 8 };
         let mut wrong = Vec::new();
         for event in 1..=events {
-            if all() || next(&mut state).is_multiple_of(one_in) {
+            if exhaustive() || next(&mut state).is_multiple_of(one_in) {
                 let (once, seen) = interrupted(&self.plan, self.world.clone(), &[event]).unwrap();
                 wrong.extend(self.judge(&format!("interrupted at event {event}"), once));
                 let again = event + next(&mut state) % (seen - event + 1).max(1);
@@ -74,15 +75,11 @@ fn next(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn all() -> bool {
-    std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all")
-}
-
 #[test]
 fn any_fault_at_any_step_leads_to_the_target_or_back_where_images_fail() {
-    let pairs = if all() { usize::MAX } else { 100 };
+    let pairs = if exhaustive() { usize::MAX } else { 100 };
     let failing = ["failing", "classic", "pinned"];
-    for fixture in every().filter(|fixture| all() || failing.contains(&fixture.name)) {
+    for fixture in every().filter(|fixture| exhaustive() || failing.contains(&fixture.name)) {
         let scene = Scene::of(&fixture);
         let options = Options { pairs, ..Options::default() };
         let report = rehearse(&scene.plan, &scene.world, None, &options).unwrap();
@@ -93,7 +90,7 @@ fn any_fault_at_any_step_leads_to_the_target_or_back_where_images_fail() {
 
 #[test]
 fn interrupted_at_any_event_it_goes_back_and_twice_it_can_be_resumed() {
-    let fixtures: Vec<Fixture> = every().collect();
+    let fixtures = drawn(OneIn { quick: 6, ci: 1 });
     let runs = fixtures.par_iter().enumerate();
     let wrong: Vec<String> =
         runs.flat_map_iter(|(n, fixture)| Scene::of(fixture).interrupted(SEED + n as u64)).collect();

@@ -19,6 +19,7 @@ use belay_executor::simulator::world::{Behaviour, Image, InstanceState, Lifecycl
 use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::{Phase, Plan};
 use belay_tests::disturb::{Disturbed, begin_on, go_on_on, problems, verdict};
+use belay_tests::extent::exhaustive;
 use belay_tests::pipeline::{Inputs, apply, block_on};
 use serde_json::{Value, json};
 
@@ -193,10 +194,6 @@ fn next(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn all() -> bool {
-    std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all")
-}
-
 /// Old instances that are terminated batch by batch, and old instances that are only detached until the commit point.
 const SETTINGS: [&str; 2] = ["", "    instance_protection: true\n"];
 const BACK: Outcome = Outcome::RolledBack { requested: false };
@@ -238,7 +235,7 @@ fn failed_or_killed_at_any_change_it_ends_in_the_new_or_the_old_state_with_twent
         let scene = scene(settings);
         for (name, kind) in &kinds {
             for number in 1.. {
-                if !all() && !next(&mut state).is_multiple_of(6) && number < 30 {
+                if !exhaustive() && !next(&mut state).is_multiple_of(6) && number < 30 {
                     continue;
                 }
                 let fault = Fault { kind: kind.clone(), at: At::Mutation(number) };
@@ -259,7 +256,7 @@ fn failed_or_killed_at_any_change_it_ends_in_the_new_or_the_old_state_with_twent
 
 #[test]
 fn rehearsed_with_every_fault_at_every_step_it_holds() {
-    if !all() {
+    if !exhaustive() {
         // The rehearsals of the fixtures do the same with fewer instances.
         return;
     }

@@ -15,7 +15,8 @@ use belay_executor::simulator::{SimulatedCloud, World};
 use belay_schemas::checker;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Phase, Plan};
-use belay_tests::fixtures::{Fixture, chosen, read, whole};
+use belay_tests::extent::{OneIn, whole};
+use belay_tests::fixtures::{Fixture, drawn, read};
 use belay_tests::iam::{Account, Ask, Guarded, allows};
 use belay_tests::pipeline::block_on;
 use belay_tests::python::{Python, Requirements};
@@ -288,11 +289,11 @@ fn needed(fixture: &Fixture) -> (Vec<String>, usize) {
 
 #[test]
 fn no_run_is_denied_under_the_derived_policy_and_every_action_of_it_is_needed() {
-    let fixtures: Vec<Fixture> = chosen().collect();
+    let fixtures = drawn(OneIn { quick: 8, ci: 2 });
     let found: Vec<(Vec<String>, usize)> = fixtures.par_iter().map(needed).collect();
     let looked: usize = found.iter().map(|(_, looked)| looked).sum();
     let missing: Vec<String> = found.into_iter().flat_map(|(missing, _)| missing).collect();
-    assert!(looked > 150 || std::env::var_os("BELAY_ONLY").is_some(), "{looked} actions");
+    assert!(looked > 5 * fixtures.len(), "{looked} actions of {} fixtures", fixtures.len());
     assert!(missing.is_empty(), "can be dropped without anybody noticing:\n{}", missing.join("\n"));
 }
 

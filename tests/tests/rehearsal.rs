@@ -9,7 +9,8 @@ use belay_executor::simulator::World;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Action, Edge, EdgeKind, Phase, Plan};
 use belay_schemas::rehearsal::{End, Fault, Rehearsal};
-use belay_tests::fixtures::{ALL, ASG, Fixture, every, read, whole};
+use belay_tests::extent::{Extent, OneIn, extent};
+use belay_tests::fixtures::{Fixture, chosen, read};
 use serde_json::json;
 
 fn fixture(name: &str) -> (Plan, Observed) {
@@ -171,36 +172,26 @@ fn every_step_and_every_compensation_that_can_be_reached_meets_every_fault() {
 /// Fixtures of Auto Scaling whose rehearsal takes seconds in a debug build.
 const QUICK: [&str; 4] = ["asg-classic", "asg-scale", "asg-spot", "asg-teardown"];
 
-/// Of how many fixtures of Amazon ECS one is rehearsed where not all are.
-const SAMPLED: usize = 3;
-
-/// Whether a fixture is rehearsed here: of Amazon ECS every third one, of Auto Scaling the quick ones and one of the others,
-/// drawn with a recorded seed; all of them with `BELAY_FAULTS=all`, with `BELAY_UPDATE=1` and in release builds.
-fn is_rehearsed(fixture: &Fixture) -> bool {
-    if whole() || std::env::var_os("BELAY_UPDATE").is_some() {
-        return true;
-    }
-    let seed = usize::try_from(Options::SEED).unwrap();
-    let named = |list: &[Fixture]| list.iter().position(|f| f.name == fixture.name);
-    if let Some(at) = named(&ALL) {
-        return at % SAMPLED == seed % SAMPLED;
-    }
-    let slow: Vec<&str> = ASG.iter().map(|f| f.name).filter(|name| !QUICK.contains(name)).collect();
-    QUICK.contains(&fixture.name) || fixture.name == slow[seed % slow.len()]
+/// Whether a fixture is rehearsed here, by its place among all: of Auto Scaling the quick ones always, the others (and those
+/// of ECS) in turn; all of them with `BELAY_UPDATE=1`.
+fn is_rehearsed(at: usize, fixture: &Fixture) -> bool {
+    let slow = fixture.name.starts_with("asg-") && !QUICK.contains(&fixture.name);
+    let turn = if slow { OneIn { quick: 14, ci: 14 } } else { OneIn { quick: 14, ci: 3 } };
+    let quick = QUICK.contains(&fixture.name) && extent() != Extent::Quick;
+    quick || turn.takes(at) || std::env::var_os("BELAY_UPDATE").is_some()
 }
 
 #[test]
 fn rehearsals_of_the_fixtures_hold_and_find_what_is_written_down() {
     let mut wrong = Vec::new();
-    // Names with commas between them: these alone.
-    let only = std::env::var("BELAY_ONLY").ok();
-    for fixture in every().filter(|f| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == f.name))) {
+    let named = std::env::var_os("BELAY_ONLY").is_some();
+    for (at, fixture) in chosen().enumerate() {
         let dir = fixture.dir();
         let plan = belay_schemas::checker::load(&read(&dir.join("plan.json"))).unwrap();
         let path = dir.join("rehearsal.txt");
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         // Whoever names one means it.
-        if only.is_none() && !is_rehearsed(&fixture) {
+        if !named && !is_rehearsed(at, &fixture) {
             // What is written down is at least of this plan, and good.
             if !written.contains(&format!("plan {}\n", plan.digest)) || !written.contains("\nholds: ") {
                 wrong.push(path.display().to_string());

@@ -14,6 +14,7 @@ use belay_executor::simulator::world::{Behaviour, Image};
 use belay_executor::simulator::{SimulatedCloud, World, essence};
 use belay_schemas::plan::Plan;
 use belay_tests::disturb::{Disturbed, begin, go_on, interrupted, to_the_end, verdict};
+use belay_tests::extent::exhaustive;
 use belay_tests::pipeline::{Inputs, apply};
 use serde_json::Value;
 
@@ -108,7 +109,7 @@ impl Scene {
         if found != Some(end) {
             wrong.push(format!("undisturbed it ends as {found:?}"));
         }
-        let all = std::env::var("BELAY_FAULTS").is_ok_and(|v| v == "all");
+        let all = exhaustive();
         let step = if all { 1 } else { events.div_ceil(5).max(1) };
         for event in (1..=events).step_by(usize::try_from(step).unwrap()) {
             let (once, seen) = interrupted(&self.plan, self.world.clone(), &[event]).unwrap();

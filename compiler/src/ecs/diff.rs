@@ -290,6 +290,8 @@ fn refuse(desired: &Desired, member: &str, from: Option<&Value>, to: Option<&Val
     let shown = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
         Some(value) if !value.is_null() => value.to_string(),
+        // What AWS takes where nobody says it.
+        _ if member == "schedulingStrategy" => "REPLICA".to_owned(),
         _ => "nothing".to_owned(),
     };
     let (from, to) = (shown(from), shown(to));

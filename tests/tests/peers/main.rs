@@ -31,22 +31,35 @@ fn botocore() -> Python {
     Python::with(Requirements::Aws).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// An emulator that the tests of this process share, and a client of it. Whoever changes something has an account of its
-/// own there. It ends with the process, whose end it notices.
-fn emulator(which: Emulator) -> &'static (Server, Arc<Mutex<Client>>) {
-    type Shared = OnceLock<(Server, Arc<Mutex<Client>>)>;
-    static SHIMMED: Shared = OnceLock::new();
-    static MINISTACK: Shared = OnceLock::new();
-    let shared = match which {
-        Emulator::Shimmed => &SHIMMED,
-        Emulator::Ministack => &MINISTACK,
+/// An emulator and a client of it.
+type Shared = (Server, Arc<Mutex<Client>>);
+
+/// Emulators of one kind at most: each is one Python process, which answers one request after the other.
+const AT_MOST: usize = 3;
+
+/// An emulator that the tests of this process share. Whoever changes something has an account of its own there. It ends
+/// with the process, whose end it notices.
+fn emulator(which: Emulator) -> &'static Shared {
+    match which {
+        Emulator::Shimmed => shimmed(0),
+        Emulator::Ministack => {
+            static MINISTACK: OnceLock<Shared> = OnceLock::new();
+            MINISTACK.get_or_init(|| started(which))
+        }
         Emulator::Moto => panic!("without the shim it is started by whoever needs it"),
-    };
-    shared.get_or_init(|| {
-        let server = Server::start(which).unwrap_or_else(|error| panic!("{error}"));
-        let client = server.client().unwrap_or_else(|error| panic!("{error}"));
-        (server, Arc::new(Mutex::new(client)))
-    })
+    }
+}
+
+/// One of several emulators, for those who share the work between them.
+fn shimmed(number: usize) -> &'static Shared {
+    static SHIMMED: [OnceLock<Shared>; AT_MOST] = [const { OnceLock::new() }; AT_MOST];
+    SHIMMED[number % AT_MOST].get_or_init(|| started(Emulator::Shimmed))
+}
+
+fn started(which: Emulator) -> Shared {
+    let server = Server::start(which).unwrap_or_else(|error| panic!("{error}"));
+    let client = server.client().unwrap_or_else(|error| panic!("{error}"));
+    (server, Arc::new(Mutex::new(client)))
 }
 
 /// All items of a list of ECS, page by page.

@@ -252,6 +252,15 @@ fn going_back(
     }
 }
 
+/// Why tasks stopped, and how their containers ended: the reason of a container tells what that of its task does not, for
+/// example that it took too much memory (ECS API reference, `Container`).
+const STOPPED: &str = concat!(
+    "[1].tasks[].join(': ', [taskArn, stoppedReason || 'stopped', ",
+    "join('; ', containers[?exitCode!=`null` || reason].join('', ['container ', name, ",
+    "exitCode!=`null` && join(' ', [' exited with code', to_string(exitCode)]) || '', ",
+    "reason && join('', [' (', reason, ')']) || '']))])"
+);
+
 /// Where the reason of a failure stands: service events, stopped tasks, target health.
 fn evidence(subject: &Subject<'_>) -> Vec<Evidence> {
     let (cluster, service) = (subject.cluster, subject.service);
@@ -268,11 +277,7 @@ fn evidence(subject: &Subject<'_>) -> Vec<Evidence> {
                 ecs("ListTasks", json!({"cluster": cluster, "serviceName": service, "desiredStatus": "STOPPED"})),
                 ecs("DescribeTasks", json!({"cluster": cluster, "tasks": output("@0", "taskArns[:5]")})),
             ],
-            lines: concat!(
-                "[1].tasks[].join(': ', [taskArn, stoppedReason || 'stopped', ",
-                "join('; ', containers[?exitCode!=`null`].join(' ', ['container', name, 'exited with code', to_string(exitCode)]))])"
-            )
-            .to_owned(),
+            lines: STOPPED.to_owned(),
             bind: BTreeMap::new(),
         },
     ];
@@ -318,4 +323,31 @@ pub fn subject<'a>(cluster: &'a str, service: &'a str, balancers: &'a [Value]) -
     subject.classic.sort_unstable();
     subject.classic.dedup();
     subject
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stopped_tasks_say_how_their_containers_ended() {
+        let tasks = json!([null, {"tasks": [
+            {
+                "taskArn": "t/1",
+                "stoppedReason": "Essential container in task exited",
+                "containers": [
+                    {"name": "web", "exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"},
+                    {"name": "proxy", "exitCode": 0},
+                    {"name": "never"},
+                ],
+            },
+            {"taskArn": "t/2", "containers": [{"name": "web", "reason": "CannotPullContainerError: not found"}]},
+        ]}]);
+        let told = belay_schemas::condition::evaluate(STOPPED, &BTreeMap::new(), &tasks);
+        let expected = json!([
+            "t/1: Essential container in task exited: container web exited with code 137 (OutOfMemoryError: Container killed due to memory usage); container proxy exited with code 0",
+            "t/2: stopped: container web (CannotPullContainerError: not found)",
+        ]);
+        assert_eq!(told.ok(), Some(expected));
+    }
 }
