@@ -3,14 +3,15 @@
 //! Invariants: a pure function of loaded inputs, observed state and options; a plan comes out only when nothing is wrong
 //! with them and the independent checker finds nothing wrong with it.
 
+mod leftovers;
+mod observation;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use belay_schemas::FORMAT;
 use belay_schemas::checker;
-use belay_schemas::image::Image;
 use belay_schemas::late::is_reserved;
-use belay_schemas::model::ScheduledBy;
 use belay_schemas::observed::Observed;
 use belay_schemas::plan::{Inputs, Mode, Notice, Plan, Target, canonical_digest};
 use belay_schemas::scope::Scope;
@@ -21,8 +22,7 @@ use crate::diagnostics::{Diagnostic, Place, Report, Severity};
 use crate::ecs::desired::{self, Desired, Kind};
 use crate::ecs::facts::Facts;
 use crate::ecs::lower::{Goes, Lowerer, Work, schedule};
-use crate::ecs::ownership::{self, Leftovers, Orphan, Standing};
-use crate::ecs::scope::is_service;
+use crate::ecs::ownership::{self, Standing};
 use crate::ecs::settings::{self, Settings};
 use crate::ecs::{Context, diff, groups, records, registries, routing, rules};
 use crate::meaning;
@@ -61,7 +61,7 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
     let facts = observed.map(Facts::new);
     let context = Context { loaded, options, settings: &settings, facts: facts.as_ref() };
     if let Some(observed) = observed {
-        check_observed(context, &placement, observed, report);
+        observation::check(context, &placement, observed, report);
     }
     let only: BTreeSet<&str> = options.only.iter().map(String::as_str).collect();
     let inputs = Inputs { model: loaded.model_digest(), environment: loaded.environment_digest(), observed: None };
@@ -98,21 +98,21 @@ pub fn compile(loaded: &Loaded, observed: Option<&Observed>, options: &Options, 
             rules::check_agents(context, report);
         }
     }
-    let orphans = orphans(context, &placement, report);
+    let orphans = leftovers::orphans(context, &placement, report);
     capacity.finish(!orphans.is_empty(), report);
     quota.finish(report);
-    let leftovers = leftover_families(context, &orphans);
+    let families = leftovers::families(context, &orphans);
     let groups = groups::resolve(context, report);
     let routing = routing::resolve(context, options.mode == Mode::Deploy, report);
-    let schedules = leftover_schedules(context, &placement, report);
-    let surplus = leftover_registries(context, &placement, &registered, report);
-    let records = leftover_records(context, &placement, &recorded, report);
+    let schedules = leftovers::schedules(context, &placement, report);
+    let surplus = leftovers::registries(context, &placement, &registered, report);
+    let records = leftovers::records(context, &placement, &recorded, report);
     if report.has_errors() {
         return None;
     }
     let goes = Goes {
         orphans: &orphans,
-        leftover_families: &leftovers,
+        leftover_families: &families,
         schedules: &schedules,
         registries: &surplus,
         records: &records,
@@ -271,157 +271,6 @@ fn unknown_component(option: &str, name: &str, loaded: &Loaded) -> Diagnostic {
     diagnostic.help(format!("the components are: {}", known.join(", ")))
 }
 
-/// Whether the observation is one of this target, for these inputs.
-fn check_observed(context: Context<'_>, placement: &Placement<'_>, observed: &Observed, report: &mut Report) {
-    let mut refuse = |code, message: String, place: Option<Place>| {
-        let diagnostic = Diagnostic::error(code, message);
-        let diagnostic = match place {
-            Some(place) => diagnostic.at(place),
-            None => diagnostic,
-        };
-        report.push(diagnostic.help("run `belayc scope` and `belay observe` again with these inputs"));
-    };
-    if observed.scope.project != context.options.project {
-        refuse(
-            "B505",
-            format!("the observed state is of project `{}`, not `{}`", observed.scope.project, context.options.project),
-            None,
-        );
-    }
-    let asg = context.loaded.environment.plugin_config.as_ref().and_then(|p| p.asg.as_ref());
-    if let Some(region) = asg.and_then(|a| a.region.as_ref())
-        && *region != observed.region
-    {
-        refuse(
-            "B505",
-            format!("the observed state is of region {}, not {region}", observed.region),
-            Some(asg::settings::place(&["region"])),
-        );
-    }
-    if let Some(region) = &context.settings.region
-        && *region != observed.region
-    {
-        refuse(
-            "B505",
-            format!("the observed state is of region {}, not {region}", observed.region),
-            Some(settings::place(&["region"])),
-        );
-    }
-    if let Some(account) = &context.settings.account
-        && *account != observed.account
-    {
-        refuse(
-            "B505",
-            format!("the observed state is of account {}, not {account}", observed.account),
-            Some(settings::place(&["cluster"])),
-        );
-    }
-    if !placement.uses_ecs {
-        return;
-    }
-    let cluster = &context.settings.cluster;
-    match &observed.scope.ecs {
-        Some(scope) if scope.cluster == *cluster => {}
-        _ => {
-            refuse(
-                "B505",
-                format!("the observed state does not look at cluster `{cluster}`"),
-                Some(settings::place(&["cluster"])),
-            );
-            return;
-        }
-    }
-    if let Some(scope) = &observed.scope.ecs
-        && scope.tag_prefix != context.settings.tag_prefix
-    {
-        refuse(
-            "B505",
-            format!(
-                "the observed state looks at tags `{}:…`, not `{}:…`",
-                scope.tag_prefix, context.settings.tag_prefix
-            ),
-            Some(settings::place(&["tag_prefix"])),
-        );
-    }
-    if let Some(scope) = &observed.scope.ecs
-        && context.options.mode == Mode::Teardown
-        && !scope.teardown
-    {
-        refuse(
-            "B505",
-            "the observed state was made for a deployment: it lacks what only a teardown needs".to_owned(),
-            None,
-        );
-    }
-    let looked_at = |name: &&String| {
-        observed.scope.ecs.as_ref().is_some_and(|scope| scope.adopt.contains(&context.service_name(name)))
-    };
-    for name in context.options.adopt.iter().filter(|name| placement.ecs.contains(name.as_str()) && !looked_at(name)) {
-        // Its environment was hashed, and could not be brought back.
-        let message =
-            format!("the observed state was made without `--adopt {name}`: it does not hold all of that service");
-        report.push(
-            Diagnostic::error("B505", message)
-                .help(format!("run `belayc scope` with `--adopt {name}` too, and `belay observe` again")),
-        );
-    }
-    unobserved_images(context, placement, report);
-    let found = context.facts.and_then(|f| f.cluster(cluster));
-    let status = found.and_then(|c| c.get("status")).and_then(Value::as_str);
-    if status != Some("ACTIVE") {
-        let what = status.map_or("does not exist".to_owned(), |s| format!("is {s}"));
-        report.push(
-            Diagnostic::error(
-                "B510",
-                format!("cluster `{cluster}` {what} in account {} and region {}", observed.account, observed.region),
-            )
-            .at(settings::place(&["cluster"]))
-            .help("create it first, or name another one; then observe again"),
-        );
-    }
-}
-
-/// Images of which the observation says nothing: the model changed after it. Told once, however many there are.
-fn unobserved_images(context: Context<'_>, placement: &Placement<'_>, report: &mut Report) {
-    const SHOWN: usize = 10;
-    let Some(facts) = context.facts else { return };
-    let wanted = |name: &str| {
-        context.options.mode == Mode::Deploy && placement.ecs.contains(name) && context.options.includes(name)
-    };
-    let components = context.loaded.model.components.iter().filter(|(name, _)| wanted(name));
-    let images = components.flat_map(|(name, component)| {
-        let place = Place::model(["components", name]);
-        let sidecars = component.containers.iter().map({
-            let place = place.clone();
-            move |(sidecar, c)| (c.image.as_str(), place.child("containers").child(sidecar).child("image"))
-        });
-        std::iter::once((component.image.as_str(), place.child("image"))).chain(sidecars)
-    });
-    let mut missing: BTreeMap<&str, Place> = BTreeMap::new();
-    for (image, place) in images {
-        // One that is malformed is told where it is read, one with a digest needs no look-up.
-        if facts.image(image).is_none() && Image::fault(image).is_none() && Image::parse(image).digest.is_none() {
-            missing.entry(image).or_insert(place);
-        }
-    }
-    let Some((first, place)) = missing.first_key_value() else { return };
-    let message = if missing.len() == 1 {
-        format!("the observed state says nothing about image `{first}`")
-    } else {
-        let mut names: Vec<String> = missing.keys().take(SHOWN).map(|image| format!("`{image}`")).collect();
-        if missing.len() > SHOWN {
-            names.push(format!("{} more", missing.len() - SHOWN));
-        }
-        format!("the observed state says nothing about {} images: {}", missing.len(), names.join(", "))
-    };
-    let mut diagnostic = Diagnostic::error("B521", message).at(place.clone());
-    for (image, place) in missing.iter().skip(1).take(SHOWN - 1) {
-        diagnostic = diagnostic.related(place.clone(), format!("`{image}` is here"));
-    }
-    report
-        .push(diagnostic.help("the model changed after the observation: run `belayc scope` and `belay observe` again"));
-}
-
 fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> Option<Work<'a>> {
     match &desired.kind {
         Kind::Service => {}
@@ -448,30 +297,6 @@ fn work_on<'a>(context: Context<'a>, desired: &Desired, report: &mut Report) -> 
     }
 }
 
-/// What is to be taken away: in a teardown everything, else what the model does not have any more.
-fn orphans<'a>(context: Context<'a>, placement: &Placement<'_>, report: &mut Report) -> Vec<Orphan<'a>> {
-    let Some(facts) = context.facts else { return Vec::new() };
-    let deploy = context.options.mode == Mode::Deploy;
-    let leftovers = Leftovers::of(&context.loaded.model, context.options);
-    if leftovers == Leftovers::Untold {
-        return Vec::new();
-    }
-    let in_model = |name: &str| deploy && placement.ecs.contains(name) && is_service(context, name);
-    let mut all = ownership::orphans(context, facts, &in_model);
-    all.retain(|o| context.options.includes(&o.component));
-    if leftovers == Leftovers::Stay {
-        for orphan in &all {
-            let what = format!("service `{}` runs but is not in the model", orphan.service_name);
-            ownership::left_alone(&what, true, report);
-        }
-        return Vec::new();
-    }
-    all.retain(|orphan| {
-        ownership::at_rest(orphan.service_name, orphan.service, &Place::model(["components"]).key(), report)
-    });
-    all
-}
-
 /// A service cannot become a task under the same name: its revisions would be taken for the task's.
 fn was_no_service(context: Context<'_>, desired: &Desired, report: &mut Report) -> bool {
     let Some(service) = context.facts.and_then(|facts| facts.service(&desired.service_name)) else { return true };
@@ -489,109 +314,6 @@ fn was_no_service(context: Context<'_>, desired: &Desired, report: &mut Report) 
         )),
     );
     false
-}
-
-/// Of what is the project's and not wanted any more, what this plan takes away: whose it is (`component`), and what is said
-/// of it where it stays (`told`).
-fn leaving<T>(
-    context: Context<'_>,
-    placement: &Placement<'_>,
-    mut all: Vec<T>,
-    component: impl Fn(&T) -> &str,
-    told: impl Fn(&T) -> String,
-    report: &mut Report,
-) -> Vec<T> {
-    let leftovers = Leftovers::of(&context.loaded.model, context.options);
-    let own = |one: &T| leftovers.takes(placement.ecs.contains(component(one)));
-    all.retain(|one| context.options.includes(component(one)));
-    if leftovers == Leftovers::Stay {
-        for one in all.iter().filter(|one| !own(one)) {
-            ownership::left_alone(&told(one), true, report);
-        }
-    }
-    all.retain(own);
-    all
-}
-
-/// Cloud Map services of the project that nobody registers with any more.
-fn leftover_registries<'a>(
-    context: Context<'a>,
-    placement: &Placement<'_>,
-    registered: &BTreeSet<String>,
-    report: &mut Report,
-) -> Vec<registries::Surplus<'a>> {
-    let told =
-        |one: &registries::Surplus<'_>| format!("Cloud Map service `{}` is of no component of the model", one.name());
-    leaving(context, placement, registries::surplus(context, registered), |one| one.component, told, report)
-}
-
-/// Records of Route 53 of the project that nobody wants any more.
-fn leftover_records<'a>(
-    context: Context<'a>,
-    placement: &Placement<'_>,
-    recorded: &BTreeSet<String>,
-    report: &mut Report,
-) -> Vec<records::Surplus<'a>> {
-    let told = |one: &records::Surplus<'_>| format!("the record `{}` is of no component of the model", one.name);
-    leaving(context, placement, records::surplus(context, recorded), |one| one.component, told, report)
-}
-
-/// Schedules and rules of EventBridge of the project that its model does not want any more.
-fn leftover_schedules<'a>(
-    context: Context<'a>,
-    placement: &Placement<'_>,
-    report: &mut Report,
-) -> Vec<schedule::Leftover<'a>> {
-    let Some(facts) = context.facts else { return Vec::new() };
-    let deploy = context.options.mode == Mode::Deploy;
-    let leftovers = Leftovers::of(&context.loaded.model, context.options);
-    let components = &context.loaded.model.components;
-    // What one of the model gives up for something else starts its task no more, whatever becomes of orphans.
-    let own = |one: &schedule::Leftover<'_>| leftovers.takes(deploy && placement.ecs.contains(one.component.as_str()));
-    let scheduled = |name: &str, by: ScheduledBy| {
-        let wanted = |c| desired::settle(context, name, c).settings.schedule.as_ref().map(|s| s.by.unwrap_or_default());
-        deploy && placement.ecs.contains(name) && components.get(name).and_then(wanted) == Some(by)
-    };
-    let mut all = schedule::leftovers(context, facts, &scheduled);
-    all.retain(|leftover| context.options.includes(&leftover.component));
-    if leftovers == Leftovers::Stay {
-        for leftover in all.iter().filter(|one| !own(one)) {
-            ownership::left_alone(&format!("{} is not in the model", leftover.told()), true, report);
-        }
-    }
-    all.retain(own);
-    for leftover in all.iter().filter(|one| one.is_shared()) {
-        report.push(
-            Diagnostic::warning(
-                "B506",
-                format!("{} has targets that are not Belay's: it is left alone", leftover.told()),
-            )
-            .at(Place::model(["components"]).key())
-            .help("Belay takes its own target away; delete the rule when nobody needs the others any more"),
-        );
-    }
-    all
-}
-
-/// Components that left revisions behind although their services are gone.
-fn leftover_families(context: Context<'_>, orphans: &[Orphan<'_>]) -> Vec<String> {
-    let Some(facts) = context.facts else { return Vec::new() };
-    let deploy = context.options.mode == Mode::Deploy;
-    if Leftovers::of(&context.loaded.model, context.options) != Leftovers::Go {
-        return Vec::new();
-    }
-    let prefix = context.family("");
-    let kept = |name: &str| {
-        (deploy && context.loaded.model.components.contains_key(name))
-            || orphans.iter().any(|o| o.component == name)
-            || facts.service(&context.service_name(name)).is_some()
-    };
-    facts
-        .families()
-        .filter_map(|f| f.strip_prefix(&prefix))
-        .filter(|name| context.options.includes(name) && !kept(name))
-        .map(str::to_owned)
-        .collect()
 }
 
 /// Keys that only late values may have would let an input pass for one.

@@ -6,6 +6,7 @@
 mod asg;
 mod ecs;
 mod order;
+mod rolling;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
