@@ -1,8 +1,8 @@
 //! How much of what takes long is tried: `cargo test` is to be repeated after every change, so that it tries a part; the
 //! rest is tried where there is time.
 //!
-//! Invariants: which part is tried depends on the recorded seed alone; what is not tried was asked for by nobody, and
-//! `BELAY_FAULTS` with another word than those below is a failure.
+//! Invariants: which part is tried depends on the recorded seed alone; `BELAY_FAULTS` with another word than those below is
+//! a failure, so that nobody believes to have tried more than was tried.
 
 use std::env;
 
@@ -12,7 +12,7 @@ pub const SEED: usize = 20_261_120;
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// A part of what takes long: what nobody asked for otherwise.
+    /// A part of what takes long: where nobody asks for more.
     Quick,
     /// More of it, with `BELAY_FAULTS=ci`: what takes half an hour on two processors.
     Ci,
