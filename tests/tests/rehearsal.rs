@@ -172,8 +172,8 @@ fn every_step_and_every_compensation_that_can_be_reached_meets_every_fault() {
 /// Fixtures of Auto Scaling whose rehearsal takes seconds in a debug build.
 const QUICK: [&str; 4] = ["asg-classic", "asg-scale", "asg-spot", "asg-teardown"];
 
-/// Whether a fixture is rehearsed here, by its place among all: of Auto Scaling the quick ones always, the others (and those
-/// of ECS) in turn; all of them with `BELAY_UPDATE=1`.
+/// Whether a fixture is rehearsed here, by its place among all: in turn, and the quick ones of Auto Scaling
+/// wherever more than the quickest part is tried; all of them with `BELAY_UPDATE=1`.
 fn is_rehearsed(at: usize, fixture: &Fixture) -> bool {
     let slow = fixture.name.starts_with("asg-") && !QUICK.contains(&fixture.name);
     let turn = if slow { OneIn { quick: 14, ci: 14 } } else { OneIn { quick: 14, ci: 3 } };

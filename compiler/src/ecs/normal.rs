@@ -156,8 +156,8 @@ fn fill_host_port(map: &mut Map<String, Value>, mode: &str) {
     }
 }
 
-/// Documented defaults that are not the empty value of their type.
-fn default(name: &str, within: &str) -> Option<Value> {
+/// Documented defaults that are not the empty value of their type, by a member and the one that it stands in.
+pub fn default(name: &str, within: &str) -> Option<Value> {
     Some(match (within, name) {
         ("containerDefinitions", "essential") => json!(true),
         ("portMappings", "protocol") => json!("tcp"),

@@ -225,5 +225,8 @@ pub fn table() -> Vec<Case> {
         case("B530", "daemon back to replicas")
             .model(raw_service("schedulingStrategy: REPLICA"), raw_service("schedulingStrategy: DAEMON"))
             .world(running(&raw_service("schedulingStrategy: DAEMON"))),
+        case("B530", "daemon no more")
+            .model(raw_service("enableExecuteCommand: true"), raw_service("schedulingStrategy: DAEMON"))
+            .world(running(&raw_service("schedulingStrategy: DAEMON"))),
     ]
 }

@@ -8,7 +8,7 @@ use crate::diagnostics::{Diagnostic, Place, Report};
 use crate::ecs::desired::Desired;
 use crate::ecs::facts::Facts;
 use crate::ecs::json::{any_fargate, items, provider_names, text};
-use crate::ecs::{names, pointer, shift};
+use crate::ecs::{names, normal, pointer, shift};
 
 /// What helps where AWS does not change a service that runs.
 const BESIDE: &str = "give the component another name, so that a new service is made beside it and the old one is taken away as an orphan";
@@ -20,12 +20,14 @@ fn anew(desired: &Desired) -> String {
 
 /// Refuses to change a member.
 pub(super) fn refuse(desired: &Desired, member: &str, from: Option<&Value>, to: Option<&Value>, report: &mut Report) {
-    let shown = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) if !value.is_null() => value.to_string(),
-        // What AWS takes where nobody says it.
-        _ if member == "schedulingStrategy" => "REPLICA".to_owned(),
-        _ => "nothing".to_owned(),
+    let shown = |value: Option<&Value>| match value
+        .filter(|value| !value.is_null())
+        .cloned()
+        .or_else(|| normal::default(member, ""))
+    {
+        Some(Value::String(text)) => text,
+        Some(value) => value.to_string(),
+        None => "nothing".to_owned(),
     };
     let (from, to) = (shown(from), shown(to));
     report.push(
