@@ -328,6 +328,9 @@ pub fn chosen() -> impl Iterator<Item = Fixture> {
 /// The fixtures that `BELAY_ONLY` names, with commas between them.
 fn only() -> Option<Vec<String>> {
     let only = std::env::var("BELAY_ONLY").ok()?;
+    let known = |name: &str| every().any(|fixture| fixture.name == name);
+    // Otherwise a slip of the pen would pass for a test.
+    only.split(',').for_each(|name| assert!(known(name), "BELAY_ONLY names `{name}`, which is no fixture"));
     Some(only.split(',').map(str::to_owned).collect())
 }
 
