@@ -24,6 +24,10 @@ pub struct Rehearsal {
     pub seed: u32,
     /// Whether every run ended as it must.
     pub holds: bool,
+    /// The components of each part of the plan, where it falls into parts that share nothing: what passes, and what goes
+    /// wrong on the way back of something in the same part, was tried with that part alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Vec<String>>,
     /// How the plan runs when nothing goes wrong.
     pub undisturbed: Undisturbed,
     /// How long it will take.

@@ -1,5 +1,6 @@
 //! How long it takes to rehearse a plan that changes twenty components, ten services and ten groups of machines:
-//! `cargo bench -p belay-tests --bench rehearse`; with `-- --assert` it fails where the budget is exceeded.
+//! `cargo bench -p belay-tests --bench rehearse`; with `-- --assert` it fails where the budget is exceeded, with
+//! `-- --whole` every run is made with the whole plan, and with `-- --report` it prints what was found.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
     let (_, observed, plan) = fleet.update(World::default_account());
     let world = World::from_observed(&observed).unwrap();
     let start = Instant::now();
-    let report = rehearse(&plan, &world, Some(&observed), &Options::default()).unwrap();
+    let options = Options { apart: !given("--whole"), ..Options::default() };
+    let report = rehearse(&plan, &world, Some(&observed), &options).unwrap();
     let seconds = start.elapsed().as_secs_f64();
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     println!(
@@ -35,6 +37,9 @@ fn main() -> ExitCode {
         report.runs,
         seconds * cores.min(report.runs as usize) as f64 * 1e3 / report.runs as f64
     );
+    if given("--report") {
+        println!("{}", belay_executor::rehearse::text(&report));
+    }
     assert!(report.holds, "{}", belay_executor::rehearse::text(&report));
     if !given("--bench") {
         return ExitCode::SUCCESS;

@@ -11,6 +11,7 @@ use belay_schemas::plan::{Action, Edge, EdgeKind, Phase, Plan};
 use belay_schemas::rehearsal::{End, Fault, Rehearsal};
 use belay_tests::extent::{Extent, OneIn, extent};
 use belay_tests::fixtures::{Fixture, chosen, read};
+use belay_tests::fleet::Fleet;
 use serde_json::json;
 
 fn fixture(name: &str) -> (Plan, Observed) {
@@ -126,6 +127,35 @@ fn what_is_found_is_the_same_every_time_and_depends_on_the_seed_only_where_it_sa
     assert_eq!(first.pairs.tried, 20);
     let json: Rehearsal = serde_json::from_str(&serde_json::to_string(&first).unwrap()).unwrap();
     assert_eq!(json, first);
+}
+
+/// What parts of a plan that share nothing show by themselves is what they show with the rest of the plan.
+fn shows_the_same_apart(name: &str, plan: &Plan, observed: &Observed) -> Rehearsal {
+    let world = World::from_observed(observed).unwrap();
+    let run = |apart| {
+        let options = Options { apart, pairs: 0, ..Options::default() };
+        rehearse(plan, &world, Some(observed), &options).unwrap()
+    };
+    let (apart, whole) = (run(true), run(false));
+    assert!(whole.parts.is_empty());
+    // Of the second faults some come after another first one; how long a run takes is told of fewer of them.
+    let alike = |report: &Rehearsal| {
+        let found = (report.runs, report.holds, report.faults.clone(), report.unvisited.clone());
+        let least: Vec<_> =
+            report.components.iter().map(|(name, c)| (name.clone(), c.start, c.floor, c.least)).collect();
+        let wrong: Vec<_> = report.violations.iter().map(|violation| violation.what.clone()).collect();
+        (found, least, wrong, report.pairs.possible)
+    };
+    assert_eq!(alike(&apart), alike(&whole), "{name}");
+    apart
+}
+
+#[test]
+fn parts_that_share_nothing_show_by_themselves_what_they_show_with_the_whole_plan() {
+    let (_, observed, plan) = Fleet { services: 2, machines: 6 }.update(World::default_account());
+    let report = shows_the_same_apart("fleet", &plan, &observed);
+    let parts: Vec<usize> = report.parts.iter().map(Vec::len).collect();
+    assert_eq!(parts, [5, 1, 2], "two chains of machines and one of services: {:?}", report.parts);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod shelf;
 mod store;
 mod writer;
 
+pub(crate) use reader::parse_after;
 pub use reader::{Contents, parse, read};
 pub use shelf::{Held, Shelf};
 pub(crate) use store::make_private_dir;

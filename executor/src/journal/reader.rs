@@ -44,10 +44,27 @@ pub fn parse(bytes: &[u8]) -> Result<Contents, JournalError> {
     let Some(whole) = length.checked_sub(1) else { return Err(JournalError::Empty) };
     let mut lines = bytes[..whole].split(|b| *b == b'\n');
     let first = lines.next().unwrap_or_default();
-    let (header, mut sum) = header(first)?;
+    let (header, sum) = header(first)?;
+    let (records, sum) = records(lines, 0, sum)?;
+    Ok(Contents { header, records, length: length as u64, torn, sum })
+}
+
+/// Reads what was written after record number `last` with checksum `sum`; gives back the checksum of the last line.
+///
+/// # Errors
+/// Damage anywhere before the last newline.
+pub(crate) fn parse_after(bytes: &[u8], last: u64, sum: String) -> Result<(Vec<Record>, String), JournalError> {
+    let Some(end) = bytes.iter().rposition(|b| *b == b'\n') else { return Ok((Vec::new(), sum)) };
+    records(bytes[..end].split(|b| *b == b'\n'), last, sum)
+}
+
+fn records<'l>(
+    lines: impl Iterator<Item = &'l [u8]>,
+    last: u64,
+    mut sum: String,
+) -> Result<(Vec<Record>, String), JournalError> {
     let mut records = Vec::new();
-    for (at, line) in lines.enumerate() {
-        let number = at as u64 + 1;
+    for (number, line) in (last + 1..).zip(lines) {
         let damaged = |reason: &str| JournalError::Damaged { record: number, reason: reason.to_owned() };
         let text = std::str::from_utf8(line).map_err(|_| damaged("it is not text"))?;
         let (body, said) = line::open(text).ok_or_else(|| damaged("its end is missing"))?;
@@ -61,7 +78,7 @@ pub fn parse(bytes: &[u8]) -> Result<Contents, JournalError> {
         sum = said.to_owned();
         records.push(record);
     }
-    Ok(Contents { header, records, length: length as u64, torn, sum })
+    Ok((records, sum))
 }
 
 fn header(line: &[u8]) -> Result<(Header, String), JournalError> {

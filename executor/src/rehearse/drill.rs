@@ -24,10 +24,12 @@ const SESSIONS: usize = 6;
 /// The run's id in a rehearsal.
 pub(super) const RUN: &str = "rehearsal";
 
-/// What all runs of a rehearsal share.
+/// What all runs of a plan, or of a part of one, share.
 pub(super) struct Scene {
     pub ready: Ready,
     pub world: World,
+    /// Where its steps are in the whole plan.
+    pub at: Vec<usize>,
     pub pins: Pins,
     /// How often the plan makes what its calls make anew each time.
     pub makes: Makes,
@@ -70,7 +72,6 @@ pub(super) struct Drilled {
 pub(super) struct Mark {
     moment: Moment,
     kept: Kept,
-    journal: String,
     session: usize,
     taken_back: bool,
     began: u64,
@@ -117,12 +118,36 @@ impl Marks {
 }
 
 impl Scene {
+    /// The scene of a whole plan.
+    ///
+    /// # Errors
+    /// When the plan cannot be run.
     pub fn new(plan: &Plan, world: &World, concurrency: u32) -> Result<Self, RunError> {
+        let components = Arc::new(Components::of(plan, world));
+        Self::with(plan, (0..plan.nodes.len()).collect(), components, world, concurrency)
+    }
+
+    /// The scene of a part of this one's plan: its world and its components are the same.
+    ///
+    /// # Errors
+    /// When the part cannot be run by itself.
+    pub fn part(&self, plan: &Plan, at: Vec<usize>) -> Result<Self, RunError> {
+        Self::with(plan, at, Arc::clone(&self.components), &self.world, self.concurrency)
+    }
+
+    fn with(
+        plan: &Plan,
+        at: Vec<usize>,
+        components: Arc<Components>,
+        world: &World,
+        concurrency: u32,
+    ) -> Result<Self, RunError> {
         Ok(Self {
             ready: Ready::new(plan)?,
+            at,
             pins: Pins::of(plan),
             makes: Makes::of(plan),
-            components: Arc::new(Components::of(plan, world)),
+            components,
             ids: Arc::new(plan.nodes.iter().map(|node| node.id.clone()).collect()),
             world: world.clone(),
             concurrency,
@@ -158,7 +183,8 @@ impl Scene {
             None => Kept::beginning(&self.components, self.ids.len(), self.world.clone()),
         };
         let stage = Arc::new(Stage::new(plan, &self.ids, &self.components, kept, script, mode));
-        let journal = from.map(|mark| MemorySink::holding(mark.journal.as_str())).unwrap_or_default();
+        // What was written since the moment that the run goes on from.
+        let journal = MemorySink::default();
         let mut initial = None;
         if let Some(foreign) = &case.foreign {
             stage.note(|| format!("somebody else {foreign}"));
@@ -175,17 +201,17 @@ impl Scene {
                 let Some(marks) = marks.filter(|_| stuck.is_none()) else { return };
                 let mut marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
                 if marks.comes(stage.begun()) {
-                    let (moment, kept, journal) = (moment(), stage.keep(), journal.text());
-                    marks.list.push(Mark { moment, kept, journal, session, taken_back, began, frozen: mode.frozen });
+                    let (moment, kept) = (moment(), stage.keep());
+                    marks.list.push(Mark { moment, kept, session, taken_back, began, frozen: mode.frozen });
                 }
             };
             let keep: Option<&Keep<'_>> = if marks.is_some() { Some(&keep) } else { None };
-            let status = self.session(&stage, &journal, next, keep).await;
+            let status = self.session(&stage, &journal, from, next, keep).await;
             let killed = stage.next_session();
             next = Next::Resume(Vec::new());
             if killed {
                 last = Err(RunError::Internal("the run is killed again and again".to_owned()));
-                if journal.text().lines().count() == 0 {
+                if from.is_none() && journal.is_empty() {
                     next = Next::Begin;
                 }
                 continue;
@@ -237,6 +263,7 @@ impl Scene {
         &self,
         stage: &Arc<Stage>,
         journal: &MemorySink,
+        from: Option<&Mark>,
         next: Next<'_>,
         keep: Option<&Keep<'_>>,
     ) -> Result<RunStatus, RunError> {
@@ -254,6 +281,9 @@ impl Scene {
                 Next::Resume(approve) => (run::Mode::Resume, approve),
                 Next::Rollback => (run::Mode::Rollback, Vec::new()),
             };
+            if let Some(mark) = from {
+                return run::take_up_after(&mark.moment, &journal.text(), mode, &approve, sink, setup).await;
+            }
             let contents = parse(journal.text().as_bytes())?;
             run::take_up_ready(&self.ready, &contents, mode, &approve, sink, setup).await
         };

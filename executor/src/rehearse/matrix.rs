@@ -12,6 +12,7 @@ use belay_schemas::rehearsal::{Fault, FaultAt};
 use super::drill::{Case, Scene};
 use super::foreign::Foreign;
 use super::runner::Found;
+use super::scenes::{Scenes, Trial, passes};
 
 /// The faults that can happen to a node; `held` tells whether its goal had to last for a while.
 pub(super) fn faults(node: &Node, held: bool) -> Vec<Fault> {
@@ -42,19 +43,20 @@ fn can_happen(fault: Fault, node: &Node, held: bool) -> bool {
 }
 
 /// One fault at each forward step that a run came to.
-pub(super) fn forward(scene: &Scene, visited: &[bool], held: &[bool]) -> Vec<Case> {
-    let nodes = scene.plan().nodes.iter().enumerate();
+pub(super) fn forward(scenes: &Scenes, visited: &[bool], held: &[bool]) -> Vec<Trial> {
+    let nodes = scenes.plan().nodes.iter().enumerate();
     let forward = nodes.filter(|(ix, node)| visited[*ix] && node.phase != Phase::Undo);
     let each = forward.flat_map(|(ix, node)| {
-        faults(node, held[ix])
-            .into_iter()
-            .map(|fault| Case { faults: vec![FaultAt { fault, node: node.id.clone() }], ..Case::default() })
+        faults(node, held[ix]).into_iter().map(move |fault| Trial {
+            scene: if passes(fault) { scenes.part_of(ix) } else { 0 },
+            case: Case { faults: vec![FaultAt { fault, node: node.id.clone() }], ..Case::default() },
+        })
     });
     each.collect()
 }
 
 /// Somebody else's change to each service and each group that the plan changes, before the run.
-pub(super) fn foreign(scene: &Scene) -> Vec<Case> {
+pub(super) fn foreign(scene: &Scene) -> Vec<Trial> {
     let forward = scene.plan().nodes.iter().filter(|node| node.phase != Phase::Undo);
     let mutations = forward.filter_map(|node| node.action.mutation());
     let changed: BTreeSet<Foreign> = mutations
@@ -65,7 +67,8 @@ pub(super) fn foreign(scene: &Scene) -> Vec<Case> {
             _ => None,
         })
         .collect();
-    changed.into_iter().map(|foreign| Case { foreign: Some(foreign), ..Case::default() }).collect()
+    let case = |foreign| Case { foreign: Some(foreign), ..Case::default() };
+    changed.into_iter().map(|foreign| Trial { scene: 0, case: case(foreign) }).collect()
 }
 
 /// Of what a run came by: the compensations with the faults that can happen to them.
@@ -81,26 +84,38 @@ fn back<'s>(scene: &'s Scene, found: &'s Found) -> impl Iterator<Item = (usize, 
 /// Compensations that were tried, with the fault.
 pub(super) type Tried = BTreeSet<(usize, Fault)>;
 
-/// A further fault at each compensation, after the first run that came to it; and the pairs that this leaves out.
-pub(super) fn further(scene: &Scene, found: &[Found], seen: &mut Tried) -> (Vec<Case>, Vec<Case>) {
-    let (mut once, mut pairs) = (Vec::new(), Vec::new());
+/// A further fault at each compensation, after the first run that came to it, of those whose faults are in the same part
+/// if there is one; and the pairs that this leaves out, which are for the whole plan.
+pub(super) fn further(scenes: &Scenes, found: &[Found], seen: &mut Tried) -> (Vec<Trial>, Vec<Trial>) {
+    let (mut once, mut pairs, mut from_elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     for first in found {
-        for (ix, second) in back(scene, first) {
+        let part = scenes.part_of_case(&first.case);
+        for (ix, second) in back(scenes.scene(), first) {
             let mut case = first.case.clone();
             case.faults.push(second.clone());
-            if seen.insert((ix, second.fault)) { once.push(case) } else { pairs.push(case) }
+            if scenes.part_of(ix) != part {
+                from_elsewhere.push(((ix, second.fault), case));
+            } else if seen.insert((ix, second.fault)) {
+                once.push(Trial { scene: part, case });
+            } else {
+                pairs.push(Trial { scene: 0, case });
+            }
         }
+    }
+    for (tried, case) in from_elsewhere {
+        let list = if seen.insert(tried) { &mut once } else { &mut pairs };
+        list.push(Trial { scene: 0, case });
     }
     (once, pairs)
 }
 
 /// Draws `count` of many, in their order.
-pub(super) fn draw(all: Vec<Case>, count: usize, seed: u32) -> Vec<Case> {
+pub(super) fn draw(all: Vec<Trial>, count: usize, seed: u32) -> Vec<Trial> {
     let mut state = u64::from(seed);
     let mut keyed: Vec<(u64, usize)> = (0..all.len()).map(|at| (next(&mut state), at)).collect();
     keyed.sort_unstable();
     let chosen: BTreeSet<usize> = keyed.into_iter().take(count).map(|(_, at)| at).collect();
-    all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at)).map(|(_, case)| case).collect()
+    all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at)).map(|(_, trial)| trial).collect()
 }
 
 /// SplitMix64, by its published constants.

@@ -1,6 +1,6 @@
 //! Rehearsal: a plan run on a simulated AWS with every step failing in every way, before anybody approves it.
 //!
-//! The pieces: [`matrix`] (what is tried), [`drill`] (one run), `stage` (a cloud, a clock and a journal that misbehave),
+//! The pieces: [`matrix`] (what is tried), [`parts`] and [`scenes`] (with how much of the plan), [`drill`] (one run), `stage` (a cloud, a clock and a journal that misbehave),
 //! `trouble` (what keeps a wait's goal away), `capacity`, [`judge`] (how a run must end), `runner` (many runs),
 //! `report`, [`predict`] (how long it will take), [`text`] (for people).
 //!
@@ -12,9 +12,12 @@ mod drill;
 mod foreign;
 mod judge;
 mod matrix;
+mod parts;
 mod predict;
 mod report;
+mod room;
 mod runner;
+mod scenes;
 mod settings;
 mod stage;
 mod text;
@@ -37,6 +40,7 @@ use drill::{Case, Scene};
 use judge::States;
 use report::Gathered;
 use runner::Found;
+use scenes::{Scenes, Trial};
 use stage::{FAULTS, Mode};
 
 /// How to rehearse.
@@ -48,6 +52,8 @@ pub struct Options {
     pub pairs: usize,
     /// Nodes in progress at the same time.
     pub concurrency: u32,
+    /// Whether parts of the plan that share nothing are rehearsed apart where that shows the same.
+    pub apart: bool,
 }
 
 impl Options {
@@ -59,7 +65,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: Self::SEED, pairs: Self::PAIRS, concurrency: crate::run::Options::CONCURRENCY }
+        Self { seed: Self::SEED, pairs: Self::PAIRS, concurrency: crate::run::Options::CONCURRENCY, apart: true }
     }
 }
 
@@ -106,42 +112,37 @@ pub fn rehearse(
         Err(error) => reason = Some(error.to_string()),
     }
     let managed = first.world.managed_instances() > world.managed_instances();
-    let undisturbed = Found::of(&scene, &states, Case::default(), first, [false; FAULTS]);
-    let mut cases = matrix::forward(&scene, &undisturbed.visited, &undisturbed.held);
+    let mut scenes = Scenes::whole(scene, states);
+    let undisturbed = Trial { scene: 0, case: Case::default() };
+    let undisturbed = Found::of(&scenes, undisturbed, first, [false; FAULTS]);
+    if options.apart && undisturbed.end == End::Target {
+        scenes = scenes.apart(world, &runtime);
+    }
+    let mut trials = matrix::forward(&scenes, &undisturbed.visited, &undisturbed.held);
     let by_hand = Case { taken_back: true, ..Case::default() };
     let kept = undisturbed.end == End::Target && !plan.nodes.is_empty();
-    let mut kept = kept.then(|| take_back(&scene, &by_hand, &runtime)).flatten();
+    let mut kept = kept.then(|| take_back(scenes.scene(), &by_hand, &runtime)).flatten();
     if kept.is_none() && undisturbed.end == End::Target {
-        cases.push(by_hand);
+        trials.push(Trial { scene: 0, case: by_hand });
     } else if undisturbed.end != End::Target {
         kept = None;
     }
-    let foreign = matrix::foreign(&scene);
+    let foreign = matrix::foreign(scenes.scene());
     let strangers = foreign.len() as u64;
-    cases.extend(foreign);
+    trials.extend(foreign);
     let mut found = vec![undisturbed];
-    found.extend(runner::run_all(&scene, &states, cases)?);
+    found.extend(runner::run_all(&scenes, trials)?);
     let mut tried = matrix::Tried::new();
-    let (second, pairs) = matrix::further(&scene, &found, &mut tried);
-    let mut back = runner::run_all(&scene, &states, second)?;
+    let (second, pairs) = matrix::further(&scenes, &found, &mut tried);
+    let mut back = runner::run_all(&scenes, second)?;
     // What is come to only when a way back fails is tried too.
-    let (third, _) = matrix::further(&scene, &back, &mut tried);
-    back.extend(runner::run_all(&scene, &states, third)?);
+    let (third, _) = matrix::further(&scenes, &back, &mut tried);
+    back.extend(runner::run_all(&scenes, third)?);
     let possible = pairs.len();
-    let pairs = runner::run_all(&scene, &states, matrix::draw(pairs, options.pairs, options.seed))?;
-    let gathered = Gathered {
-        scene: &scene,
-        states: &states,
-        start,
-        managed,
-        reason,
-        kept,
-        found,
-        back,
-        pairs,
-        possible,
-        strangers,
-    };
+    let pairs = runner::run_all(&scenes, matrix::draw(pairs, options.pairs, options.seed))?;
+    let found = runner::longest_with_the_whole(&scenes, found, &runtime);
+    let back = runner::longest_with_the_whole(&scenes, back, &runtime);
+    let gathered = Gathered { scenes: &scenes, start, managed, reason, kept, found, back, pairs, possible, strangers };
     let prediction = predict(plan, observed, &durations(world), options.concurrency);
     Ok(gathered.report(plan, options, prediction, &runtime))
 }

@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 
 use super::capacity::Levels;
 use super::drill::{Case, Scene};
-use super::judge::States;
 use super::runner::Found;
+use super::scenes::Scenes;
 use super::stage::Mode;
 use super::{Options, unvisited};
 use crate::time::duration;
@@ -27,8 +27,7 @@ const WORST: usize = 5;
 
 /// All that was found.
 pub(super) struct Gathered<'a> {
-    pub scene: &'a Scene,
-    pub states: &'a States,
+    pub scenes: &'a Scenes,
     pub start: Levels,
     /// Whether ECS starts instances for the tasks of the undisturbed run.
     pub managed: bool,
@@ -104,6 +103,7 @@ impl Gathered<'_> {
             runs: self.all().count() as u64,
             seed: options.seed,
             holds: violations.is_empty(),
+            parts: self.scenes.components.clone(),
             undisturbed: Undisturbed {
                 end: undisturbed.end,
                 seconds: undisturbed.took / 1000,
@@ -121,7 +121,7 @@ impl Gathered<'_> {
             components: self.capacities(),
             worst: self.worst(plan),
             unvisited: unvisited(plan, &[&self.found, &self.back, &self.pairs]),
-            unknown: unknown(self.scene, self.managed),
+            unknown: unknown(self.scenes.scene(), self.managed),
             violations,
         }
     }
@@ -146,7 +146,8 @@ impl Gathered<'_> {
 
     fn capacities(&self) -> BTreeMap<String, Capacity> {
         let mut all = BTreeMap::new();
-        for (at, name) in self.scene.components.names.iter().enumerate() {
+        let (scene, states) = self.scenes.get(0);
+        for (at, name) in scene.components.names.iter().enumerate() {
             let (mut least, mut least_in) = (self.start[at], None);
             for found in self.all().filter(|found| found.case.foreign.is_none()) {
                 if found.lowest.levels[at] < least {
@@ -154,7 +155,7 @@ impl Gathered<'_> {
                     least_in = Some(words(&found.case));
                 }
             }
-            let floor = self.states.floors[at];
+            let floor = states.floors[at];
             all.insert(name.clone(), Capacity { start: self.start[at], floor, least, least_in });
         }
         all
@@ -185,7 +186,7 @@ impl Gathered<'_> {
                 undo == back
             };
             // The first of those that take as long.
-            self.all().filter(went).rev_max_by_key(|found| found.took)
+            self.all().filter(|found| found.scene == 0).filter(went).rev_max_by_key(|found| found.took)
         };
         for (back, what) in [(true, "the longest run that goes back"), (false, "the longest run that goes forward")] {
             if let Some(found) = longest(back) {
@@ -212,7 +213,7 @@ impl Gathered<'_> {
         kinds.sort_by_key(|(what, (_, found))| (found.case.faults.len(), found.records, *what));
         let told = kinds.into_iter().take(VIOLATIONS).map(|(what, (runs, found))| {
             let mode = Mode { traced: true, frozen: found.frozen };
-            let run = runtime.block_on(self.scene.run(&found.case, mode));
+            let run = runtime.block_on(self.scenes.scene().run(&found.case, mode));
             let began = run.trace.first().map_or(0, |(at, _)| *at);
             let line = |(at, what): (u64, String)| TraceLine { at: at.saturating_sub(began) / 1000, what };
             let trace = run.trace.into_iter().map(line).collect();

@@ -4,7 +4,7 @@
 //! Invariants: what is found does not depend on how many threads there are, nor on what is shared; it comes back in the
 //! order of the cases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,12 +12,14 @@ use belay_schemas::rehearsal::End;
 
 use super::RehearseError;
 use super::drill::{Case, Drilled, Mark, Marks, Scene};
-use super::judge::States;
+use super::scenes::{Scenes, Trial};
 use super::stage::{FAULTS, Lowest, Mode};
 
 /// What a run was found to be.
 pub(super) struct Found {
     pub case: Case,
+    /// The scene that it was tried in.
+    pub scene: usize,
     pub end: End,
     pub wrong: Vec<String>,
     pub stuck: bool,
@@ -28,7 +30,9 @@ pub(super) struct Found {
     pub lowest: Lowest,
     pub took: u64,
     pub records: u64,
+    /// Steps that were begun, by position in the whole plan.
     pub visited: Vec<bool>,
+    /// Those that had to hold for a while.
     pub held: Vec<bool>,
 }
 
@@ -82,9 +86,17 @@ async fn drill(scene: &Scene, case: &Case, marks: Option<&Mutex<Marks>>) -> (Dri
 }
 
 impl Found {
-    pub fn of(scene: &Scene, states: &States, case: Case, run: Drilled, frozen: [bool; FAULTS]) -> Self {
+    pub fn of(scenes: &Scenes, trial: Trial, run: Drilled, frozen: [bool; FAULTS]) -> Self {
+        let Trial { scene: number, case } = trial;
+        let (scene, states) = scenes.get(number);
         let judged = states.judge(scene, &run);
+        let in_whole = |of: &[bool]| {
+            let mut all = vec![false; scenes.plan().nodes.len()];
+            scene.at.iter().zip(of).for_each(|(ix, was)| all[*ix] = *was);
+            all
+        };
         Self {
+            scene: number,
             end: judged.end,
             wrong: judged.wrong,
             stuck: run.stuck.is_some(),
@@ -93,11 +105,44 @@ impl Found {
             lowest: run.lowest,
             took: run.took,
             records: run.records,
-            visited: run.visited,
-            held: run.held,
+            visited: in_whole(&run.visited),
+            held: in_whole(&run.held),
             case,
         }
     }
+
+    /// Whether a part behaved as parts do that are tried apart: nothing is wrong, and what passes passed.
+    fn is_plain(&self) -> bool {
+        self.wrong.is_empty() && (self.case.faults.len() > 1 || self.end == End::Target)
+    }
+}
+
+impl Found {
+    /// The same case with the whole plan.
+    pub fn with_the_whole(self, scenes: &Scenes, runtime: &tokio::runtime::Runtime) -> Self {
+        let (run, frozen) = runtime.block_on(drill(scenes.scene(), &self.case, None));
+        Self::of(scenes, Trial { scene: 0, case: self.case }, run, frozen)
+    }
+}
+
+/// How long a run takes is told by runs of the whole plan: the longest one of each part is made with it.
+pub(super) fn longest_with_the_whole(
+    scenes: &Scenes,
+    mut all: Vec<Found>,
+    runtime: &tokio::runtime::Runtime,
+) -> Vec<Found> {
+    let mut longest: BTreeMap<usize, usize> = BTreeMap::new();
+    for (at, found) in all.iter().enumerate().filter(|(_, found)| found.scene > 0) {
+        let most = longest.entry(found.scene).or_insert(at);
+        if found.took > all[*most].took {
+            *most = at;
+        }
+    }
+    let longest: BTreeSet<usize> = longest.into_values().collect();
+    for (at, found) in std::mem::take(&mut all).into_iter().enumerate() {
+        all.push(if longest.contains(&at) { found.with_the_whole(scenes, runtime) } else { found });
+    }
+    all
 }
 
 /// A runtime for the runs of one thread.
@@ -113,12 +158,12 @@ struct Group {
 }
 
 /// The beginnings that cases share: run when the first of them is to be run, dropped after the last one.
-struct Beginnings<'a>(BTreeMap<&'a Case, Mutex<Group>>);
+struct Beginnings<'a>(BTreeMap<&'a Trial, Mutex<Group>>);
 
 impl<'a> Beginnings<'a> {
-    fn of(cases: impl Iterator<Item = &'a Case>) -> Self {
-        let mut sizes: BTreeMap<&Case, usize> = BTreeMap::new();
-        for before in cases {
+    fn of(trials: impl Iterator<Item = &'a Trial>) -> Self {
+        let mut sizes: BTreeMap<&Trial, usize> = BTreeMap::new();
+        for before in trials {
             *sizes.entry(before).or_default() += 1;
         }
         let shared = sizes.into_iter().filter(|(_, size)| *size >= SHARED);
@@ -126,8 +171,9 @@ impl<'a> Beginnings<'a> {
     }
 
     /// The moments of a beginning.
-    fn marks(&self, scene: &Scene, before: &Case, runtime: &tokio::runtime::Runtime) -> Option<Arc<Vec<Mark>>> {
-        let mut group = self.0.get(before)?.lock().unwrap_or_else(PoisonError::into_inner);
+    fn marks(&self, scene: &Scene, begins: &Trial, runtime: &tokio::runtime::Runtime) -> Option<Arc<Vec<Mark>>> {
+        let before = &begins.case;
+        let mut group = self.0.get(begins)?.lock().unwrap_or_else(PoisonError::into_inner);
         let marks = group.marks.take().unwrap_or_else(|| {
             let counted = Mutex::default();
             let (_, frozen) = runtime.block_on(drill(scene, before, Some(&counted)));
@@ -145,13 +191,17 @@ impl<'a> Beginnings<'a> {
     }
 }
 
-/// Runs all cases.
-pub(super) fn run_all(scene: &Scene, states: &States, cases: Vec<Case>) -> Result<Vec<Found>, RehearseError> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(cases.len().max(1));
+/// Runs all trials.
+pub(super) fn run_all(scenes: &Scenes, trials: Vec<Trial>) -> Result<Vec<Found>, RehearseError> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(trials.len().max(1));
     let next = AtomicUsize::new(0);
     // Those that begin alike come one after another, so that few beginnings are kept at a time.
-    let mut order: Vec<(Option<(Case, usize)>, usize)> =
-        cases.iter().enumerate().map(|(at, case)| (beginning(scene, case), at)).collect();
+    let begins = |trial: &Trial| {
+        let (before, ix) = beginning(&scenes.get(trial.scene).0, &trial.case)?;
+        Some((Trial { scene: trial.scene, case: before }, ix))
+    };
+    let mut order: Vec<(Option<(Trial, usize)>, usize)> =
+        trials.iter().enumerate().map(|(at, trial)| (begins(trial), at)).collect();
     order.sort_by(|(a, _), (b, _)| a.as_ref().map(|(before, _)| before).cmp(&b.as_ref().map(|(before, _)| before)));
     let beginnings = Beginnings::of(order.iter().filter_map(|(begins, _)| Some(&begins.as_ref()?.0)));
     let all: Mutex<Vec<(usize, Found)>> = Mutex::default();
@@ -159,12 +209,16 @@ pub(super) fn run_all(scene: &Scene, states: &States, cases: Vec<Case>) -> Resul
         let runtime = runtime()?;
         loop {
             let Some((begins, at)) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok(()) };
-            let case = &cases[*at];
+            let Trial { scene: number, case } = &trials[*at];
+            let (scene, _) = scenes.get(*number);
             let begins = begins.as_ref();
             let marks = begins.and_then(|(before, _)| beginnings.marks(scene, before, &runtime));
             let mark = begins.and_then(|(_, ix)| marks.as_ref()?.iter().rev().find(|mark| !mark.visited(*ix)));
             let (run, frozen) = runtime.block_on(drill_from(scene, case, mark));
-            let found = Found::of(scene, states, case.clone(), run, frozen);
+            let mut found = Found::of(scenes, trials[*at].clone(), run, frozen);
+            if *number > 0 && !found.is_plain() {
+                found = found.with_the_whole(scenes, &runtime);
+            }
             all.lock().unwrap_or_else(PoisonError::into_inner).push((*at, found));
         }
     };

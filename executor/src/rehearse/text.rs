@@ -9,6 +9,10 @@ use belay_schemas::rehearsal::{End, Rehearsal, Tally, Violation};
 
 use crate::time::duration;
 
+/// Parts that are told, and components of each.
+const PARTS: usize = 10;
+const NAMED: usize = 5;
+
 /// The report as text.
 #[must_use]
 pub fn text(report: &Rehearsal) -> String {
@@ -49,7 +53,33 @@ fn head(out: &mut String, report: &Rehearsal) -> std::fmt::Result {
     if let Some(kept) = &undisturbed.kept {
         writeln!(out, "finished, it cannot be taken back by hand: {kept}")?;
     }
-    Ok(())
+    parts(out, report)
+}
+
+fn parts(out: &mut String, report: &Rehearsal) -> std::fmt::Result {
+    if report.parts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{} parts share nothing: what turns the run back is tried with the whole plan, the rest within its part",
+        report.parts.len()
+    )?;
+    for components in report.parts.iter().take(PARTS) {
+        let named: Vec<&str> = components.iter().take(NAMED).map(String::as_str).collect();
+        let more = components.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        writeln!(
+            out,
+            "  {}{more}",
+            if named.is_empty() { "what belongs to no component".to_owned() } else { named.join(", ") }
+        )?;
+    }
+    match report.parts.len().saturating_sub(PARTS) {
+        0 => Ok(()),
+        more => writeln!(out, "  and {}", count(more as u64, "more part", "more parts")),
+    }
 }
 
 fn end(end: End) -> &'static str {

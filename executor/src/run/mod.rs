@@ -34,6 +34,7 @@ mod worker;
 
 pub use error::RunError;
 pub use listener::{Listener, RunEvent, Silent, What};
+pub(crate) use moment::take_up_after;
 pub use moment::{Moment, go_on};
 pub use outcome::Outcome;
 pub use session::{

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use belay_schemas::journal::Header;
+use belay_schemas::journal::{Header, SessionMode};
 
 use super::driver::{Driver, Sleeper};
 use super::error::RunError;
-use super::session::{Setup, to_its_end};
+use super::session::{Setup, replay_onto, take_up_state, to_its_end};
 use super::state::State;
 use super::status::RunStatus;
 use super::throttle::Throttle;
-use crate::journal::{Journal, Sink};
+use crate::journal::{Journal, Sink, parse_after};
 
 /// A run at a moment.
 #[derive(Debug, Clone)]
@@ -36,4 +36,23 @@ pub async fn go_on(moment: &Moment, sink: Box<dyn Sink>, setup: Setup<'_>) -> Re
     let mut driver = Driver::new(moment.state.clone(), journal, &moment.header, setup);
     driver.take_over(moment.throttle.clone(), &moment.sleepers);
     to_its_end(driver, &moment.header).await
+}
+
+/// Takes a run up from a moment of it and what its journal says since then.
+///
+/// # Errors
+/// As [`take_up`](super::take_up).
+pub(crate) async fn take_up_after(
+    moment: &Moment,
+    since: &str,
+    mode: SessionMode,
+    approve: &[String],
+    sink: Box<dyn Sink>,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
+    let (last, sum) = moment.last.clone();
+    let (records, sum) = parse_after(since.as_bytes(), last, sum)?;
+    let state = replay_onto(moment.state.clone(), &records)?;
+    let journal = Journal::go_on(sink, last + records.len() as u64, sum);
+    take_up_state(&moment.header, state, mode, approve, journal, setup).await
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use belay_schemas::FORMAT;
 use belay_schemas::checker::LoadError;
-use belay_schemas::journal::{Approver, Ending, Event, GuardFailure, Header, KIND, OnFailure, SessionMode};
+use belay_schemas::journal::{Approver, Ending, Event, GuardFailure, Header, KIND, OnFailure, Record, SessionMode};
 use belay_schemas::plan::{Action, Plan};
 
 use super::driver::Driver;
@@ -111,6 +111,12 @@ impl Ready {
     pub fn plan(&self) -> &Plan {
         &self.0.plan
     }
+
+    /// The steps that a step waits for or takes values from, by position.
+    pub(crate) fn ties(&self, ix: usize) -> impl Iterator<Item = usize> {
+        let graph = &self.0;
+        [&graph.before, &graph.undo_before, &graph.references].into_iter().flat_map(move |of| of[ix].iter().copied())
+    }
 }
 
 /// Checks that a plan is whole and can be run.
@@ -211,15 +217,26 @@ pub async fn take_up_ready(
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     let state = replay_graph(&ready.0, &ready.plan().digest, contents)?;
+    let journal = Journal::go_on(sink, contents.records.len() as u64, contents.sum.clone());
+    take_up_state(&contents.header, state, mode, approve, journal, setup).await
+}
+
+/// Takes a run up where its journal leaves it.
+pub(super) async fn take_up_state(
+    header: &Header,
+    state: State,
+    mode: SessionMode,
+    approve: &[String],
+    journal: Journal,
+    setup: Setup<'_>,
+) -> Result<RunStatus, RunError> {
     let gates = gates(&state, approve)?;
     if mode == SessionMode::Rollback {
-        way_back::check(&contents.header.run, &state)?;
-    } else if let Some(over) = over(&contents.header, &state) {
+        way_back::check(&header.run, &state)?;
+    } else if let Some(over) = over(header, &state) {
         return Ok(over);
     }
-    let last = contents.records.len() as u64;
-    let journal = Journal::go_on(sink, last, contents.sum.clone());
-    go(contents.header.clone(), state, journal, mode, &gates, setup).await
+    go(header.clone(), state, journal, mode, &gates, setup).await
 }
 
 /// Goes on with a run: after a crash, a pause, an incomplete finalize, or once a person has put right what was stuck.
@@ -494,8 +511,12 @@ fn replay_graph(graph: &Arc<Graph>, digest: &str, contents: &Contents) -> Result
         let (expected, found) = (contents.header.plan.clone(), digest.to_owned());
         return Err(crate::journal::JournalError::OtherPlan { expected, found }.into());
     }
-    let mut state = State::new(Arc::clone(graph), contents.header.on_failure);
-    for record in &contents.records {
+    replay_onto(State::new(Arc::clone(graph), contents.header.on_failure), &contents.records)
+}
+
+/// A state that further records lead to.
+pub(super) fn replay_onto(mut state: State, records: &[Record]) -> Result<State, RunError> {
+    for record in records {
         state.apply(record.at, &record.event).map_err(|source| RunError::Replay { record: record.seq, source })?;
     }
     Ok(state)

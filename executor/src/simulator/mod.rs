@@ -37,6 +37,7 @@ pub mod world;
 
 pub use cloud::SimulatedCloud;
 pub(crate) use cloud::concerns;
+pub(crate) use ecs::{cluster_of, plain_needs};
 pub use essence::{essence, without_kept_logs};
 pub use file::FileError;
 pub use from_observed::FromObservedError;

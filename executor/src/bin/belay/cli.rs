@@ -357,6 +357,9 @@ pub struct Rehearse {
     /// Pairs of faults at most, beyond one second fault of each kind at each compensation
     #[arg(long, value_name = "N", default_value_t = RehearseOptions::PAIRS)]
     pub pairs: usize,
+    /// Make every run with the whole plan, also where its parts share nothing; takes longer and should show the same
+    #[arg(long)]
+    pub whole: bool,
     /// Steps at the same time, at most
     #[arg(long, value_name = "N", default_value_t = Options::CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,

@@ -24,7 +24,8 @@ pub fn command(args: &cli::Rehearse) -> Result<u8, Failure> {
             .map_err(|e| input(path, format!("not settings of a world: {e}")))?;
         settings.apply(&mut world);
     }
-    let options = Options { seed: args.seed, pairs: args.pairs, concurrency: args.concurrency };
+    let (seed, pairs, concurrency) = (args.seed, args.pairs, args.concurrency);
+    let options = Options { seed, pairs, concurrency, apart: !args.whole };
     let report = rehearse(&plan, &world, Some(&observed), &options)?;
     let text = match args.format {
         Format::Human => rehearse::text(&report),

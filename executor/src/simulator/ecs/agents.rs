@@ -31,7 +31,7 @@ fn started_tasks(user_data: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// The cluster that an instance with these user data joins.
-pub(in super::super) fn cluster_of(user_data: Option<&str>) -> Option<String> {
+pub(crate) fn cluster_of(user_data: Option<&str>) -> Option<String> {
     let text = ec2::text_of(user_data?)?;
     setting(&text, "ECS_CLUSTER").map(str::to_owned)
 }

@@ -27,10 +27,12 @@ mod task_reads;
 
 use serde_json::Value;
 
-pub(super) use agents::{cluster_of, gone, join, join_clusters, next};
+pub(crate) use agents::cluster_of;
+pub(super) use agents::{gone, join, join_clusters, next};
 pub(super) use lifecycle::{pass_time, refresh_health};
 pub(super) use providers::{next as next_of_providers, pass_time as pass_time_of_providers};
 pub(super) use scheduler::reconcile;
+pub(crate) use shape::plain_needs;
 pub(super) use shift::put_in_alternate;
 pub(super) use task_definitions::forget_deleted;
 

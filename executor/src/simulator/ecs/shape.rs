@@ -87,6 +87,18 @@ pub(super) fn amount(text: &str) -> Option<u64> {
     Some(whole * 1024 + part)
 }
 
+/// CPU units and MiB that a task of this content takes of an instance, if it needs nothing else there: no network
+/// interface, no port, no processor of a kind.
+pub(crate) fn plain_needs(content: &Map<String, Value>) -> Option<(u64, u64)> {
+    let shape = TaskShape::of(content);
+    let definitions = content.get("containerDefinitions").and_then(Value::as_array)?;
+    let devices = definitions.iter().any(|container| !items(container, "resourceRequirements").is_empty());
+    let ports = shape.containers.iter().flat_map(|container| &container.ports).any(|port| port.host > 0);
+    let network = matches!(shape.network_mode.as_str(), "bridge" | "none");
+    let plain = network && !ports && !devices && shape.constraints.is_empty() && shape.platform == Platform::default();
+    plain.then_some((shape.cpu, shape.memory))
+}
+
 impl TaskShape {
     pub(super) fn of(content: &Map<String, Value>) -> Self {
         let list = |member: &str| content.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
