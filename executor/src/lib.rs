@@ -14,6 +14,7 @@ pub mod progress;
 pub mod registry;
 pub mod rehearse;
 pub mod run;
+mod shared;
 pub mod simulator;
 pub mod time;
 pub mod trace;

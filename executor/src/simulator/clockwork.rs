@@ -58,10 +58,7 @@ impl World {
 
     /// Drops what AWS no longer shows; whether there was anything.
     fn forget_old(&mut self) -> bool {
-        let count = |world: &Self| {
-            let revisions = world.task_definitions.values().map(|family| family.revisions.len()).sum::<usize>();
-            (world.tasks.iter().count(), world.instances.len(), revisions)
-        };
+        let count = |world: &Self| (world.tasks.len(), world.instances.len());
         let before = count(self);
         let (now, keep) = (self.now, self.timings.stopped_task_retention_seconds);
         let old = |stopped: Option<Time>| stopped.is_some_and(|at| at.plus(keep) <= now);
@@ -69,7 +66,7 @@ impl World {
             self.tasks.retain(|task| !(task.last_status == TaskStatus::Stopped && old(task.times.stopped_at)));
         }
         ec2::forget_terminated(self);
-        ecs::forget_deleted(self);
-        count(self) != before
+        let deleted = ecs::forget_deleted(self);
+        deleted || count(self) != before
     }
 }

@@ -208,7 +208,7 @@ impl World {
                 Ok(_) => Outcome::Ok,
                 Err(error) => Outcome::Error(error.code.clone()),
             };
-            self.log.push(LogEntry {
+            let entry = LogEntry {
                 sequence: self.log.len() as u64 + 1,
                 at: self.now,
                 service: service.to_owned(),
@@ -216,7 +216,8 @@ impl World {
                 concerns: concerns(input),
                 client_token: token,
                 outcome,
-            });
+            };
+            self.log.push(entry.into());
         }
         (answer.map(|reply| reply.output), mutating)
     }

@@ -1,5 +1,7 @@
 //! Registries: what an image reference stands for, and what its containers do.
 
+use std::ops::Bound;
+
 use belay_schemas::image;
 use sha2::{Digest, Sha256};
 
@@ -55,15 +57,27 @@ impl World {
         digest.and_then(|d| self.settings_of(image, d)).map(|settings| settings.alarms.clone()).unwrap_or_default()
     }
 
+    /// Whether anything is said about an image or others of its repository.
+    pub(super) fn knows_image(&self, image: &str) -> bool {
+        self.images.contains_key(image) || self.of_repository(image).next().is_some()
+    }
+
+    /// What is said about images of the same repository.
+    fn of_repository<'w>(&'w self, image: &str) -> impl Iterator<Item = (&'w String, &'w Image)> {
+        let own = repository(image);
+        // Their references begin with its name, so they stand together.
+        let from = self.images.range::<str, _>((Bound::Included(own), Bound::Unbounded));
+        from.take_while(move |(reference, _)| reference.starts_with(own))
+            .filter(move |(reference, _)| repository(reference) == own)
+    }
+
     fn settings_of(&self, image: &str, digest: &str) -> Option<&Image> {
         if let Some(settings) = self.images.get(image)
             && (image.contains('@') || settings.digest.as_deref().is_none_or(|known| known == digest))
         {
             return Some(settings);
         }
-        self.images
-            .iter()
-            .filter(|(reference, _)| repository(reference) == repository(image))
+        self.of_repository(image)
             .find(|(reference, _)| self.digest_of(reference).as_deref() == Some(digest))
             .map(|(_, settings)| settings)
     }

@@ -3,11 +3,13 @@
 //! Invariants: a target without a task passes its checks; a deregistered one drains for the delay that its group or
 //! load balancer has, and is gone after that.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::request::{number, text};
 use super::time::Time;
-use super::world::{Behaviour, HealthCheck, Target, TargetState, Task, World};
+use super::world::{Behaviour, ClassicLoadBalancer, HealthCheck, Target, TargetGroup, TargetState, Task, World};
 
 /// Where targets are registered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +49,7 @@ pub(super) fn first_outcome(check: &HealthCheck, behaviour: &Behaviour, now: Tim
 
 /// Registers a running task where its service's load balancers say so; gives back where.
 pub(super) fn register_task(world: &mut World, id: &str, load_balancers: &[Value]) -> Vec<Place> {
-    let Some(task) = world.tasks.get(id).cloned() else { return Vec::new() };
+    let Some(task) = world.tasks.share(id) else { return Vec::new() };
     let now = world.now;
     let ec2 = task.container_instance.as_ref().and_then(|i| world.container_instances.get(i));
     let ec2 = ec2.map(|instance| instance.ec2_instance_id.clone());
@@ -97,84 +99,98 @@ pub(super) fn add(targets: &mut Vec<Target>, target: Target) {
     targets.push(target);
 }
 
-/// Every list of targets with its place and its drain delay.
-fn lists(world: &mut World) -> impl Iterator<Item = (Place, u64, &mut Vec<Target>)> {
-    let groups = world.target_groups.values_mut().map(|group| {
-        let delay = group.deregistration_delay();
-        (Place::Group(group.arn.clone()), delay, &mut group.targets)
+/// Changes the lists that have a target of which that is so; each comes with its place and its drain delay.
+fn change(world: &mut World, which: impl Fn(&Target) -> bool, mut change: impl FnMut(Place, u64, &mut Vec<Target>)) {
+    let groups = |group: &TargetGroup| group.targets.iter().any(&which);
+    world.target_groups.change(groups, |_, group| {
+        let (place, delay) = (Place::Group(group.arn.clone()), group.deregistration_delay());
+        change(place, delay, &mut group.targets);
     });
-    let classic = world.classic_load_balancers.iter_mut().map(|(name, balancer)| {
+    let classic = |balancer: &ClassicLoadBalancer| balancer.targets.iter().any(&which);
+    world.classic_load_balancers.change(classic, |name, balancer| {
         let delay = balancer.connection_draining_seconds.unwrap_or(0);
-        (Place::Classic(name.clone()), delay, &mut balancer.targets)
+        change(Place::Classic(name.clone()), delay, &mut balancer.targets);
     });
-    groups.chain(classic)
+}
+
+/// Every target.
+fn all(world: &World) -> impl Iterator<Item = &Target> {
+    let groups = world.target_groups.values().flat_map(|group| &group.targets);
+    groups.chain(world.classic_load_balancers.values().flat_map(|balancer| &balancer.targets))
 }
 
 /// Deregisters a task everywhere; gives back where, and the longest delay.
 pub(super) fn drain_task(world: &mut World, id: &str) -> (Vec<Place>, u64) {
     let now = world.now;
     let (mut places, mut longest) = (Vec::new(), 0);
-    for (place, delay, targets) in lists(world) {
-        let mut found = false;
-        for target in targets.iter_mut() {
-            if target.task.as_deref() == Some(id) && target.state != TargetState::Draining {
-                target.state = TargetState::Draining;
-                target.due = Some(now.plus(delay));
-                found = true;
-            }
+    let leaves = |target: &Target| target.task.as_deref() == Some(id) && target.state != TargetState::Draining;
+    change(world, leaves, |place, delay, targets| {
+        for target in targets.iter_mut().filter(|target| leaves(target)) {
+            target.state = TargetState::Draining;
+            target.due = Some(now.plus(delay));
         }
-        if found {
-            places.push(place);
-            longest = longest.max(delay);
-        }
-    }
+        places.push(place);
+        longest = longest.max(delay);
+    });
     (places, longest)
 }
 
 /// Takes an instance out of every list at once.
 pub(super) fn forget_instance(world: &mut World, id: &str) {
-    for (_, _, targets) in lists(world) {
-        targets.retain(|target| target.id != id);
-    }
+    change(world, |target| target.id == id, |_, _, targets| targets.retain(|target| target.id != id));
 }
 
 /// The states that a task's targets have, without draining ones.
 pub(super) fn states_of(world: &World, id: &str) -> Vec<(Place, u64, TargetState)> {
-    let groups = world.target_groups.values().map(|g| (Place::Group(g.arn.clone()), &g.targets));
-    let classic = world.classic_load_balancers.iter().map(|(name, b)| (Place::Classic(name.clone()), &b.targets));
-    groups
-        .chain(classic)
-        .flat_map(|(place, targets)| targets.iter().map(move |target| (place.clone(), target)))
-        .filter(|(_, t)| t.task.as_deref() == Some(id) && t.state != TargetState::Draining)
-        .map(|(place, t)| (place, t.port, t.state))
-        .collect()
+    let own = |target: &&Target| target.task.as_deref() == Some(id) && target.state != TargetState::Draining;
+    let groups = world
+        .target_groups
+        .values()
+        .flat_map(|group| group.targets.iter().filter(own).map(|t| (Place::Group(group.arn.clone()), t.port, t.state)));
+    let classic = world.classic_load_balancers.iter().flat_map(|(name, balancer)| {
+        balancer.targets.iter().filter(own).map(|t| (Place::Classic(name.clone()), t.port, t.state))
+    });
+    groups.chain(classic).collect()
+}
+
+/// Whether all targets of a task but draining ones pass their checks.
+pub(super) fn are_healthy(world: &World, id: &str) -> bool {
+    let mut own = all(world).filter(|target| target.task.as_deref() == Some(id));
+    own.all(|target| matches!(target.state, TargetState::Draining | TargetState::Healthy))
+}
+
+/// Whether any target fails its checks.
+pub(super) fn any_fails(world: &World) -> bool {
+    all(world).any(|target| target.state == TargetState::Unhealthy)
 }
 
 /// When the state of any target changes next.
 pub(super) fn next(world: &World) -> Option<Time> {
-    let groups = world.target_groups.values().flat_map(|group| &group.targets);
-    let classic = world.classic_load_balancers.values().flat_map(|balancer| &balancer.targets);
-    groups.chain(classic).filter_map(|target| target.due).min()
+    all(world).filter_map(|target| target.due).min()
 }
 
 /// Changes the targets whose time has come; gives back the tasks that are concerned.
 pub(super) fn pass_time(world: &mut World) -> Vec<String> {
     let now = world.now;
-    let fails: std::collections::BTreeSet<String> = world
+    let is_due = |target: &Target| {
+        let moves = matches!(target.state, TargetState::Draining | TargetState::Initial);
+        moves && target.due.is_none_or(|due| due <= now)
+    };
+    if !all(world).any(is_due) {
+        return Vec::new();
+    }
+    let fails: BTreeSet<String> = world
         .tasks
         .iter()
         .filter(|(_, t)| t.containers.iter().any(|c| c.behaviour == Behaviour::NeverHealthy))
         .map(|(id, _)| id.clone())
         .collect();
-    let dead: std::collections::BTreeSet<String> =
+    let dead: BTreeSet<String> =
         world.instances.iter().filter(|(_, i)| i.never_answers()).map(|(id, _)| id.clone()).collect();
     let mut concerned = Vec::new();
-    for (_, _, targets) in lists(world) {
-        targets.retain(|t| !(t.state == TargetState::Draining && t.due.is_none_or(|due| due <= now)));
-        for target in targets.iter_mut().filter(|t| t.state == TargetState::Initial) {
-            if target.due.is_some_and(|due| due > now) {
-                continue;
-            }
+    change(world, is_due, |_, _, targets| {
+        targets.retain(|target| target.state != TargetState::Draining || !is_due(target));
+        for target in targets.iter_mut().filter(|target| is_due(target)) {
             let failing = match &target.task {
                 Some(task) => fails.contains(task),
                 None => dead.contains(&target.id),
@@ -183,6 +199,6 @@ pub(super) fn pass_time(world: &mut World) -> Vec<String> {
             target.due = None;
             concerned.extend(target.task.clone());
         }
-    }
+    });
     concerned
 }

@@ -139,7 +139,7 @@ fn register(world: &mut World, key: &str, id: &str) {
 /// Begins to take an instance out of a load balancer; gives back when it is out.
 fn deregister(world: &mut World, key: &str, id: &str) -> Time {
     let now = world.now;
-    let (list, delay) = if let Some(group) = world.target_groups.values_mut().find(|group| group.arn == key) {
+    let (list, delay) = if let Some(group) = world.target_group_mut(key) {
         let delay = group.deregistration_delay();
         (&mut group.targets, delay)
     } else if let Some(classic) = world.classic_load_balancers.get_mut(key) {
@@ -167,11 +167,21 @@ pub(super) fn deregister_everywhere(world: &mut World, group: &AutoScalingGroup,
     group.attachments.keys().map(|key| deregister(world, key, id)).max().unwrap_or(world.now)
 }
 
+/// The targets of a target group by its ARN or of a classic load balancer by its name.
+fn targets_of<'w>(world: &'w World, key: &str) -> &'w [Target] {
+    let group = world.target_group(key).map(|group| &group.targets);
+    let list = group.or_else(|| world.classic_load_balancers.get(key).map(|classic| &classic.targets));
+    list.map_or(&[], Vec::as_slice)
+}
+
+/// The state of an instance among targets.
+fn state_among(targets: &[Target], id: &str) -> Option<TargetState> {
+    targets.iter().find(|target| target.id == id).map(|target| target.state)
+}
+
 /// The state of an instance in a load balancer.
 fn state_in(world: &World, key: &str, id: &str) -> Option<TargetState> {
-    let group = world.target_group(key).map(|group| &group.targets);
-    let list = group.or_else(|| world.classic_load_balancers.get(key).map(|classic| &classic.targets))?;
-    list.iter().find(|target| target.id == id).map(|target| target.state)
+    state_among(targets_of(world, key), id)
 }
 
 /// Whether an instance fails the checks of something that its group is attached to.
@@ -185,12 +195,13 @@ impl World {
     #[must_use]
     pub fn serving(&self, name: &str) -> u64 {
         let Some(group) = self.auto_scaling_groups.get(name) else { return 0 };
-        let attached = || group.attachments.iter().filter(|(_, attachment)| attachment.removed_at.is_none());
+        let attached = group.attachments.iter().filter(|(_, attachment)| attachment.removed_at.is_none());
+        let lists: Vec<&[Target]> = attached.map(|(key, _)| targets_of(self, key)).collect();
         let serves = |(id, member): &(&String, &Member)| {
             member.lifecycle == Lifecycle::InService
                 && member.healthy
                 && self.instances.get(*id).is_some_and(|instance| instance.state.lives())
-                && attached().all(|(key, _)| state_in(self, key, id) == Some(TargetState::Healthy))
+                && lists.iter().all(|list| state_among(list, id) == Some(TargetState::Healthy))
         };
         group.members.iter().filter(serves).count() as u64
     }

@@ -112,8 +112,8 @@ fn with_group<R>(
     name: &str,
     work: impl FnOnce(&mut World, &mut AutoScalingGroup) -> R,
 ) -> Option<R> {
-    let (key, mut group) = world.auto_scaling_groups.remove_entry(name)?;
+    let (key, mut group) = world.auto_scaling_groups.take(name)?;
     let result = work(world, &mut group);
-    world.auto_scaling_groups.insert(key, group);
+    world.auto_scaling_groups.put_back(key, group);
     Some(result)
 }

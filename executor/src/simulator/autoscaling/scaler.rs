@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
-use super::super::ec2;
 use super::super::request::text;
 use super::super::time::Time;
 use super::super::world::{AutoScalingGroup, InstanceState, Lifecycle, Member, World};
+use super::super::{ec2, targets};
 use super::{activities, balancing, source, with_group};
 
 /// Lets a group look at its size soon.
@@ -23,17 +23,19 @@ fn look_at(group: &mut AutoScalingGroup, at: Time) {
 /// An instance was terminated by somebody: its group notices some time later.
 pub(in super::super) fn instance_gone(world: &mut World, id: &str) {
     let at = world.now.plus(world.timings.instance_check_seconds);
-    let groups = world.auto_scaling_groups.values_mut();
-    groups.filter(|group| group.members.contains_key(id)).for_each(|group| look_at(group, at));
+    let has = |group: &AutoScalingGroup| group.members.contains_key(id);
+    world.auto_scaling_groups.change(has, |_, group| look_at(group, at));
 }
 
 /// When something happens next in any group.
 pub(in super::super) fn next(world: &World) -> Option<Time> {
+    let failing = targets::any_fails(world);
     let of_group = |group: &AutoScalingGroup| {
         let members = group.members.values().filter_map(|member| member.due);
         let attachments = group.attachments.values().filter_map(|attachment| attachment.removed_at);
-        let graces = group.members.iter().filter(|(_, member)| member.healthy);
-        let graces = graces.filter(|(id, _)| checks_balancers(group) && balancing::fails(world, group, id));
+        let looked_at = failing && checks_balancers(group);
+        let graces = group.members.iter().filter(|(_, member)| looked_at && member.healthy);
+        let graces = graces.filter(|(id, _)| balancing::fails(world, group, id));
         let graces = graces.filter_map(|(_, member)| grace_end(group, member).filter(|end| *end > world.now));
         members.chain(attachments).chain(graces).chain(group.due).min()
     };
@@ -42,8 +44,12 @@ pub(in super::super) fn next(world: &World) -> Option<Time> {
 
 /// Does in every group what the time has come for.
 pub(in super::super) fn pass_time(world: &mut World) {
+    let failing = targets::any_fails(world);
     let names: Vec<String> = world.auto_scaling_groups.keys().cloned().collect();
     for name in names {
+        if world.auto_scaling_groups.get(&name).is_none_or(|group| rests(world, group, failing)) {
+            continue;
+        }
         let gone = with_group(world, &name, |world, group| {
             move_members(world, group, &name);
             check_health(world, group);
@@ -59,6 +65,19 @@ pub(in super::super) fn pass_time(world: &mut World) {
             world.auto_scaling_groups.remove(&name);
         }
     }
+}
+
+/// Whether nothing is to be done in a group: its instances serve or are known to fail, and nothing is due. `failing` tells
+/// whether any target anywhere fails its checks.
+fn rests(world: &World, group: &AutoScalingGroup, failing: bool) -> bool {
+    let rest = |(id, member): (&String, &Member)| {
+        let lives = || world.instances.get(id).is_some_and(|instance| instance.state.lives());
+        member.lifecycle == Lifecycle::InService && (!member.healthy || (!failing && lives()))
+    };
+    !group.deleting
+        && group.due.is_none_or(|due| due > world.now)
+        && group.attachments.values().all(|attachment| attachment.removed_at.is_none())
+        && group.members.iter().all(rest)
 }
 
 fn checks_balancers(group: &AutoScalingGroup) -> bool {
@@ -172,11 +191,15 @@ fn check_health(world: &World, group: &mut AutoScalingGroup) {
     if !group.does("HealthCheck") {
         return;
     }
+    let looked_at = checks_balancers(group);
     let fails = |(id, member): (&String, &Member)| {
+        if member.lifecycle != Lifecycle::InService || !member.healthy {
+            return None;
+        }
         let lives = world.instances.get(id).is_some_and(|instance| instance.state.lives());
         let tried = grace_end(group, member).is_none_or(|end| end <= world.now);
-        let failing = checks_balancers(group) && tried && balancing::fails(world, group, id);
-        (member.lifecycle == Lifecycle::InService && member.healthy && (!lives || failing)).then(|| id.clone())
+        let failing = looked_at && tried && balancing::fails(world, group, id);
+        (!lives || failing).then(|| id.clone())
     };
     let failing: Vec<String> = group.members.iter().filter_map(fails).collect();
     if failing.is_empty() {

@@ -178,19 +178,16 @@ pub(in super::super) fn next(world: &World) -> Option<Time> {
 /// Changes the instances whose time has come.
 pub(in super::super) fn pass_time(world: &mut World) {
     let (now, keep) = (world.now, world.timings.terminated_instance_retention_seconds);
-    for instance in world.instances.values_mut().filter(|instance| instance.due.is_some_and(|due| due <= now)) {
-        match instance.state {
-            InstanceState::Pending => {
-                instance.state = InstanceState::Running;
-                instance.due = None;
-            }
-            InstanceState::ShuttingDown => {
-                instance.state = InstanceState::Terminated;
-                instance.due = Some(now.plus(keep));
-            }
-            InstanceState::Running | InstanceState::Terminated => {}
-        }
-    }
+    let changes = |instance: &Instance| {
+        let moves = matches!(instance.state, InstanceState::Pending | InstanceState::ShuttingDown);
+        moves && instance.due.is_some_and(|due| due <= now)
+    };
+    world.instances.change(changes, |_, instance| {
+        (instance.state, instance.due) = match instance.state {
+            InstanceState::Pending => (InstanceState::Running, None),
+            _ => (InstanceState::Terminated, Some(now.plus(keep))),
+        };
+    });
 }
 
 /// Drops terminated instances that are no longer shown.

@@ -162,7 +162,7 @@ pub(in super::super) fn launch(world: &mut World, wanted: &Launch<'_>, subnet: &
         return Err(Refusal(no_room(world, wanted, &zone)));
     }
     let references = wanted.references();
-    let special = references.iter().find_map(|name| {
+    let special = references.iter().filter(|name| world.knows_image(name)).find_map(|name| {
         let digest = world.digest_of(name);
         Some(world.behaviour_of(name, digest.as_deref())).filter(|behaviour| *behaviour != Behaviour::Healthy)
     });

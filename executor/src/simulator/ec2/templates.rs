@@ -261,8 +261,11 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
         let wanted = (ids.is_empty() && names.is_empty())
             || ids.contains(&id.as_str())
             || names.contains(&template.name.as_str());
+        if !wanted {
+            continue;
+        }
         let shown = show(id, template, world);
-        if wanted && passes(&shown, items(input, "Filters"), &filters)? {
+        if passes(&shown, items(input, "Filters"), &filters)? {
             found.push(shown);
         }
     }

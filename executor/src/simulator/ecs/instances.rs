@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::errors::invalid;
 use super::super::request::{Answer, Paging, at_most, items, lists, required, short, text, to_ecs_tags};
-use super::super::world::{ContainerInstance, InstanceStatus, TaskStatus, World};
+use super::super::world::{ContainerInstance, InstanceStatus, Service, TaskStatus, World};
 use super::placement::{Expression, Used};
 use super::{cluster_name, platform};
 
@@ -150,9 +150,10 @@ pub(super) fn update_state(world: &mut World, input: &Value) -> Answer {
         }
     }
     let due = world.now.plus(world.timings.schedule_seconds);
-    for service in world.services.values_mut().filter(|service| service.cluster == cluster) {
+    let concerned = |service: &Service| service.cluster == cluster;
+    world.services.change(concerned, |_, service| {
         service.due = Some(service.due.map_or(due, |earlier| earlier.min(due)));
-    }
+    });
     let shown: Vec<Value> =
         changed.iter().filter_map(|id| Some(show(world, id, world.container_instances.get(id)?))).collect();
     Ok(json!({"containerInstances": shown, "failures": failures}).into())

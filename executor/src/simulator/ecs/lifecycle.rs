@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::request::short;
 use super::super::time::Time;
-use super::super::world::{Behaviour, Container, ImageUse, Revision, TargetState, Task, TaskStatus, TaskTimes, World};
+use super::super::world::{Behaviour, Container, ImageUse, Revision, Task, TaskStatus, TaskTimes, World};
 use super::super::{logs, targets};
 use super::order::{self, Progress};
 use super::placement::Ports;
@@ -395,7 +395,7 @@ fn passes(world: &World, id: &str, task: &Task) -> bool {
         && task.times.settle_due.is_none()
         && task.times.health_due.is_none()
         && task.container_health != Some(false)
-        && targets::states_of(world, id).iter().all(|(_, _, state)| *state == TargetState::Healthy)
+        && targets::are_healthy(world, id)
 }
 
 /// Notes whether a task counts as healthy now.

@@ -104,8 +104,8 @@ fn service_not_active() -> CloudError {
 
 /// Takes a service out of the world while it is worked on together with the rest of the world.
 fn with_service<R>(world: &mut World, key: &str, work: impl FnOnce(&mut World, &mut Service) -> R) -> Option<R> {
-    let mut service = world.services.remove(key)?;
+    let (key, mut service) = world.services.take(key)?;
     let result = work(world, &mut service);
-    world.services.insert(key.to_owned(), service);
+    world.services.put_back(key, service);
     Some(result)
 }

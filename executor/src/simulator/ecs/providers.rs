@@ -397,13 +397,16 @@ pub(in super::super) fn next(world: &World) -> Option<Time> {
 pub(in super::super) fn pass_time(world: &mut World) {
     let now = world.now;
     let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
-    for cluster in world.clusters.values_mut().filter(|cluster| is_due(cluster.attachments_due)) {
-        cluster.attachments_due = None;
+    if world.clusters.values().any(|cluster| is_due(cluster.attachments_due)) {
+        for cluster in world.clusters.values_mut().filter(|cluster| is_due(cluster.attachments_due)) {
+            cluster.attachments_due = None;
+        }
     }
-    for provider in world.capacity_providers.values_mut().filter(|provider| is_due(provider.due)) {
+    let due = |provider: &CapacityProvider| is_due(provider.due);
+    world.capacity_providers.change(due, |_, provider| {
         provider.due = None;
         provider.inactive = provider.change == "DELETE";
-    }
+    });
 }
 
 /// The provider that an EC2 instance belongs to when it joins a cluster.

@@ -232,7 +232,13 @@ fn weighted(first: &Value, second: &Value, share: u64) -> Value {
 
 /// The actions of a rule, or the default ones of a listener.
 pub(super) fn actions<'w>(world: &'w mut World, arn: &str) -> Option<&'w mut Vec<Value>> {
-    world.load_balancers.values_mut().flat_map(|balancer| &mut balancer.listeners).find_map(|l| l.actions_mut(arn))
+    let balancer = world.load_balancers.find_mut(|balancer| balancer.listeners.iter().any(|l| l.has_rule(arn)))?;
+    balancer.listeners.iter_mut().find_map(|listener| listener.actions_mut(arn))
+}
+
+/// The other target group of a load balancer between whose groups traffic is shifted.
+fn alternate(balancer: &Value) -> Option<&Value> {
+    balancer.get("advancedConfiguration")?.get("alternateTargetGroupArn")
 }
 
 impl Revision {
@@ -240,7 +246,7 @@ impl Revision {
     pub(super) fn balancers(&self) -> Vec<Value> {
         let mut all = self.settings.get("loadBalancers").and_then(Value::as_array).cloned().unwrap_or_default();
         for balancer in all.iter_mut().filter(|_| self.alternate) {
-            if let Some(other) = balancer.pointer("/advancedConfiguration/alternateTargetGroupArn").cloned() {
+            if let Some(other) = alternate(balancer).cloned() {
                 balancer["targetGroupArn"] = other;
             }
         }
@@ -281,15 +287,14 @@ impl World {
             return true;
         };
         let led = |balancer: &Value| {
-            let Some(rule) = balancer.pointer("/advancedConfiguration/productionListenerRule").and_then(Value::as_str)
-            else {
-                return true;
-            };
+            let rule = balancer.get("advancedConfiguration").and_then(|c| c.get("productionListenerRule")?.as_str());
+            let Some(rule) = rule else { return true };
+            let own = alternate(balancer).filter(|_| revision.alternate).unwrap_or(&balancer["targetGroupArn"]);
             let weight = |action: &Value| {
                 items(&action["ForwardConfig"], "TargetGroups")
                     .iter()
-                    .any(|g| g["TargetGroupArn"] == balancer["targetGroupArn"] && g["Weight"].as_u64() != Some(0))
-                    || action["TargetGroupArn"] == balancer["targetGroupArn"]
+                    .any(|g| g["TargetGroupArn"] == *own && g["Weight"].as_u64() != Some(0))
+                    || action["TargetGroupArn"] == *own
             };
             let mut listeners = self.load_balancers.values().flat_map(|b| &b.listeners);
             listeners.any(|l| {
@@ -298,6 +303,6 @@ impl World {
                 own.chain(default.into_iter().flatten()).any(weight)
             })
         };
-        revision.balancers().iter().all(led)
+        revision.settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten().all(led)
     }
 }

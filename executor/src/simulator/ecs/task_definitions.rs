@@ -10,7 +10,7 @@ use super::super::errors::{client, invalid, missing};
 use super::super::request::{
     Answer, Paging, at_most, ecs_tags, items, lists, number, required, short, text, to_ecs_tags,
 };
-use super::super::world::{TaskDefinition, TaskDefinitionStatus as Status, TaskStatus, World};
+use super::super::world::{Family, TaskDefinition, TaskDefinitionStatus as Status, TaskStatus, World};
 use super::shape::{TaskShape, amount, family_and_number};
 use super::{external, managed, order};
 use crate::cloud::CloudError;
@@ -23,7 +23,7 @@ pub(super) fn register(world: &mut World, input: &Value) -> Answer {
     validate(input)?;
     let content = normalise(input);
     let now = world.now;
-    let entry = world.task_definitions.entry(family.to_owned()).or_default();
+    let entry = world.task_definitions.get_or_insert_with(family.to_owned(), Family::default);
     entry.latest += 1;
     let revision = entry.latest;
     entry.revisions.insert(
@@ -302,12 +302,12 @@ pub(super) fn delete(world: &mut World, input: &Value) -> Answer {
     Ok(json!({"taskDefinitions": shown, "failures": failures}).into())
 }
 
-/// Removes the revisions whose deletion was asked for before now and that nothing uses.
-pub(in super::super) fn forget_deleted(world: &mut World) {
+/// Removes the revisions whose deletion was asked for before now and that nothing uses; whether there were any.
+pub(in super::super) fn forget_deleted(world: &mut World) -> bool {
     let now = world.now;
     let gone = |d: &TaskDefinition| d.status == Status::DeleteInProgress && d.delete_requested_at < Some(now);
     if !world.task_definitions.values().flat_map(|f| f.revisions.values()).any(gone) {
-        return;
+        return false;
     }
     let tasks = world.tasks.iter().filter(|(_, task)| task.last_status != TaskStatus::Stopped);
     let services = world.services.values().flat_map(|service| {
@@ -316,9 +316,19 @@ pub(in super::super) fn forget_deleted(world: &mut World) {
     });
     let used: BTreeSet<String> =
         tasks.map(|(_, task)| task.task_definition.as_str()).chain(services).map(|arn| short(arn).to_owned()).collect();
-    for (name, family) in &mut world.task_definitions {
-        family.revisions.retain(|number, definition| !gone(definition) || used.contains(&format!("{name}:{number}")));
-    }
+    let goes = |name: &str, number: u64, definition: &TaskDefinition| {
+        gone(definition) && !used.contains(&format!("{name}:{number}"))
+    };
+    let mut any = false;
+    world.task_definitions.change(
+        |family| family.revisions.values().any(gone),
+        |name, family| {
+            let before = family.revisions.len();
+            family.revisions.retain(|number, definition| !goes(name, *number, definition));
+            any |= family.revisions.len() < before;
+        },
+    );
+    any
 }
 
 pub(super) fn describe(world: &World, input: &Value) -> Answer {

@@ -146,15 +146,18 @@ pub(super) fn delete_target_group(world: &mut World, input: &Value) -> Answer {
     Ok(json!({}).into())
 }
 
+fn find(world: &mut World, wanted: impl Fn(&Listener) -> bool) -> Option<&mut Listener> {
+    let balancer = world.load_balancers.find_mut(|balancer| balancer.listeners.iter().any(&wanted))?;
+    balancer.listeners.iter_mut().find(|listener| wanted(listener))
+}
+
 fn listener<'w>(world: &'w mut World, arn: &str) -> Result<&'w mut Listener, CloudError> {
-    let all = world.load_balancers.values_mut().flat_map(|balancer| &mut balancer.listeners);
-    all.into_iter().find(|listener| listener.arn == arn).ok_or_else(no_listener)
+    find(world, |listener| listener.arn == arn).ok_or_else(no_listener)
 }
 
 /// The listener that a rule belongs to.
 fn listener_of_rule<'w>(world: &'w mut World, rule: &str) -> Result<&'w mut Listener, CloudError> {
-    let mut all = world.load_balancers.values_mut().flat_map(|balancer| &mut balancer.listeners);
-    all.find(|listener| listener.rules.iter().any(|own| own.arn == rule)).ok_or_else(no_rule)
+    find(world, |listener| listener.rules.iter().any(|own| own.arn == rule)).ok_or_else(no_rule)
 }
 
 /// Refuses actions that forward to a target group that does not exist.

@@ -120,7 +120,7 @@ fn attach(world: &mut World, balancer: &str, group: &str, vpc: &str, since: Time
     let name = parts.next().unwrap_or("unnamed").to_owned();
     let part = |what: &str| balancer.replacen(":loadbalancer/", &format!(":{what}/"), 1);
     let region = world.region.clone();
-    let entry = world.load_balancers.entry(name.clone()).or_insert_with(|| LoadBalancer {
+    let entry = world.load_balancers.get_or_insert_with(name.clone(), || LoadBalancer {
         arn: balancer.to_owned(),
         kind: kind.to_owned(),
         scheme: "internet-facing".to_owned(),

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{items, number, text};
 use crate::simulator::time::Time;
 use crate::simulator::world::{
-    CapacityProvider, Cluster, ContainerInstance, Image, InstanceStatus, TaskDefinition, TaskDefinitionStatus, World,
+    CapacityProvider, Cluster, ContainerInstance, Family, Image, InstanceStatus, TaskDefinition, TaskDefinitionStatus,
+    World,
 };
 
 /// What DescribeTaskDefinition adds to what was registered.
@@ -176,14 +177,14 @@ pub(super) fn task_definitions(world: &mut World, observed: &Observed, since: Ti
         let mut content = content.clone();
         content.retain(|name, _| !ADDED.contains(&name.as_str()));
         let revision = active(content, tags(output), since);
-        let family = world.task_definitions.entry(text(described, "family")).or_default();
+        let family = world.task_definitions.get_or_insert_with(text(described, "family"), Family::default);
         family.revisions.insert(number(described, "revision", 1), revision);
     }
     for (_, output) in observed.outputs("ecs", "ListTaskDefinitions") {
         for arn in super::texts(output, "taskDefinitionArns") {
             let Some((name, number)) = last(&arn).split_once(':') else { continue };
             let Ok(number) = number.parse::<u64>() else { continue };
-            let family = world.task_definitions.entry(name.to_owned()).or_default();
+            let family = world.task_definitions.get_or_insert_with(name.to_owned(), Family::default);
             if family.revisions.contains_key(&number) {
                 continue;
             }

@@ -47,12 +47,12 @@ pub(super) fn fill(world: &mut World, observed: &Observed, since: Time) {
     };
     let (vpcs, subnets) = (described("DescribeVpcs", "Vpcs"), described("DescribeSubnets", "Subnets"));
     if !subnets.is_empty() {
-        (world.vpcs, world.subnets) = (vpcs, subnets);
+        (world.vpcs, world.subnets) = (vpcs.into(), subnets.into());
         world.security_groups.clear();
     }
     world.security_groups.extend(described("DescribeSecurityGroups", "SecurityGroups"));
-    world.machine_images = described("DescribeImages", "Images");
-    world.key_pairs = described("DescribeKeyPairs", "KeyPairs");
+    world.machine_images = described("DescribeImages", "Images").into();
+    world.key_pairs = described("DescribeKeyPairs", "KeyPairs").into();
     templates(world, observed, since);
     for (_, output) in observed.outputs("autoscaling", "DescribeLaunchConfigurations") {
         for configuration in items(output, "LaunchConfigurations") {
@@ -94,7 +94,7 @@ fn templates(world: &mut World, observed: &Observed, since: Time) {
     for (_, output) in observed.outputs("ec2", "DescribeLaunchTemplateVersions") {
         for seen in items(output, "LaunchTemplateVersions") {
             let (id, at) = (text(seen, "LaunchTemplateId"), number(seen, "VersionNumber", 1));
-            let template = world.launch_templates.entry(id).or_insert_with(|| bare(text(seen, "LaunchTemplateName")));
+            let template = world.launch_templates.get_or_insert_with(id, || bare(text(seen, "LaunchTemplateName")));
             let version = TemplateVersion {
                 data: seen["LaunchTemplateData"].as_object().cloned().unwrap_or_default(),
                 description: seen["VersionDescription"].as_str().map(str::to_owned),
@@ -110,15 +110,15 @@ fn templates(world: &mut World, observed: &Observed, since: Time) {
     }
     for (_, output) in observed.outputs("ec2", "DescribeLaunchTemplates") {
         for seen in items(output, "LaunchTemplates") {
-            let entry = world.launch_templates.entry(text(seen, "LaunchTemplateId"));
-            let template = entry.or_insert_with(|| bare(text(seen, "LaunchTemplateName")));
+            let id = text(seen, "LaunchTemplateId");
+            let template = world.launch_templates.get_or_insert_with(id, || bare(text(seen, "LaunchTemplateName")));
             template.default_version = number(seen, "DefaultVersionNumber", 1);
             template.latest_version = number(seen, "LatestVersionNumber", 1);
             template.tags = upper_tags(seen);
         }
     }
     // The default and the latest version exist, whether they were looked at or not.
-    for template in world.launch_templates.values_mut() {
+    for template in world.launch_templates.values_mut().map(|template| &mut **template) {
         let known = template.versions.values().next_back().cloned();
         for number in [template.default_version, template.latest_version] {
             let plausible = || known.clone().unwrap_or_else(|| empty(since));
@@ -337,7 +337,7 @@ fn register(world: &mut World, group: &AutoScalingGroup, id: &str) {
             state: TargetState::Healthy,
             due: None,
         };
-        let list = if let Some(group) = world.target_groups.values_mut().find(|group| group.arn == *key) {
+        let list = if let Some(group) = world.target_group_mut(key) {
             target.port = group.port;
             &mut group.targets
         } else if let Some(classic) = world.classic_load_balancers.get_mut(key) {

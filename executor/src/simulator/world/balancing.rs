@@ -190,6 +190,11 @@ impl Listener {
         self.default_rule.clone().unwrap_or_else(made)
     }
 
+    /// Whether it has actions behind that ARN.
+    pub(crate) fn has_rule(&self, arn: &str) -> bool {
+        self.arn == arn || self.default_rule_arn() == arn || self.rules.iter().any(|rule| rule.arn == arn)
+    }
+
     /// The actions behind the ARN of one of its rules, or behind its own, which means the default ones.
     pub fn actions_mut(&mut self, arn: &str) -> Option<&mut Vec<Value>> {
         if self.arn == arn || self.default_rule_arn() == arn {

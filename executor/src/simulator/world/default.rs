@@ -33,7 +33,8 @@ impl World {
         world.vpcs = vec![json!({
             "VpcId": VPC, "CidrBlock": "10.0.0.0/16", "IsDefault": true, "State": "available", "OwnerId": account,
             "InstanceTenancy": "default", "Tags": named("default"),
-        })];
+        })]
+        .into();
         world.subnets = zones
             .iter()
             .enumerate()
@@ -48,7 +49,8 @@ impl World {
         world.security_groups = vec![json!({
             "GroupId": GROUP, "GroupName": "default", "Description": "default VPC security group", "VpcId": VPC,
             "OwnerId": account, "IpPermissions": [], "IpPermissionsEgress": [], "Tags": named("default"),
-        })];
+        })]
+        .into();
         world.fill_machines();
         world.clusters.insert(
             "default".to_owned(),
@@ -101,7 +103,8 @@ impl World {
         self.key_pairs = vec![json!({
             "KeyPairId": "key-0a000001", "KeyName": "ops", "KeyType": "ed25519", "Tags": [],
             "KeyFingerprint": "sNnOgVcFIUHRFBNPzXEbDSTa+0000000000000000000",
-        })];
+        })]
+        .into();
         let roles = json!([{
             "Path": "/", "RoleName": "app", "RoleId": "AROASIMULATED", "Arn": self.iam_arn("role/app"),
             "CreateDate": Time::START.to_string(),
@@ -109,7 +112,8 @@ impl World {
         self.instance_profiles = vec![json!({
             "Path": "/", "InstanceProfileName": "app", "InstanceProfileId": "AIPASIMULATED",
             "Arn": self.iam_arn("instance-profile/app"), "CreateDate": Time::START.to_string(), "Roles": roles,
-        })];
+        })]
+        .into();
         let text = "#!/bin/sh\nexec docker run --restart=unless-stopped -p 8080:8080 {{image_id}}\n".to_owned();
         let object = StoredObject { text, etag: None, version_id: None, modified_at: Time::START };
         self.objects.insert("shop-config/user-data.sh".to_owned(), object);

@@ -11,6 +11,7 @@ mod ecs;
 mod groups;
 mod machines;
 mod settings;
+mod shelf;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::shared::Shared;
 pub use around::{EventRule, HostedZone, LogGroup, LogStream, ScalableTarget};
 pub use balancing::{
     ClassicListener, ClassicLoadBalancer, HealthCheck, Listener, LoadBalancer, Rule, Target, TargetGroup, TargetState,
@@ -36,6 +38,7 @@ pub use machines::{
     TemplateVersion,
 };
 pub use settings::{Affliction, Behaviour, Bucket, Image, LogEntry, Outcome, Throttling, Timings};
+pub use shelf::Shelf;
 pub use table::TaskTable;
 
 use super::time::Time;
@@ -70,74 +73,74 @@ pub struct World {
     pub throttling: Throttling,
     /// What is special about images, by the reference that names them. Any other image exists and works.
     #[serde(default)]
-    pub images: BTreeMap<String, Image>,
+    pub images: Shared<BTreeMap<String, Image>>,
     /// VPCs, in the shape that ec2 describes them.
     #[serde(default)]
-    pub vpcs: Vec<Value>,
+    pub vpcs: Shared<Vec<Value>>,
     /// Subnets, in the shape that ec2 describes them.
     #[serde(default)]
-    pub subnets: Vec<Value>,
+    pub subnets: Shared<Vec<Value>>,
     /// Security groups, in the shape that ec2 describes them.
     #[serde(default)]
-    pub security_groups: Vec<Value>,
+    pub security_groups: Shared<Vec<Value>>,
     /// ECS clusters by name.
     #[serde(default)]
-    pub clusters: BTreeMap<String, Cluster>,
+    pub clusters: Shared<BTreeMap<String, Cluster>>,
     /// Capacity providers of the account by name; FARGATE and FARGATE_SPOT always exist.
     #[serde(default)]
-    pub capacity_providers: BTreeMap<String, CapacityProvider>,
+    pub capacity_providers: Shelf<CapacityProvider>,
     /// Container instances by id.
     #[serde(default)]
-    pub container_instances: BTreeMap<String, ContainerInstance>,
+    pub container_instances: Shelf<ContainerInstance>,
     /// Task definitions by family.
     #[serde(default)]
-    pub task_definitions: BTreeMap<String, Family>,
+    pub task_definitions: Shelf<Family>,
     /// ECS services by `CLUSTER/NAME`.
     #[serde(default)]
-    pub services: BTreeMap<String, Service>,
+    pub services: Shelf<Service>,
     /// Tasks by id; stopped ones stay for an hour.
     #[serde(default)]
     pub tasks: TaskTable,
     /// Classic load balancers by name.
     #[serde(default)]
-    pub classic_load_balancers: BTreeMap<String, ClassicLoadBalancer>,
+    pub classic_load_balancers: Shelf<ClassicLoadBalancer>,
     /// Application and network load balancers by name.
     #[serde(default)]
-    pub load_balancers: BTreeMap<String, LoadBalancer>,
+    pub load_balancers: Shelf<LoadBalancer>,
     /// Target groups by name.
     #[serde(default)]
-    pub target_groups: BTreeMap<String, TargetGroup>,
+    pub target_groups: Shelf<TargetGroup>,
     /// AMIs, in the shape that ec2 describes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub machine_images: Vec<Value>,
+    pub machine_images: Shared<Vec<Value>>,
     /// Key pairs, in the shape that ec2 describes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub key_pairs: Vec<Value>,
+    pub key_pairs: Shared<Vec<Value>>,
     /// Instance profiles, in the shape that iam describes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub instance_profiles: Vec<Value>,
+    pub instance_profiles: Shared<Vec<Value>>,
     /// EC2 instances by id, besides those behind the container instances; terminated ones stay for an hour.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub instances: BTreeMap<String, Instance>,
+    #[serde(default, skip_serializing_if = "Shelf::is_empty")]
+    pub instances: Shelf<Instance>,
     /// How many instances of a kind there is room for at most: by `TYPE`, `TYPE/ZONE` or `spot/TYPE`. Without an entry
     /// there is always room.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capacity: BTreeMap<String, u64>,
     /// Launch templates by id.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub launch_templates: BTreeMap<String, LaunchTemplate>,
+    #[serde(default, skip_serializing_if = "Shelf::is_empty")]
+    pub launch_templates: Shelf<LaunchTemplate>,
     /// Launch configurations by name, in the shape that autoscaling describes them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub launch_configurations: BTreeMap<String, Value>,
+    pub launch_configurations: Shared<BTreeMap<String, Value>>,
     /// Whether the account is too new for launch configurations.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refuses_launch_configurations: bool,
     /// Auto Scaling groups by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
+    #[serde(default, skip_serializing_if = "Shelf::is_empty")]
+    pub auto_scaling_groups: Shelf<AutoScalingGroup>,
     /// Objects in S3 by `BUCKET/KEY`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub objects: BTreeMap<String, StoredObject>,
+    pub objects: Shared<BTreeMap<String, StoredObject>>,
     /// The VPC of the host that `belay` is said to run on, if that is an EC2 instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_vpc: Option<String>,
@@ -152,10 +155,10 @@ pub struct World {
     pub afflictions: BTreeMap<String, Affliction>,
     /// CloudWatch log groups by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub log_groups: BTreeMap<String, LogGroup>,
+    pub log_groups: Shared<BTreeMap<String, LogGroup>>,
     /// Scalable targets of Application Auto Scaling by `service/CLUSTER/NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scalable_targets: BTreeMap<String, ScalableTarget>,
+    pub scalable_targets: Shared<BTreeMap<String, ScalableTarget>>,
     /// Namespaces of Cloud Map by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub namespaces: BTreeMap<String, Namespace>,
@@ -164,25 +167,25 @@ pub struct World {
     pub registries: BTreeMap<String, Registry>,
     /// Metric alarms of CloudWatch by name, in the shape that they are described, with their tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub alarms: BTreeMap<String, Value>,
+    pub alarms: Shared<BTreeMap<String, Value>>,
     /// Rules of EventBridge by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub event_rules: BTreeMap<String, EventRule>,
+    pub event_rules: Shared<BTreeMap<String, EventRule>>,
     /// Values of quotas of AWS Fargate by their codes; of others nothing is known, and nothing is limited.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quotas: BTreeMap<String, f64>,
     /// Hosted zones of Route 53 by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub hosted_zones: BTreeMap<String, HostedZone>,
+    pub hosted_zones: Shared<BTreeMap<String, HostedZone>>,
     /// Changes of records by id: when every name server knows of each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dns_changes: BTreeMap<String, Time>,
     /// Schedules of EventBridge Scheduler by `GROUP/NAME`, in the service's shape.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub schedules: BTreeMap<String, Value>,
+    pub schedules: Shared<BTreeMap<String, Value>>,
     /// Every mutating call that was made, in order.
     #[serde(default)]
-    pub log: Vec<LogEntry>,
+    pub log: Vec<Shared<LogEntry>>,
     /// Services that must be looked at again before time goes on. Empty between calls, so never written.
     #[serde(skip)]
     #[schemars(skip)]
@@ -210,43 +213,43 @@ impl World {
             counters: BTreeMap::new(),
             timings: Timings::default(),
             throttling: Throttling::default(),
-            images: BTreeMap::new(),
-            vpcs: Vec::new(),
-            subnets: Vec::new(),
-            security_groups: Vec::new(),
-            clusters: BTreeMap::new(),
-            capacity_providers: BTreeMap::new(),
-            container_instances: BTreeMap::new(),
-            task_definitions: BTreeMap::new(),
-            services: BTreeMap::new(),
+            images: Shared::default(),
+            vpcs: Shared::default(),
+            subnets: Shared::default(),
+            security_groups: Shared::default(),
+            clusters: Shared::default(),
+            capacity_providers: Shelf::default(),
+            container_instances: Shelf::default(),
+            task_definitions: Shelf::default(),
+            services: Shelf::default(),
             tasks: TaskTable::default(),
-            classic_load_balancers: BTreeMap::new(),
-            load_balancers: BTreeMap::new(),
-            target_groups: BTreeMap::new(),
-            machine_images: Vec::new(),
-            key_pairs: Vec::new(),
-            instance_profiles: Vec::new(),
-            instances: BTreeMap::new(),
+            classic_load_balancers: Shelf::default(),
+            load_balancers: Shelf::default(),
+            target_groups: Shelf::default(),
+            machine_images: Shared::default(),
+            key_pairs: Shared::default(),
+            instance_profiles: Shared::default(),
+            instances: Shelf::default(),
             capacity: BTreeMap::new(),
-            launch_templates: BTreeMap::new(),
-            launch_configurations: BTreeMap::new(),
+            launch_templates: Shelf::default(),
+            launch_configurations: Shared::default(),
             refuses_launch_configurations: false,
-            auto_scaling_groups: BTreeMap::new(),
-            objects: BTreeMap::new(),
+            auto_scaling_groups: Shelf::default(),
+            objects: Shared::default(),
             host_vpc: None,
             http_handlers: BTreeMap::new(),
             http_requests: Vec::new(),
             afflictions: BTreeMap::new(),
-            log_groups: BTreeMap::new(),
+            log_groups: Shared::default(),
             namespaces: BTreeMap::new(),
             registries: BTreeMap::new(),
-            scalable_targets: BTreeMap::new(),
-            alarms: BTreeMap::new(),
-            event_rules: BTreeMap::new(),
+            scalable_targets: Shared::default(),
+            alarms: Shared::default(),
+            event_rules: Shared::default(),
             quotas: BTreeMap::new(),
-            hosted_zones: BTreeMap::new(),
+            hosted_zones: Shared::default(),
             dns_changes: BTreeMap::new(),
-            schedules: BTreeMap::new(),
+            schedules: Shared::default(),
             log: Vec::new(),
             dirty: BTreeSet::new(),
         }
@@ -292,6 +295,6 @@ impl World {
     }
 
     pub(crate) fn target_group_mut(&mut self, arn: &str) -> Option<&mut TargetGroup> {
-        self.target_groups.values_mut().find(|group| group.arn == arn)
+        self.target_groups.find_mut(|group| group.arn == arn)
     }
 }

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Task;
+use super::{Shared, Shelf, Task};
+
+/// Ids of tasks by what they belong to.
+type Index = Shared<BTreeMap<String, Shared<BTreeSet<String>>>>;
 
 /// Tasks by id, found also by service and by container instance.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskTable {
-    tasks: BTreeMap<String, Task>,
-    by_service: BTreeMap<String, BTreeSet<String>>,
-    by_instance: BTreeMap<String, BTreeSet<String>>,
+    tasks: Shelf<Task>,
+    by_service: Index,
+    by_instance: Index,
 }
 
 impl TaskTable {
@@ -33,6 +36,11 @@ impl TaskTable {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Task> {
         self.tasks.get(id)
+    }
+
+    /// The task of that id as it is now, beside the world.
+    pub(crate) fn share(&self, id: &str) -> Option<Shared<Task>> {
+        self.tasks.share(id)
     }
 
     /// The task of that id, to change it.
