@@ -31,6 +31,8 @@ pub(super) struct Scene {
     /// Where its steps are in the whole plan.
     pub at: Vec<usize>,
     pub pins: Pins,
+    /// Of each component, whether it is there.
+    pub own: Vec<bool>,
     /// How often the plan makes what its calls make anew each time.
     pub makes: Makes,
     pub components: Arc<Components>,
@@ -124,34 +126,28 @@ impl Scene {
     /// When the plan cannot be run.
     pub fn new(plan: &Plan, world: &World, concurrency: u32) -> Result<Self, RunError> {
         let components = Arc::new(Components::of(plan, world));
-        Self::with(plan, (0..plan.nodes.len()).collect(), components, world, concurrency)
-    }
-
-    /// The scene of a part of this one's plan: its world and its components are the same.
-    ///
-    /// # Errors
-    /// When the part cannot be run by itself.
-    pub fn part(&self, plan: &Plan, at: Vec<usize>) -> Result<Self, RunError> {
-        Self::with(plan, at, Arc::clone(&self.components), &self.world, self.concurrency)
-    }
-
-    fn with(
-        plan: &Plan,
-        at: Vec<usize>,
-        components: Arc<Components>,
-        world: &World,
-        concurrency: u32,
-    ) -> Result<Self, RunError> {
         Ok(Self {
             ready: Ready::new(plan)?,
-            at,
+            at: (0..plan.nodes.len()).collect(),
             pins: Pins::of(plan),
             makes: Makes::of(plan),
+            own: vec![true; components.names.len()],
             components,
             ids: Arc::new(plan.nodes.iter().map(|node| node.id.clone()).collect()),
             world: world.clone(),
             concurrency,
         })
+    }
+
+    /// The scene of a part of this one's plan, in a world in which what only other parts change may be missing.
+    ///
+    /// # Errors
+    /// When the part cannot be run by itself.
+    pub fn part(&self, plan: &Plan, at: Vec<usize>, world: &World) -> Result<Self, RunError> {
+        let changes = |name: &String| plan.nodes.iter().any(|node| node.component.as_ref() == Some(name));
+        let own = self.components.names.iter().map(changes).collect();
+        let components = Arc::clone(&self.components);
+        Ok(Self { at, own, components, ..Self::new(plan, world, self.concurrency)? })
     }
 
     pub fn plan(&self) -> &Plan {

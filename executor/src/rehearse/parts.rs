@@ -17,6 +17,7 @@ use super::room::Room;
 use crate::http;
 use crate::run::Ready;
 use crate::simulator::World;
+use crate::simulator::world::Target;
 
 /// A part of a plan.
 pub(super) struct Part {
@@ -96,6 +97,22 @@ impl Part {
         Self { plan: plan.seal(), at, own }
     }
 
+    /// A world without what only other parts change: nothing of it can be felt here.
+    pub fn world(&self, whole: &World, all: &[Self]) -> World {
+        let mut world = whole.clone();
+        let others = all.iter().filter(|other| other.own != self.own);
+        for call in others.flat_map(|other| &other.plan.nodes).filter_map(|node| node.action.mutation()) {
+            for object in subjects(call, None) {
+                match object.kind {
+                    "ECS service" => without_service(&mut world, &format!("{}/{}", short(&object.scope), object.name)),
+                    "Auto Scaling group" => without_group(&mut world, &object.name),
+                    _ => {}
+                }
+            }
+        }
+        world
+    }
+
     /// The components that the part changes.
     pub fn components(&self) -> Vec<String> {
         let names: BTreeSet<&String> = self.plan.nodes.iter().filter_map(|node| node.component.as_ref()).collect();
@@ -105,6 +122,43 @@ impl Part {
 
 fn position(plan: &Plan, id: &str) -> Option<usize> {
     plan.nodes.binary_search_by(|node| node.id.as_str().cmp(id)).ok()
+}
+
+fn without_service(world: &mut World, key: &str) {
+    if world.services.remove(key).is_none() {
+        return;
+    }
+    let gone: BTreeSet<String> = world.tasks.of_service(key).map(|(id, _)| id.clone()).collect();
+    world.tasks.retain(|task| task.service.as_deref() != Some(key));
+    without_targets(world, |target| target.task.as_ref().is_some_and(|task| gone.contains(task)));
+}
+
+fn without_group(world: &mut World, name: &str) {
+    // What a provider scales is looked at by the provider.
+    let scaled = |arn: &str| world.capacity_providers.values().any(|provider| provider.group == arn);
+    if world.auto_scaling_groups.get(name).is_none_or(|group| scaled(&group.arn)) {
+        return;
+    }
+    let Some(group) = world.auto_scaling_groups.remove(name) else { return };
+    for id in group.members.keys() {
+        world.instances.remove(id);
+    }
+    without_targets(world, |target| group.members.contains_key(&target.id));
+}
+
+fn without_targets(world: &mut World, gone: impl Fn(&Target) -> bool) {
+    let of_groups: Vec<String> = world.target_groups.keys().cloned().collect();
+    for group in of_groups {
+        if let Some(group) = world.target_groups.get_mut(&group) {
+            group.targets.retain(|target| !gone(target));
+        }
+    }
+    let of_balancers: Vec<String> = world.classic_load_balancers.keys().cloned().collect();
+    for balancer in of_balancers {
+        if let Some(balancer) = world.classic_load_balancers.get_mut(&balancer) {
+            balancer.targets.retain(|target| !gone(target));
+        }
+    }
 }
 
 /// Whether a node changes nothing, belongs to nobody, and comes before or after everything that does.
@@ -181,11 +235,17 @@ fn named(node: &Node) -> BTreeSet<String> {
     names
 }
 
-/// All strings in a value, ARNs by their short names.
+/// All strings in a value, ARNs by their short names; a revision names its family, too.
 pub(super) fn strings(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
-            found.insert(short(text).to_owned());
+            let name = short(text);
+            found.insert(name.to_owned());
+            if let Some((family, number)) = name.rsplit_once(':')
+                && number.parse::<u64>().is_ok()
+            {
+                found.insert(family.to_owned());
+            }
         }
         Value::Array(list) => list.iter().for_each(|value| strings(value, found)),
         Value::Object(map) => map.values().for_each(|value| strings(value, found)),

@@ -95,6 +95,9 @@ impl Found {
             scene.at.iter().zip(of).for_each(|(ix, was)| all[*ix] = *was);
             all
         };
+        let mut lowest = run.lowest;
+        // Of what is not there nothing was seen.
+        lowest.levels.iter_mut().zip(&scene.own).filter(|(_, own)| !**own).for_each(|(level, _)| *level = u64::MAX);
         Self {
             scene: number,
             end: judged.end,
@@ -102,7 +105,7 @@ impl Found {
             stuck: run.stuck.is_some(),
             harmless: run.fired.iter().any(|(happened, shown)| *happened && !shown),
             frozen,
-            lowest: run.lowest,
+            lowest,
             took: run.took,
             records: run.records,
             visited: in_whole(&run.visited),

@@ -49,10 +49,11 @@ impl Scenes {
         let mut of = self.part_of.clone();
         let mut components = Vec::new();
         let mut list = Vec::new();
-        for (number, part) in (1..).zip(parts(&self.list[0].0.ready, world)) {
+        let parts = parts(&self.list[0].0.ready, world);
+        for (number, part) in (1..).zip(&parts) {
             components.push(part.components());
             part.own.iter().for_each(|ix| of[*ix] = number);
-            match self.stage(part, runtime) {
+            match self.stage(part, &part.world(world, &parts), runtime) {
                 Some(staged) => list.push(staged),
                 None => return self,
             }
@@ -61,15 +62,15 @@ impl Scenes {
         Self { part_of: of, components, ..self }
     }
 
-    fn stage(&self, part: Part, runtime: &Runtime) -> Option<(Scene, States)> {
+    fn stage(&self, part: &Part, world: &World, runtime: &Runtime) -> Option<(Scene, States)> {
         let (whole, states) = &self.list[0];
-        let scene = whole.part(&part.plan, part.at).ok()?;
+        let scene = whole.part(&part.plan, part.at.clone(), world).ok()?;
         let undisturbed = runtime.block_on(scene.run(&Case::default(), Mode::default()));
         let done = undisturbed.status.is_ok_and(|status| status.outcome == Some(Outcome::Done));
         let states = States {
             initial: scene.at_rest(scene.world.clone()),
             target: Some(scene.at_rest(undisturbed.world)),
-            floors: states.floors.clone(),
+            floors: scene.own.iter().zip(&states.floors).map(|(own, floor)| if *own { *floor } else { 0 }).collect(),
         };
         done.then_some((scene, states))
     }
