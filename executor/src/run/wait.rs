@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::condition::{self, ConditionError, Document};
+use belay_schemas::condition::{self, ConditionError};
 use belay_schemas::journal::{Checkpoint, Event, Failure, FailureKind, Finding};
-use belay_schemas::plan::{Call, Evidence, Wait};
+use belay_schemas::plan::{Evidence, Wait};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -200,20 +200,19 @@ struct Verdict {
 
 impl Verdict {
     fn of(wait: &Wait, bind: &BTreeMap<String, Value>, answers: &Value) -> Result<Self, Stop> {
-        let document = Document::from(answers);
         let (mut failing, mut trouble) = (None, None);
         for (number, fail) in wait.fail.iter().enumerate() {
-            if lenient(condition::holds_in(&fail.when, bind, &document), &mut trouble)? == Some(true) {
+            if lenient(condition::holds(&fail.when, bind, answers), &mut trouble)? == Some(true) {
                 failing = Some(number);
                 break;
             }
         }
         let progress = match &wait.progress {
-            Some(progress) => lenient(condition::evaluate_in(progress, bind, &document), &mut trouble)?,
+            Some(progress) => lenient(condition::evaluate(progress, bind, answers), &mut trouble)?,
             None => None,
         };
-        let reached = failing.is_none()
-            && lenient(condition::holds_in(&wait.until, bind, &document), &mut trouble)? == Some(true);
+        let reached =
+            failing.is_none() && lenient(condition::holds(&wait.until, bind, answers), &mut trouble)? == Some(true);
         Ok(Self { failing, progress, reached, trouble })
     }
 }
@@ -320,7 +319,7 @@ async fn gather(task: &Task, scope: &Scope<'_>, evidence: &Evidence) -> Result<V
     let deadline = task.now() + 10_000;
     let mut answers: Vec<Value> = Vec::with_capacity(evidence.reads.len());
     for wanted in &evidence.reads {
-        let call: Call = match (Scope { polls: &answers, ..*scope }).call(wanted)? {
+        let call = match (Scope { polls: &answers, ..*scope }).call(wanted)? {
             Resolved::Call(call) => call,
             Resolved::Nothing => {
                 answers.push(Value::Null);
