@@ -110,7 +110,7 @@ impl One<'_> {
                 node: task.node().id.clone(),
                 chunk: self.number,
                 attempt: self.attempts,
-                call: resolved.clone(),
+                call: (*resolved).clone(),
             })
             .await?;
             let answer = task.send(&resolved.service, &resolved.operation, &resolved.input).await;

@@ -71,6 +71,8 @@ pub(super) struct Driver<'a> {
     pub only_check: bool,
     graph: Arc<Graph>,
     busy: Busy,
+    /// Whether anything has happened since there was nothing to begin.
+    moved: bool,
     checking: Option<Checking>,
     workers: JoinSet<Ended>,
     timers: BTreeMap<(u64, u64), Timer>,
@@ -104,6 +106,7 @@ impl<'a> Driver<'a> {
             run: header.run.as_str().into(),
             only_check: false,
             busy: Busy::default(),
+            moved: true,
             checking: None,
             workers: JoinSet::new(),
             timers: BTreeMap::new(),
@@ -130,11 +133,12 @@ impl<'a> Driver<'a> {
     }
 
     /// Applies, journals and tells an event.
-    pub fn record(&mut self, event: &Event) -> Result<(), RunError> {
+    pub fn record(&mut self, event: Event) -> Result<(), RunError> {
         let at = self.clock.now();
         let halted = self.state.halting();
-        self.state.apply(at, event)?;
-        self.journal.append(at, event)?;
+        self.moved = true;
+        self.state.apply(at, &event)?;
+        self.journal.append(at, &event)?;
         // A poll was told when it was made; that its clocks are written down now is no news.
         if !matches!(event, Event::Poll { .. }) {
             self.listener.event(&RunEvent::of(&self.state, at, event));
@@ -183,6 +187,9 @@ impl<'a> Driver<'a> {
 
     /// Carries out commands until there are none; whether the session is over.
     fn dispatch(&mut self) -> Result<bool, RunError> {
+        if !self.moved {
+            return Ok(false);
+        }
         loop {
             self.busy.workers = self.workers.len();
             let commands = next(&self.state, &self.busy, self.slots);
@@ -200,6 +207,7 @@ impl<'a> Driver<'a> {
                 self.offer();
             }
         }
+        self.moved = false;
         if self.workers.is_empty() {
             if self.state.paused.is_some() || matches!(self.state.stage, Stage::Ended(_)) {
                 return Ok(true);
@@ -242,20 +250,20 @@ impl<'a> Driver<'a> {
                 }
                 self.finish_checking()?;
             }
-            Command::Enter(phase) => self.record(&Event::Enter { phase })?,
+            Command::Enter(phase) => self.record(Event::Enter { phase })?,
             Command::Start(ix) => {
                 let node = self.graph.node(ix).id.clone();
-                self.record(&Event::Start { node })?;
-                let (task, known) = (self.task(ix), self.state.node(ix).clone());
+                self.record(Event::Start { node })?;
+                let (task, known) = (self.task(ix), self.state.known(ix));
                 self.workers.spawn(worker::node(task, known));
             }
             Command::Decide(ix, case) => {
                 self.busy.deciding.insert(ix);
-                let (task, known) = (self.task(ix), self.state.node(ix).clone());
+                let (task, known) = (self.task(ix), self.state.known(ix));
                 self.workers.spawn(worker::decide(task, known, case));
             }
-            Command::Pause(reason, nodes) => self.record(&Event::Paused { reason, nodes })?,
-            Command::End(outcome) => self.record(&Event::End { outcome })?,
+            Command::Pause(reason, nodes) => self.record(Event::Paused { reason, nodes })?,
+            Command::End(outcome) => self.record(Event::End { outcome })?,
         }
         Ok(())
     }
@@ -300,7 +308,7 @@ impl<'a> Driver<'a> {
                 };
                 let answer = match refused {
                     Some(halt) => Err(halt),
-                    None => Ok(self.record(&event)?),
+                    None => Ok(self.record(event)?),
                 };
                 // A worker that is gone needs no answer.
                 let _ = reply.send(answer);
@@ -330,11 +338,12 @@ impl<'a> Driver<'a> {
     }
 
     fn ended(&mut self, ended: Ended) -> Result<(), RunError> {
+        self.moved = true;
         match ended {
-            Ended::Node(event) => event.map_or(Ok(()), |event| self.record(&event)),
+            Ended::Node(event) => event.map_or(Ok(()), |event| self.record(event)),
             Ended::Decided(ix, event) => {
                 self.busy.deciding.remove(&ix);
-                event.map_or(Ok(()), |event| self.record(&event))
+                event.map_or(Ok(()), |event| self.record(event))
             }
             Ended::Batch(answers) => {
                 self.asking -= answers.len();
@@ -375,12 +384,12 @@ impl<'a> Driver<'a> {
         // Workers come back in any order; what is said about them should not depend on it.
         checking.failures.sort_by(|a, b| (&a.node, &a.field).cmp(&(&b.node, &b.field)));
         let Checking { guards, failures, unreachable, .. } = checking;
-        self.record(&Event::Checked { guards, failures, unreachable })
+        self.record(Event::Checked { guards, failures, unreachable })
     }
 
     fn interrupted(&mut self) -> Result<(), RunError> {
         let times = self.state.interrupts + 1;
-        if times <= 2 { self.record(&Event::Interrupted { times }) } else { Ok(()) }
+        if times <= 2 { self.record(Event::Interrupted { times }) } else { Ok(()) }
     }
 
     /// Ends the sleep of everybody who has nothing to settle.

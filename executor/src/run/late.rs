@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing else of a call changes, and a late value without a value is an error, not an omission.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -64,21 +65,25 @@ pub(super) struct Scope<'a> {
 
 /// A call with its late values put in, or nothing to ask for.
 #[derive(Debug, PartialEq)]
-pub(super) enum Resolved {
-    Call(Call),
+pub(super) enum Resolved<'c> {
+    Call(Cow<'c, Call>),
     /// A poll's read that asks for what an earlier read of the poll did not find.
     Nothing,
 }
 
 impl Scope<'_> {
     /// The call as it is to be sent.
-    pub fn call(&self, call: &Call) -> Result<Resolved, ResolveError> {
+    pub fn call<'c>(&self, call: &'c Call) -> Result<Resolved<'c>, ResolveError> {
+        if !has_late(&call.input)? {
+            return Ok(Resolved::Call(Cow::Borrowed(call)));
+        }
         let mut nothing = false;
         let input = self.value(&call.input, true, &mut nothing)?;
         if nothing {
             return Ok(Resolved::Nothing);
         }
-        Ok(Resolved::Call(Call { service: call.service.clone(), operation: call.operation.clone(), input }))
+        let (service, operation) = (call.service.clone(), call.operation.clone());
+        Ok(Resolved::Call(Cow::Owned(Call { service, operation, input })))
     }
 
     /// What names in expressions stand for; a value may be null here.
@@ -143,6 +148,13 @@ impl Scope<'_> {
     }
 }
 
+/// Whether there is anything late in it; most reads name what is known.
+fn has_late(value: &Value) -> Result<bool, LateError> {
+    let mut found = false;
+    Late::each(value, &mut |_| found = true)?;
+    Ok(found)
+}
+
 /// A client token of a step of a run.
 pub(super) fn token(run: &str, node: &str, chunk: u32) -> String {
     // Line breaks keep the parts apart: neither a run id nor a node id holds one.
@@ -199,7 +211,7 @@ mod tests {
         let answers = Answers::from([("td".to_owned(), Arc::new(json!({"arn": "a:1"})))]);
         let wanted = call(json!({"list": [{"$output": "td", "path": "arn"}], "run": {"$run": "id"}, "plain": 1}));
         let resolved = scope(&answers, &[]).call(&wanted).unwrap();
-        assert_eq!(resolved, Resolved::Call(call(json!({"list": ["a:1"], "run": "r", "plain": 1}))));
+        assert_eq!(resolved, Resolved::Call(Cow::Owned(call(json!({"list": ["a:1"], "run": "r", "plain": 1})))));
     }
 
     #[test]

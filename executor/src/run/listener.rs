@@ -163,8 +163,9 @@ pub enum What {
 }
 
 impl RunEvent {
-    pub(super) fn of(state: &State, at: u64, event: &Event) -> Self {
-        let what = match event.clone() {
+    pub(super) fn of(state: &State, at: u64, event: Event) -> Self {
+        let ix = event.node().and_then(|id| state.graph.find(id));
+        let what = match event {
             Event::Session { mode, .. } => What::Session { mode },
             Event::Checked { guards, failures, .. } => What::Checked { guards, failures },
             Event::Enter { phase } => What::Entered { phase },
@@ -182,7 +183,6 @@ impl RunEvent {
             Event::Paused { reason, nodes } => What::Paused { reason, nodes },
             Event::End { outcome } => What::Ended { outcome },
         };
-        let ix = event.node().and_then(|id| state.graph.find(id));
         Self::about(&state.graph, state, ix, at, what)
     }
 

@@ -546,9 +546,9 @@ async fn go(
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     let mut driver = Driver::new(state, journal, &header, setup);
-    driver.record(&Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() }).map_err(unwritten(&header))?;
+    driver.record(Event::Session { mode, belay: env!("CARGO_PKG_VERSION").to_owned() }).map_err(unwritten(&header))?;
     for gate in gates {
-        driver.record(gate).map_err(unwritten(&header))?;
+        driver.record(gate.clone()).map_err(unwritten(&header))?;
     }
     to_its_end(driver, &header).await
 }

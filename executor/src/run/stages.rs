@@ -20,7 +20,7 @@ impl State {
         }
         self.resumed = true;
         self.running = 0;
-        for node in &mut self.nodes {
+        for node in self.nodes.iter_mut().filter(|node| node.progress == Progress::Running || node.tries > 0) {
             if node.progress == Progress::Running {
                 node.progress = Progress::Pending;
             }
@@ -35,8 +35,8 @@ impl State {
                 // Nothing was changed yet: everything is looked at afresh.
                 let approved: Vec<bool> = self.nodes.iter().map(|node| node.approved).collect();
                 *self = Self { at: self.at, resumed: true, ..Self::new(Arc::clone(&self.graph), self.on_failure) };
-                for (node, approved) in self.nodes.iter_mut().zip(approved) {
-                    node.approved = approved;
+                for (node, _) in self.nodes.iter_mut().zip(approved).filter(|(_, approved)| *approved) {
+                    node.approved = true;
                 }
             }
             (Stage::Settling(Turn::Back) | Stage::Undo | Stage::Ended(Ending::Stuck), _) => self.retry_undo(),

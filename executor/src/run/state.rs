@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::graph::Graph;
 use super::undo::Undo;
+use crate::shared::Shared;
 
 /// An event that cannot happen now: a damaged journal or a bug of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +152,8 @@ pub struct State {
     pub(super) checked: bool,
     pub(super) stale: Vec<GuardFailure>,
     pub(super) unreachable: Option<String>,
-    pub(super) nodes: Vec<NodeState>,
+    /// Each shared with the moments that were kept and the workers that know it.
+    pub(super) nodes: Vec<Shared<NodeState>>,
     pub(super) waiting: Vec<usize>,
     /// Forward nodes that can begin, the longest way first, by phase.
     pub(super) ready: [BTreeSet<(Reverse<u32>, usize)>; 3],
@@ -191,7 +193,7 @@ impl State {
             checked: false,
             stale: Vec::new(),
             unreachable: None,
-            nodes: vec![NodeState::default(); n],
+            nodes: vec![Shared::default(); n],
             waiting: Vec::new(),
             ready: Default::default(),
             remaining: [0; 3],
@@ -320,7 +322,7 @@ impl State {
             }
             _ => return Err("its phase is not now"),
         }
-        let node = &mut self.nodes[ix];
+        let node = &mut *self.nodes[ix];
         node.progress = Progress::Running;
         node.failure = None;
         node.tries += 1;
@@ -459,7 +461,7 @@ impl State {
     }
 
     fn leave(&mut self, ix: usize, progress: Progress) {
-        let node = &mut self.nodes[ix];
+        let node = &mut *self.nodes[ix];
         node.progress = progress;
         node.span = Some((node.span.map_or(self.at, |(from, _)| from), self.at));
         self.running = self.running.saturating_sub(1);
@@ -511,7 +513,7 @@ impl State {
 
     /// Whether any mutation was sent that happened or may have happened.
     pub fn mutated(&self) -> bool {
-        self.nodes.iter().any(NodeState::happened)
+        self.nodes.iter().any(|node| node.happened())
     }
 
     /// Where the run stands.
@@ -522,6 +524,11 @@ impl State {
     /// What is known of a node.
     pub fn node(&self, ix: usize) -> &NodeState {
         &self.nodes[ix]
+    }
+
+    /// The same, to be kept beside the state.
+    pub(super) fn known(&self, ix: usize) -> Shared<NodeState> {
+        self.nodes[ix].clone()
     }
 
     /// A node's answer, as late values see it.

@@ -5,6 +5,7 @@
 //!
 //! Invariant: when in doubt (an identifier that both name) the way back is refused, before anything is called.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use belay_schemas::aws::is_destructive;
@@ -42,12 +43,12 @@ pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
                 let scope =
                     Scope { run, node: &graph.node(comp).id, chunk: 0, answers: &answers, polls: &[], each: None };
                 // What only a compensation before it will tell cannot have been destroyed yet.
-                let input = match scope.call(call) {
-                    Ok(Resolved::Call(call)) => call.input,
-                    _ => call.input.clone(),
+                let call = match scope.call(call) {
+                    Ok(Resolved::Call(call)) => call,
+                    _ => Cow::Borrowed(call),
                 };
                 let mut needed = BTreeSet::new();
-                strings(&input, &mut needed);
+                strings(&call.input, &mut needed);
                 if let Some(what) = needed.intersection(&gone).next() {
                     return Err(RunError::Destroyed {
                         run: run.to_owned(),

@@ -17,6 +17,7 @@ use super::port::{Nap, Stop, Task};
 use super::read::{self, ask, holds};
 use super::state::{Effect, Halt, NodeState};
 use super::wait::{self, Standing};
+use crate::shared::Shared;
 
 /// What a worker came back with.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(super) enum Ended {
 }
 
 /// Carries out a node.
-pub(super) async fn node(task: Task, known: NodeState) -> Ended {
+pub(super) async fn node(task: Task, known: Shared<NodeState>) -> Ended {
     let id = task.node().id.clone();
     closed(id, carry_out(&task, &known).await)
 }
@@ -143,7 +144,7 @@ pub(super) async fn check(task: Task) -> Ended {
 }
 
 /// Settles what is doubtful about a forward node, and looks at one of its ways back.
-pub(super) async fn decide(task: Task, known: NodeState, case: usize) -> Ended {
+pub(super) async fn decide(task: Task, known: Shared<NodeState>, case: usize) -> Ended {
     let id = task.node().id.clone();
     let event = match try_decide(&task, &known, case).await {
         Ok(Some((taken, why))) => {
