@@ -228,9 +228,11 @@ mod tests {
     fn a_missing_value_is_an_error_and_not_an_omission() {
         let answers = Answers::from([("td".to_owned(), Arc::new(json!({})))]);
         let scope = scope(&answers, &[]);
-        let missing = scope.call(&call(json!({"x": {"$output": "td", "path": "arn"}})));
+        let call = |node: &str| call(json!({"x": {"$output": node, "path": "arn"}}));
+        let (known, other) = (call("td"), call("no"));
+        let missing = scope.call(&known);
         assert!(matches!(missing, Err(ResolveError::Nothing { .. })));
-        let unknown = scope.call(&call(json!({"x": {"$output": "no", "path": "arn"}})));
+        let unknown = scope.call(&other);
         assert_eq!(unknown, Err(ResolveError::NoAnswer("no".into())));
         let bound = BTreeMap::from([("x".to_owned(), json!({"$output": "td", "path": "arn"}))]);
         assert_eq!(scope.bind(&bound).unwrap()["x"], Value::Null);

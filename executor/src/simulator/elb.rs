@@ -30,7 +30,7 @@ fn find<'w>(world: &'w World, input: &Value) -> Result<&'w ClassicLoadBalancer, 
 
 fn describe(world: &World, input: &Value) -> Answer {
     let names = texts(input, "LoadBalancerNames");
-    if let Some(unknown) = names.iter().find(|name| !world.classic_load_balancers.contains_key(**name)) {
+    if let Some(unknown) = names.iter().find(|name| !world.classic_load_balancers.contains_key(name)) {
         return Err(not_found(unknown));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);

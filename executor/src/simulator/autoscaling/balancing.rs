@@ -44,7 +44,7 @@ pub(super) fn add(
 ) -> Result<(), CloudError> {
     for key in wanted {
         let (group_there, classic_there) =
-            (world.target_group(key).is_some(), world.classic_load_balancers.contains_key(*key));
+            (world.target_group(key).is_some(), world.classic_load_balancers.contains_key(key));
         let (found, words) = match family {
             Family::Classic => (classic_there, "Load Balancers"),
             Family::TargetGroup => (group_there, "Target Groups"),
@@ -200,7 +200,7 @@ impl World {
         let serves = |(id, member): &(&String, &Member)| {
             member.lifecycle == Lifecycle::InService
                 && member.healthy
-                && self.instances.get(*id).is_some_and(|instance| instance.state.lives())
+                && self.instances.get(id).is_some_and(|instance| instance.state.lives())
                 && lists.iter().all(|list| state_among(list, id) == Some(TargetState::Healthy))
         };
         group.members.iter().filter(serves).count() as u64

@@ -41,7 +41,7 @@ pub(super) fn attach(world: &mut World, input: &Value) -> Answer {
                 "AttachInstances: The instance {id} is already part of AutoScalingGroup {other}"
             )));
         }
-        match world.instances.get(*id) {
+        match world.instances.get(id) {
             Some(instance) if instance.state == InstanceState::Running => {}
             Some(instance) => {
                 let state = instance.state.word();
@@ -65,7 +65,7 @@ pub(super) fn attach(world: &mut World, input: &Value) -> Answer {
     with_group(world, &name, |world, group| {
         group.desired_capacity = wanted;
         for id in &ids {
-            let zone = world.instances.get(*id).map(|i| i.availability_zone.clone()).unwrap_or_default();
+            let zone = world.instances.get(id).map(|i| i.availability_zone.clone()).unwrap_or_default();
             let cause = format!("At {now} an instance was attached in response to a user request.");
             let activity =
                 activities::begin(world, group, format!("Attaching an existing EC2 instance: {id}"), cause, &zone);
@@ -79,7 +79,7 @@ pub(super) fn attach(world: &mut World, input: &Value) -> Answer {
                 activity: Some(activity),
             };
             group.members.insert((*id).to_owned(), member);
-            if let Some(instance) = world.instances.get_mut(*id) {
+            if let Some(instance) = world.instances.get_mut(id) {
                 instance.tags.insert("aws:autoscaling:groupName".to_owned(), name.clone());
             }
         }
@@ -118,7 +118,7 @@ pub(super) fn detach(world: &mut World, input: &Value) -> Answer {
             if lower {
                 group.desired_capacity -= 1;
             }
-            let zone = world.instances.get(*id).map(|i| i.availability_zone.clone()).unwrap_or_default();
+            let zone = world.instances.get(id).map(|i| i.availability_zone.clone()).unwrap_or_default();
             let cause = match lower {
                 true => format!(
                     "At {now} instance {id} was detached in response to a user request, shrinking the capacity from {before} to {}.",

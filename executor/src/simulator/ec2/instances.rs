@@ -107,7 +107,7 @@ fn show(world: &World, id: &str, instance: &Instance) -> Value {
 pub(super) fn describe(world: &World, input: &Value) -> Answer {
     let ids = texts(input, "InstanceIds");
     let host = |id: &str| hosts(world).any(|instance| instance.ec2_instance_id == id);
-    if let Some(unknown) = ids.iter().find(|id| !world.instances.contains_key(**id) && !host(id)) {
+    if let Some(unknown) = ids.iter().find(|id| !world.instances.contains_key(id) && !host(id)) {
         return Err(not_found(unknown));
     }
     // Most callers name a few of many: only those are put into words.
@@ -142,7 +142,7 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
 /// All of them or, when one does not exist, none.
 pub(super) fn terminate_instances(world: &mut World, input: &Value) -> Answer {
     let ids = texts(input, "InstanceIds");
-    if let Some(unknown) = ids.iter().find(|id| !world.instances.contains_key(**id)) {
+    if let Some(unknown) = ids.iter().find(|id| !world.instances.contains_key(id)) {
         return Err(not_found(unknown));
     }
     let state = |state: InstanceState| json!({"Code": state.code(), "Name": state.word()});

@@ -247,7 +247,7 @@ pub(super) fn delete_versions(world: &mut World, input: &Value) -> Answer {
 
 pub(super) fn describe(world: &World, input: &Value) -> Answer {
     let (ids, names) = (texts(input, "LaunchTemplateIds"), texts(input, "LaunchTemplateNames"));
-    if let Some(unknown) = ids.iter().find(|id| !world.launch_templates.contains_key(**id)) {
+    if let Some(unknown) = ids.iter().find(|id| !world.launch_templates.contains_key(id)) {
         return Err(no_id(unknown));
     }
     let known = |name: &str| world.launch_templates.values().any(|template| template.name == name);

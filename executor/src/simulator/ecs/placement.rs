@@ -206,7 +206,7 @@ pub(super) fn place(world: &World, wanted: &Wanted<'_>) -> Result<Place, Unplace
     let peers: Vec<(&ContainerInstance, u64)> = all
         .iter()
         .filter(|(_, used)| used.peers > 0)
-        .filter_map(|(id, used)| Some((world.container_instances.get(*id)?, used.peers)))
+        .filter_map(|(id, used)| Some((world.container_instances.get(id)?, used.peers)))
         .collect();
     let active = |i: &ContainerInstance| {
         i.cluster == wanted.cluster && i.status == InstanceStatus::Active && wanted.on.has(world, i)

@@ -112,7 +112,7 @@ pub(super) fn show(world: &World, id: &str, task: &Task, with_tags: bool) -> Val
             shown[name] = text.as_str().into();
         }
     }
-    let joined = |id: &&String| world.container_instances.get(*id).is_none_or(|host| host.has_joined(world.now));
+    let joined = |id: &&String| world.container_instances.get(id).is_none_or(|host| host.has_joined(world.now));
     if let Some(instance) = task.container_instance.as_ref().filter(joined) {
         shown["containerInstanceArn"] =
             world.ecs_arn(&format!("container-instance/{}/{instance}", task.cluster)).into();
