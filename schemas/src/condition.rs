@@ -4,16 +4,13 @@
 //! meaning of the expression around it.
 
 mod limits;
-mod search;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use jmespath::ast::Ast;
-use jmespath::{Context, DEFAULT_RUNTIME, ErrorReason, RuntimeError};
-use search::Found;
+use jmespath::{Context, DEFAULT_RUNTIME, ErrorReason, Rcvar, RuntimeError, Variable};
 use serde_json::Value;
 
 /// Expressions that a thread keeps parsed; more are parsed anew.
@@ -61,6 +58,16 @@ pub enum ConditionError {
     },
 }
 
+/// A document that expressions are evaluated over, made ready for it once: that costs more than most expressions.
+#[derive(Debug, Clone)]
+pub struct Document(Rcvar);
+
+impl From<&Value> for Document {
+    fn from(value: &Value) -> Self {
+        Self(variable(value))
+    }
+}
+
 /// The names used as `$name` in an expression, in order of appearance.
 pub fn names(expression: &str) -> Vec<&str> {
     pieces(expression)
@@ -85,16 +92,30 @@ pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> 
 /// # Errors
 /// Syntax, unbound names, and type errors of JMESPath functions.
 pub fn evaluate(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<Value, ConditionError> {
+    evaluate_in(expression, bind, &document.into())
+}
+
+/// [`evaluate`] over a document that is looked at more than once.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_in(
+    expression: &str,
+    bind: &BTreeMap<String, Value>,
+    document: &Document,
+) -> Result<Value, ConditionError> {
     let evaluation = |reason: String| ConditionError::Evaluation { expression: expression.to_owned(), reason };
     let (text, ast) = parse(expression, bind)?;
-    let mut context = Context::new(&text, &DEFAULT_RUNTIME);
-    let found = search::search(&Found::Part(document), &ast, &mut context).map_err(|e| match &e.reason {
-        ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
-            ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
-        }
-        reason => evaluation(reason.to_string()),
-    })?;
-    found.value().ok_or_else(|| evaluation("it is a function".to_owned()))
+    let found =
+        limits::interpret(&document.0, &ast, &mut Context::new(&text, &DEFAULT_RUNTIME)).map_err(|e| {
+            match &e.reason {
+                ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
+                    ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
+                }
+                reason => evaluation(reason.to_string()),
+            }
+        })?;
+    value(&found).ok_or_else(|| evaluation("it is a function".to_owned()))
 }
 
 /// Evaluates a condition: only `true` holds.
@@ -105,44 +126,54 @@ pub fn holds(expression: &str, bind: &BTreeMap<String, Value>, document: &Value)
     Ok(evaluate(expression, bind, document)? == Value::Bool(true))
 }
 
+/// [`holds`] over a document that is looked at more than once.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn holds_in(expression: &str, bind: &BTreeMap<String, Value>, document: &Document) -> Result<bool, ConditionError> {
+    Ok(evaluate_in(expression, bind, document)? == Value::Bool(true))
+}
+
+/// A value as JMESPath has it.
+fn variable(value: &Value) -> Rcvar {
+    Rcvar::new(match value {
+        Value::Null => Variable::Null,
+        Value::Bool(flag) => Variable::Bool(*flag),
+        Value::Number(number) => Variable::Number(number.clone()),
+        Value::String(text) => Variable::String(text.clone()),
+        Value::Array(list) => Variable::Array(list.iter().map(variable).collect()),
+        Value::Object(map) => {
+            Variable::Object(map.iter().map(|(name, value)| (name.clone(), variable(value))).collect())
+        }
+    })
+}
+
+/// What JMESPath found, unless it is an expression and no value.
+fn value(found: &Variable) -> Option<Value> {
+    Some(match found {
+        Variable::Null => Value::Null,
+        Variable::Bool(flag) => Value::Bool(*flag),
+        Variable::Number(number) => Value::Number(number.clone()),
+        Variable::String(text) => Value::String(text.clone()),
+        Variable::Array(list) => Value::Array(list.iter().map(|item| value(item)).collect::<Option<_>>()?),
+        Variable::Object(map) => {
+            let each = map.iter().map(|(name, item)| Some((name.clone(), value(item)?)));
+            Value::Object(each.collect::<Option<_>>()?)
+        }
+        Variable::Expref(_) => return None,
+    })
+}
+
 /// A value as a JMESPath literal.
 pub fn literal(value: &Value) -> String {
     format!("`{}`", value.to_string().replace('`', "\\`"))
 }
 
 /// An expression with its values in place, and what it parses to.
-fn parse<'e>(expression: &'e str, bind: &BTreeMap<String, Value>) -> Result<(Cow<'e, str>, Rc<Ast>), ConditionError> {
+fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<(String, Rc<Ast>), ConditionError> {
     let syntax = |reason: String| ConditionError::Syntax { expression: expression.to_owned(), reason };
-    let text = fill(expression, bind);
-    // What was parsed before is neither too long nor too deep.
-    if let Ok(known) = &text
-        && !limits::is_long(expression)
-        && let Some(ast) = ASTS.with_borrow(|asts| asts.get(&**known).cloned())
-    {
-        return Ok((text?, ast));
-    }
     if let Some(reason) = limits::text(expression) {
         return Err(syntax(reason));
-    }
-    let text = text?;
-    let ast = jmespath::parse(&text).map_err(|e| syntax(e.reason.to_string()))?;
-    if let Some(reason) = limits::tree(&ast) {
-        return Err(syntax(reason));
-    }
-    let ast = Rc::new(ast);
-    ASTS.with_borrow_mut(|asts| {
-        if asts.len() >= PARSED {
-            asts.clear();
-        }
-        asts.insert(text.clone().into_owned(), Rc::clone(&ast));
-    });
-    Ok((text, ast))
-}
-
-/// An expression with its values in place.
-fn fill<'e>(expression: &'e str, bind: &BTreeMap<String, Value>) -> Result<Cow<'e, str>, ConditionError> {
-    if !expression.contains('$') {
-        return Ok(Cow::Borrowed(expression));
     }
     let mut text = String::with_capacity(expression.len());
     for piece in pieces(expression) {
@@ -156,7 +187,21 @@ fn fill<'e>(expression: &'e str, bind: &BTreeMap<String, Value>) -> Result<Cow<'
             },
         }
     }
-    Ok(Cow::Owned(text))
+    if let Some(ast) = ASTS.with_borrow(|asts| asts.get(&text).cloned()) {
+        return Ok((text, ast));
+    }
+    let ast = jmespath::parse(&text).map_err(|e| syntax(e.reason.to_string()))?;
+    if let Some(reason) = limits::tree(&ast) {
+        return Err(syntax(reason));
+    }
+    let ast = Rc::new(ast);
+    ASTS.with_borrow_mut(|asts| {
+        if asts.len() >= PARSED {
+            asts.clear();
+        }
+        asts.insert(text.clone(), Rc::clone(&ast));
+    });
+    Ok((text, ast))
 }
 
 enum Piece<'a> {

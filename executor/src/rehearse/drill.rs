@@ -86,6 +86,11 @@ impl Mark {
     pub fn visited(&self, ix: usize) -> bool {
         self.kept.visited(ix)
     }
+
+    /// How many faults were staged.
+    pub fn staged(&self) -> usize {
+        self.kept.staged()
+    }
 }
 
 /// Moments of one run. It is run twice: once to count them, once to keep those after which something is begun.

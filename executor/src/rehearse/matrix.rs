@@ -71,51 +71,59 @@ pub(super) fn foreign(scene: &Scene) -> Vec<Trial> {
     changed.into_iter().map(|foreign| Trial { scene: 0, case: case(foreign) }).collect()
 }
 
-/// Of what a run came by: the compensations with the faults that can happen to them.
-fn back<'s>(scene: &'s Scene, found: &'s Found) -> impl Iterator<Item = (usize, FaultAt)> + 's {
+/// Of what a run came by: the compensations, by position, with the faults that can happen to them.
+fn back<'s>(scene: &'s Scene, found: &'s Found) -> impl Iterator<Item = (usize, Fault)> + 's {
     let nodes = scene.plan().nodes.iter().enumerate();
     let undo = nodes.filter(|(ix, node)| found.visited[*ix] && node.phase == Phase::Undo);
-    undo.flat_map(|(ix, node)| {
-        let faults = faults(node, found.held[ix]).into_iter();
-        faults.map(move |fault| (ix, FaultAt { fault, node: node.id.clone() }))
-    })
+    undo.flat_map(|(ix, node)| faults(node, found.held[ix]).into_iter().map(move |fault| (ix, fault)))
 }
 
 /// Compensations that were tried, with the fault.
 pub(super) type Tried = BTreeSet<(usize, Fault)>;
 
+/// A further fault at a compensation that a run came to: the run's number, the compensation's position, the fault.
+pub(super) type Pair = (usize, usize, Fault);
+
 /// A further fault at each compensation, after the first run that came to it, of those whose faults are in the same part
 /// if there is one; and the pairs that this leaves out, which are for the whole plan.
-pub(super) fn further(scenes: &Scenes, found: &[Found], seen: &mut Tried) -> (Vec<Trial>, Vec<Trial>) {
+pub(super) fn further(scenes: &Scenes, found: &[Found], seen: &mut Tried) -> (Vec<Trial>, Vec<Pair>) {
     let (mut once, mut pairs, mut from_elsewhere) = (Vec::new(), Vec::new(), Vec::new());
-    for first in found {
+    for (number, first) in found.iter().enumerate() {
         let part = scenes.part_of_case(&first.case);
-        for (ix, second) in back(scenes.scene(), first) {
-            let mut case = first.case.clone();
-            case.faults.push(second.clone());
+        for (ix, fault) in back(scenes.scene(), first) {
+            let pair = (number, ix, fault);
             if scenes.part_of(ix) != part {
-                from_elsewhere.push(((ix, second.fault), case));
-            } else if seen.insert((ix, second.fault)) {
-                once.push(Trial { scene: part, case });
+                from_elsewhere.push(pair);
+            } else if seen.insert((ix, fault)) {
+                once.push(both(scenes, found, part, pair));
             } else {
-                pairs.push(Trial { scene: 0, case });
+                pairs.push(pair);
             }
         }
     }
-    for (tried, case) in from_elsewhere {
-        let list = if seen.insert(tried) { &mut once } else { &mut pairs };
-        list.push(Trial { scene: 0, case });
+    for pair in from_elsewhere {
+        if seen.insert((pair.1, pair.2)) {
+            once.push(both(scenes, found, 0, pair));
+        } else {
+            pairs.push(pair);
+        }
     }
     (once, pairs)
 }
 
-/// Draws `count` of many, in their order.
-pub(super) fn draw(all: Vec<Trial>, count: usize, seed: u32) -> Vec<Trial> {
+fn both(scenes: &Scenes, found: &[Found], scene: usize, (number, ix, fault): Pair) -> Trial {
+    let mut case = found[number].case.clone();
+    case.faults.push(FaultAt { fault, node: scenes.scene().ids[ix].clone() });
+    Trial { scene, case }
+}
+
+/// Draws `count` of many pairs, in their order.
+pub(super) fn draw(scenes: &Scenes, found: &[Found], all: &[Pair], count: usize, seed: u32) -> Vec<Trial> {
     let mut state = u64::from(seed);
     let mut keyed: Vec<(u64, usize)> = (0..all.len()).map(|at| (next(&mut state), at)).collect();
     keyed.sort_unstable();
     let chosen: BTreeSet<usize> = keyed.into_iter().take(count).map(|(_, at)| at).collect();
-    all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at)).map(|(_, trial)| trial).collect()
+    chosen.into_iter().map(|at| both(scenes, found, 0, all[at])).collect()
 }
 
 /// SplitMix64, by its published constants.

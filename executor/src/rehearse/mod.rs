@@ -1,12 +1,14 @@
 //! Rehearsal: a plan run on a simulated AWS with every step failing in every way, before anybody approves it.
 //!
-//! The pieces: [`matrix`] (what is tried), [`parts`] and [`scenes`] (with how much of the plan), [`drill`] (one run), `stage` (a cloud, a clock and a journal that misbehave),
+//! The pieces: [`matrix`] (what is tried), [`parts`] and [`scenes`] (with how much of the plan), [`drill`] (one run), [`beginnings`] (what
+//! runs have in common), `stage` (a cloud, a clock and a journal that misbehave),
 //! `trouble` (what keeps a wait's goal away), `capacity`, [`judge`] (how a run must end), `runner` (many runs),
 //! `report`, [`predict`] (how long it will take), [`text`] (for people).
 //!
 //! Invariants: nothing leaves the process; the engine is the one that runs plans on AWS; what is found depends on the
 //! plan, the world and the options alone.
 
+mod beginnings;
 mod capacity;
 mod drill;
 mod foreign;
@@ -131,17 +133,17 @@ pub fn rehearse(
     let strangers = foreign.len() as u64;
     trials.extend(foreign);
     let mut found = vec![undisturbed];
-    found.extend(runner::run_all(&scenes, trials)?);
+    found.extend(runner::run_all(&scenes, &trials)?);
     let mut tried = matrix::Tried::new();
     let (second, pairs) = matrix::further(&scenes, &found, &mut tried);
-    let mut back = runner::run_all(&scenes, second)?;
+    let mut back = runner::run_all(&scenes, &second)?;
     // What is come to only when a way back fails is tried too.
     let (third, _) = matrix::further(&scenes, &back, &mut tried);
-    back.extend(runner::run_all(&scenes, third)?);
+    back.extend(runner::run_all(&scenes, &third)?);
     let possible = pairs.len();
-    let pairs = runner::run_all(&scenes, matrix::draw(pairs, options.pairs, options.seed))?;
-    let found = runner::longest_with_the_whole(&scenes, found, &runtime);
-    let back = runner::longest_with_the_whole(&scenes, back, &runtime);
+    let pairs = runner::run_all(&scenes, &matrix::draw(&scenes, &found, &pairs, options.pairs, options.seed))?;
+    runner::longest_with_the_whole(&scenes, &mut found)?;
+    runner::longest_with_the_whole(&scenes, &mut back)?;
     let gathered = Gathered { scenes: &scenes, start, managed, reason, kept, found, back, pairs, possible, strangers };
     let prediction = predict(plan, observed, &durations(world), options.concurrency);
     Ok(gathered.report(plan, options, prediction, &runtime))

@@ -272,3 +272,29 @@ fn hosts_tasks(name: &str, world: &World) -> bool {
     let configuration = world.launch_configurations.get(name).and_then(Value::as_object);
     group || template || joins_cluster(configuration.and_then(user_data).as_deref()) || joins_cluster(Some(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn room_is_plentiful_while_one_instance_must_have_some_however_tasks_lie() {
+        // Each of three is full for a task of 100 once 901 of its 1000 are taken.
+        let full = |asked| full(vec![1000; 3], asked, 100);
+        assert_eq!([900, 901, 1801, 1802, 2702, 2703, 9000].map(full), [0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(super::full(vec![50, 1000], 0, 100), 1, "too small for it even when it is empty");
+    }
+
+    #[test]
+    fn only_what_is_said_to_run_on_fargate_does() {
+        let strategy = |names: &[&str]| names.iter().map(|name| json!({"capacityProvider": name})).collect::<Value>();
+        let none = Value::Null;
+        assert_eq!(is_fargate(&json!("FARGATE"), &none), Some(true));
+        assert_eq!(is_fargate(&json!("EC2"), &none), Some(false));
+        assert_eq!(is_fargate(&none, &strategy(&["FARGATE", "FARGATE_SPOT"])), Some(true));
+        assert_eq!(is_fargate(&none, &strategy(&["FARGATE", "machines"])), Some(false));
+        assert_eq!(is_fargate(&none, &strategy(&[])), None);
+    }
+}

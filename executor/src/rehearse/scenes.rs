@@ -6,11 +6,14 @@
 //!
 //! Invariants: scene 0 is the whole plan; a part is rehearsed apart only where it reaches its target undisturbed.
 
+use std::sync::OnceLock;
+
 use belay_schemas::plan::Plan;
 use belay_schemas::rehearsal::Fault;
 use tokio::runtime::Runtime;
 
-use super::drill::{Case, Scene};
+use super::beginnings::moments;
+use super::drill::{Case, Mark, Scene};
 use super::judge::States;
 use super::parts::{Part, parts};
 use super::stage::Mode;
@@ -20,6 +23,8 @@ use crate::simulator::World;
 /// The whole plan and its parts, each with the states that its runs may end in.
 pub(super) struct Scenes {
     list: Vec<(Scene, States)>,
+    /// Moments of the undisturbed run of each.
+    moments: Vec<OnceLock<Vec<Mark>>>,
     /// The part that a step is in, by its position; 0 for what all parts have.
     part_of: Vec<usize>,
     /// The components of each part.
@@ -41,7 +46,8 @@ pub(super) fn passes(fault: Fault) -> bool {
 impl Scenes {
     /// A plan that is always rehearsed as a whole.
     pub fn whole(scene: Scene, states: States) -> Self {
-        Self { part_of: vec![0; scene.ids.len()], list: vec![(scene, states)], components: Vec::new() }
+        let part_of = vec![0; scene.ids.len()];
+        Self { part_of, list: vec![(scene, states)], moments: vec![OnceLock::new()], components: Vec::new() }
     }
 
     /// Takes a plan apart where it falls into parts.
@@ -59,6 +65,7 @@ impl Scenes {
             }
         }
         self.list.extend(list);
+        self.moments.resize_with(self.list.len(), OnceLock::new);
         Self { part_of: of, components, ..self }
     }
 
@@ -78,6 +85,11 @@ impl Scenes {
     /// A scene and the states that its runs may end in.
     pub fn get(&self, number: usize) -> &(Scene, States) {
         &self.list[number]
+    }
+
+    /// Moments of a scene's undisturbed run.
+    pub fn moments(&self, number: usize, runtime: &Runtime) -> &[Mark] {
+        self.moments[number].get_or_init(|| moments(&self.list[number].0, &Case::default(), None, runtime))
     }
 
     /// The scene of the whole plan.

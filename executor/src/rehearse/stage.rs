@@ -97,6 +97,11 @@ impl Kept {
     pub fn visited(&self, ix: usize) -> bool {
         self.visited[ix]
     }
+
+    /// How many faults are staged.
+    pub fn staged(&self) -> usize {
+        self.cues.len()
+    }
 }
 
 /// The stage.

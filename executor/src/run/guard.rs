@@ -34,10 +34,11 @@ pub(super) async fn check(
         Err(stop) => return Err(stop),
     };
     let bind = scope.bind(&guard.bind)?;
+    let answer = condition::Document::from(&answer);
     let mut failures = Vec::new();
     for (field, expected) in &guard.holds {
         let expected = scope.document(expected)?;
-        match condition::evaluate(field, &bind, &answer) {
+        match condition::evaluate_in(field, &bind, &answer) {
             Ok(found) if same(&found, &expected) => {}
             Ok(found) => failures.push(failure(field, expected, found, None)),
             Err(condition::ConditionError::Absent { .. }) => {

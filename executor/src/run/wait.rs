@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::condition::{self, ConditionError};
+use belay_schemas::condition::{self, ConditionError, Document};
 use belay_schemas::journal::{Checkpoint, Event, Failure, FailureKind, Finding};
 use belay_schemas::plan::{Evidence, Wait};
 use serde_json::Value;
@@ -200,19 +200,20 @@ struct Verdict {
 
 impl Verdict {
     fn of(wait: &Wait, bind: &BTreeMap<String, Value>, answers: &Value) -> Result<Self, Stop> {
+        let document = Document::from(answers);
         let (mut failing, mut trouble) = (None, None);
         for (number, fail) in wait.fail.iter().enumerate() {
-            if lenient(condition::holds(&fail.when, bind, answers), &mut trouble)? == Some(true) {
+            if lenient(condition::holds_in(&fail.when, bind, &document), &mut trouble)? == Some(true) {
                 failing = Some(number);
                 break;
             }
         }
         let progress = match &wait.progress {
-            Some(progress) => lenient(condition::evaluate(progress, bind, answers), &mut trouble)?,
+            Some(progress) => lenient(condition::evaluate_in(progress, bind, &document), &mut trouble)?,
             None => None,
         };
-        let reached =
-            failing.is_none() && lenient(condition::holds(&wait.until, bind, answers), &mut trouble)? == Some(true);
+        let reached = failing.is_none()
+            && lenient(condition::holds_in(&wait.until, bind, &document), &mut trouble)? == Some(true);
         Ok(Self { failing, progress, reached, trouble })
     }
 }

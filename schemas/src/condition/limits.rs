@@ -5,6 +5,7 @@
 //! so many times as large as what it looks at.
 
 use jmespath::ast::Ast;
+use jmespath::{Context, Rcvar, SearchResult, Variable};
 
 /// Bytes; the longest of the fixtures has a sixth of that.
 const LENGTH: usize = 8_192;
@@ -17,14 +18,9 @@ const DEPTH: usize = 96;
 /// How many times over lists written as `[a, b]` may hold what is there.
 const COPIES: usize = 10_000;
 
-/// Whether an expression is too long.
-pub(super) fn is_long(expression: &str) -> bool {
-    expression.len() > LENGTH
-}
-
 /// What is wrong with the size of an expression that is still to be parsed.
 pub(super) fn text(expression: &str) -> Option<String> {
-    if is_long(expression) {
+    if expression.len() > LENGTH {
         return Some(format!("it has {} bytes, at most {LENGTH} are allowed", expression.len()));
     }
     let (mut open, mut signs, mut projected, mut quote, mut escaped) = (0_usize, 0_usize, 0_usize, None, false);
@@ -74,15 +70,12 @@ pub(super) fn tree(ast: &Ast) -> Option<String> {
 }
 
 fn depth(ast: &Ast) -> usize {
-    let parts = match ast {
-        Ast::And { .. } | Ast::Or { .. } => chain(ast).1,
-        _ => inner(ast),
-    };
+    let parts = chain(ast).map_or_else(|| inner(ast), |(_, operands)| operands);
     1 + parts.into_iter().map(depth).max().unwrap_or(0)
 }
 
 /// The operands of `a && b && c` (true) or `a || b || c` in their order, which the parser nests to the left.
-pub(super) fn chain(ast: &Ast) -> (bool, Vec<&Ast>) {
+fn chain(ast: &Ast) -> Option<(bool, Vec<&Ast>)> {
     let all = matches!(ast, Ast::And { .. });
     let mut operands = Vec::new();
     let mut at = ast;
@@ -96,12 +89,26 @@ pub(super) fn chain(ast: &Ast) -> (bool, Vec<&Ast>) {
                 operands.push(&**rhs);
                 at = lhs;
             }
+            _ if operands.is_empty() => return None,
             _ => break,
         }
     }
     operands.push(at);
     operands.reverse();
-    (all, operands)
+    Some((all, operands))
+}
+
+/// Interprets an expression; long chains of `&&` and `||` one operand after the other.
+pub(super) fn interpret(document: &Rcvar, ast: &Ast, context: &mut Context<'_>) -> SearchResult {
+    let Some((all, operands)) = chain(ast) else { return jmespath::interpret(document, ast, context) };
+    let mut found = Rcvar::new(Variable::Null);
+    for operand in operands {
+        found = interpret(document, operand, context)?;
+        if found.is_truthy() != all {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// What stands side by side adds up, what is applied to what another step found multiplies it.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::errors::{missing, rejected};
 use super::super::request::{Answer, Paging, Reply, items, tags_of, text, texts, to_upper_tags};
 use super::super::world::{LaunchTemplate, TemplateVersion, World};
-use super::lookup::passes;
+use super::lookup::{like, passes};
 use crate::cloud::CloudError;
 
 /// Versions that one call deletes at most.
@@ -256,12 +256,16 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
         return Err(missing("InvalidLaunchTemplateName.NotFoundException", format!("{message} ({unknown})")));
     }
     let filters = [("launch-template-name", "LaunchTemplateName"), ("create-time", "CreateTime")];
+    // Most callers ask for one by its name: the others need not be shown to be left out.
+    let first = items(input, "Filters").first().filter(|filter| text(filter, "Name") == Some(filters[0].0));
+    let patterns = first.map(|filter| texts(filter, "Values"));
     let mut found = Vec::new();
     for (id, template) in &world.launch_templates {
         let wanted = (ids.is_empty() && names.is_empty())
             || ids.contains(&id.as_str())
             || names.contains(&template.name.as_str());
-        if !wanted {
+        let called = patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|p| like(p, &template.name)));
+        if !wanted || !called {
             continue;
         }
         let shown = show(id, template, world);
