@@ -357,7 +357,7 @@ pub struct Rehearse {
     /// Pairs of faults at most, beyond one second fault of each kind at each compensation
     #[arg(long, value_name = "N", default_value_t = RehearseOptions::PAIRS)]
     pub pairs: usize,
-    /// Make every run with the whole plan, also where its parts share nothing; takes longer and should show the same
+    /// Make every run with the whole plan, even where its parts share nothing
     #[arg(long)]
     pub whole: bool,
     /// Steps at the same time, at most
