@@ -40,6 +40,7 @@ const CHANGED_TOO: [&str; 6] = [
     "TargetGroupARNs",
     "TrafficSources",
 ];
+
 /// The parts of a plan in a world; none if everything hangs together.
 pub(super) fn parts(ready: &Ready, world: &World) -> Vec<Part> {
     let plan = ready.plan();
@@ -195,7 +196,7 @@ fn share(plan: &Plan, world: &World, ground: &[bool], sets: &mut Sets) {
     let mut places: BTreeMap<&'static str, usize> = BTreeMap::new();
     let room = Room::of(plan, world);
     for (ix, node) in plan.nodes.iter().enumerate() {
-        for call in changes(node).iter() {
+        if let Some(call) = &changes(node) {
             for name in changed(call, world) {
                 sets.join(ix, *changers.entry(name).or_insert(ix));
             }
@@ -211,7 +212,7 @@ fn share(plan: &Plan, world: &World, ground: &[bool], sets: &mut Sets) {
     }
 }
 
-/// The calls by which a node changes something.
+/// The call by which a node changes something.
 fn changes(node: &Node) -> Option<Call> {
     let call = match &node.action {
         Action::Call { call, .. } => call.clone(),
@@ -289,4 +290,69 @@ fn changed(call: &Call, world: &World) -> BTreeSet<String> {
         names.remove(word);
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Two components with a service each, of which one waits for a service.
+    fn plan(api_waits_for: &str) -> Plan {
+        let call = |component: &str, operation: &str, input: Value| {
+            json!({"id": format!("{component}.{operation}"), "component": component, "phase": "deploy", "summary": "",
+                "action": {"call": {"service": "ecs", "operation": operation, "input": input}}})
+        };
+        let component = |name: &str| {
+            let container = json!({"name": name, "image": "a:1", "cpu": 100, "memory": 100});
+            let service = json!({"cluster": "default", "serviceName": name, "launchType": "EC2", "desiredCount": 2,
+                "taskDefinition": {"$output": format!("{name}.RegisterTaskDefinition"), "path": "a"}});
+            let definition = json!({"family": name, "containerDefinitions": [container]});
+            [call(name, "RegisterTaskDefinition", definition), call(name, "CreateService", service)]
+        };
+        let reads =
+            json!([{"service": "ecs", "operation": "DescribeServices", "input": {"services": [api_waits_for]}}]);
+        let wait = json!({"id": "api.wait", "component": "api", "phase": "deploy", "summary": "",
+            "action": {"wait": {"reads": reads, "until": "`true`", "noProgress": 1, "overall": 1, "interval": 1}}});
+        let commit = json!({"id": "commit", "phase": "deploy", "summary": "", "action": {"commit": ""}});
+        let nodes: Vec<Value> = component("api").into_iter().chain(component("web")).chain([wait, commit]).collect();
+        let plan = json!({"format": 1, "project": "shop", "mode": "deploy", "target": {"partition": "aws"}, "digest": "",
+            "inputs": {"model": "", "environment": ""}, "edges": [], "nodes": nodes});
+        serde_json::from_value::<Plan>(plan).unwrap().seal()
+    }
+
+    fn components(plan: &Plan, world: &World) -> Vec<Vec<String>> {
+        parts(&Ready::new(plan).unwrap(), world).iter().map(Part::components).collect()
+    }
+
+    #[test]
+    fn components_that_share_nothing_are_parts_with_the_commit_point_of_all() {
+        let plan = plan("api");
+        assert_eq!(components(&plan, &World::default_account()), [["api"], ["web"]]);
+        let all = parts(&Ready::new(&plan).unwrap(), &World::default_account());
+        assert!(all.iter().all(|part| part.plan.node("commit").is_some() && part.at.len() == part.own.len() + 1));
+    }
+
+    #[test]
+    fn who_names_what_another_one_changes_is_of_its_part() {
+        assert!(components(&plan("web"), &World::default_account()).is_empty());
+    }
+
+    #[test]
+    fn room_that_may_get_scarce_is_shared_and_so_are_quotas_and_request_rates() {
+        let plan = plan("api");
+        let mut world = World::default_account();
+        let hosts: Vec<String> = world.container_instances.keys().cloned().collect();
+        for host in &hosts {
+            world.container_instances.get_mut(host).unwrap().cpu = 300;
+        }
+        assert!(components(&plan, &world).is_empty(), "room");
+        let mut world = World::default_account();
+        world.quotas.insert("L-3032A538".to_owned(), 6.0);
+        assert!(components(&plan, &world).is_empty(), "quotas");
+        let mut world = World::default_account();
+        world.throttling.enabled = true;
+        assert!(components(&plan, &world).is_empty(), "request rates");
+    }
 }
