@@ -95,9 +95,11 @@ impl Account {
         self.push_as(image, image)
     }
 
-    /// The same with some content: the tag then means another image.
+    /// The same with some content: the tag then means another image. No two accounts have an image in common, so what
+    /// happens to one by its digest (`/shim/failing`) happens to no other account's, whose fixture runs beside it.
     pub fn push_as(&self, image: &str, content: &str) -> String {
         let (repository, tag) = image.split_once(':').unwrap_or((image, "latest"));
+        let content = format!("{content} of {}", self.id);
         // The repository may be there already.
         let _ = self.call("ecr", "CreateRepository", &json!({"repositoryName": repository}));
         let hash = |text: &str| {
@@ -106,7 +108,7 @@ impl Account {
         };
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let config =
-            json!({"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": hash(content)});
+            json!({"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": hash(&content)});
         let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}).to_string();
         let input = json!({"repositoryName": repository, "imageTag": tag, "imageManifest": manifest,
             "imageManifestMediaType": kind, "imageDigest": hash(&manifest)});
