@@ -46,7 +46,7 @@ fn event(second: u64, node: &str, what: What) -> RunEvent {
 }
 
 fn done(second: u64, node: &str) -> RunEvent {
-    event(second, node, What::Done { answer: Value::Null })
+    event(second, node, What::Done { answer: Value::Null.into() })
 }
 
 fn polled(second: u64, progress: Value, holding: bool) -> RunEvent {
@@ -63,12 +63,12 @@ fn forward() -> Vec<RunEvent> {
         event(0, "", What::Checked { guards: 7, failures: Vec::new() }),
         event(0, "", What::Entered { phase: RunPhase::Deploy }),
         event(0, register, What::Started),
-        event(0, register, What::Sending { chunk: 0, attempt: 1, call }),
+        event(0, register, What::Sending { chunk: 0, attempt: 1, call: call.into() }),
         event(1, register, What::Answered { chunk: 0, outcome: CallOutcome::Unknown { error: lost } }),
         event(
             3,
             register,
-            What::Answered { chunk: 0, outcome: CallOutcome::ProvenApplied { answer: json!({"long": 1}) } },
+            What::Answered { chunk: 0, outcome: CallOutcome::ProvenApplied { answer: json!({"long": 1}).into() } },
         ),
         done(3, register),
         event(3, "web.migrate", What::Started),
@@ -158,7 +158,7 @@ fn a_run_that_fails_and_goes_back() {
             What::Sending {
                 chunk: 0,
                 attempt: 2,
-                call: Call { service: String::new(), operation: String::new(), input: Value::Null },
+                call: Call { service: String::new(), operation: String::new(), input: Value::Null }.into(),
             },
         ),
         done(132, undo),

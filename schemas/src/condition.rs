@@ -4,21 +4,24 @@
 //! meaning of the expression around it.
 
 mod limits;
+mod wanted;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use jmespath::ast::Ast;
 use jmespath::{Context, DEFAULT_RUNTIME, ErrorReason, Rcvar, RuntimeError, Variable};
 use serde_json::Value;
+
+pub use wanted::Wanted;
+use wanted::{Kept, Parsed};
 
 /// Expressions that a thread keeps parsed; more are parsed anew.
 const PARSED: usize = 1_000;
 
 thread_local! {
     /// A run looks at the same expressions again and again.
-    static ASTS: RefCell<HashMap<String, Rc<Ast>>> = RefCell::default();
+    static ASTS: RefCell<HashMap<String, Kept>> = RefCell::default();
 }
 
 /// Why a condition could not be read or evaluated.
@@ -58,13 +61,14 @@ pub enum ConditionError {
     },
 }
 
-/// A document that expressions are evaluated over, made ready for it once: that costs more than most expressions.
+/// A document that expressions are evaluated over, made ready for it once.
 #[derive(Debug, Clone)]
 pub struct Document(Rcvar);
 
-impl From<&Value> for Document {
-    fn from(value: &Value) -> Self {
-        Self(variable(value))
+impl Document {
+    /// What certain expressions look at in a value; others must not be evaluated over it.
+    pub fn of(value: &Value, wanted: &Wanted) -> Self {
+        Self(wanted.variable(value))
     }
 }
 
@@ -92,10 +96,11 @@ pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> 
 /// # Errors
 /// Syntax, unbound names, and type errors of JMESPath functions.
 pub fn evaluate(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<Value, ConditionError> {
-    evaluate_in(expression, bind, &document.into())
+    let (text, parsed) = parse(expression, bind)?;
+    found(expression, &text, &parsed, &parsed.wanted.variable(document))
 }
 
-/// [`evaluate`] over a document that is looked at more than once.
+/// [`evaluate`] over a document that is looked at more than once, by this expression among others.
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -104,17 +109,20 @@ pub fn evaluate_in(
     bind: &BTreeMap<String, Value>,
     document: &Document,
 ) -> Result<Value, ConditionError> {
+    let (text, parsed) = parse(expression, bind)?;
+    found(expression, &text, &parsed, &document.0)
+}
+
+/// What a parsed expression finds; `text` is what was parsed.
+fn found(expression: &str, text: &str, parsed: &Parsed, document: &Rcvar) -> Result<Value, ConditionError> {
     let evaluation = |reason: String| ConditionError::Evaluation { expression: expression.to_owned(), reason };
-    let (text, ast) = parse(expression, bind)?;
-    let found =
-        limits::interpret(&document.0, &ast, &mut Context::new(&text, &DEFAULT_RUNTIME)).map_err(|e| {
-            match &e.reason {
-                ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
-                    ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
-                }
-                reason => evaluation(reason.to_string()),
-            }
-        })?;
+    let mut context = Context::new(text, &DEFAULT_RUNTIME);
+    let found = limits::interpret(document, &parsed.ast, &mut context).map_err(|e| match &e.reason {
+        ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
+            ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
+        }
+        reason => evaluation(reason.to_string()),
+    })?;
     value(&found).ok_or_else(|| evaluation("it is a function".to_owned()))
 }
 
@@ -132,20 +140,6 @@ pub fn holds(expression: &str, bind: &BTreeMap<String, Value>, document: &Value)
 /// As [`evaluate`].
 pub fn holds_in(expression: &str, bind: &BTreeMap<String, Value>, document: &Document) -> Result<bool, ConditionError> {
     Ok(evaluate_in(expression, bind, document)? == Value::Bool(true))
-}
-
-/// A value as JMESPath has it.
-fn variable(value: &Value) -> Rcvar {
-    Rcvar::new(match value {
-        Value::Null => Variable::Null,
-        Value::Bool(flag) => Variable::Bool(*flag),
-        Value::Number(number) => Variable::Number(number.clone()),
-        Value::String(text) => Variable::String(text.clone()),
-        Value::Array(list) => Variable::Array(list.iter().map(variable).collect()),
-        Value::Object(map) => {
-            Variable::Object(map.iter().map(|(name, value)| (name.clone(), variable(value))).collect())
-        }
-    })
 }
 
 /// What JMESPath found, unless it is an expression and no value.
@@ -170,7 +164,7 @@ pub fn literal(value: &Value) -> String {
 }
 
 /// An expression with its values in place, and what it parses to.
-fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<(String, Rc<Ast>), ConditionError> {
+fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<(String, Kept), ConditionError> {
     let syntax = |reason: String| ConditionError::Syntax { expression: expression.to_owned(), reason };
     if let Some(reason) = limits::text(expression) {
         return Err(syntax(reason));
@@ -187,21 +181,21 @@ fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<(String, Rc
             },
         }
     }
-    if let Some(ast) = ASTS.with_borrow(|asts| asts.get(&text).cloned()) {
-        return Ok((text, ast));
+    if let Some(parsed) = ASTS.with_borrow(|asts| asts.get(&text).cloned()) {
+        return Ok((text, parsed));
     }
     let ast = jmespath::parse(&text).map_err(|e| syntax(e.reason.to_string()))?;
     if let Some(reason) = limits::tree(&ast) {
         return Err(syntax(reason));
     }
-    let ast = Rc::new(ast);
+    let parsed = Rc::new(Parsed::from(ast));
     ASTS.with_borrow_mut(|asts| {
         if asts.len() >= PARSED {
             asts.clear();
         }
-        asts.insert(text.clone(), Rc::clone(&ast));
+        asts.insert(text.clone(), Rc::clone(&parsed));
     });
-    Ok((text, ast))
+    Ok((text, parsed))
 }
 
 enum Piece<'a> {

@@ -5,7 +5,9 @@
 //!
 //! Invariants: records are numbered from 1 without gaps; `sum` chains each line to all lines before it; a newline ends
 //! a record, so what follows the last newline was never written whole. Nothing in a journal needs the plan's source:
-//! node ids, resolved calls and answers are written out.
+//! node ids, resolved calls and answers are written out. What may be large is shared by all who know of it.
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -141,7 +143,7 @@ pub enum Event {
         /// The node.
         node: String,
         /// All items, in order.
-        items: Vec<Value>,
+        items: Arc<Vec<Value>>,
     },
     /// A mutation is about to be sent. On disk before it is.
     Intent {
@@ -152,7 +154,7 @@ pub enum Event {
         /// 1 for the first time this chunk is sent.
         attempt: u32,
         /// The call with every late value put in.
-        call: Call,
+        call: Arc<Call>,
     },
     /// What became of an intent.
     Outcome {
@@ -177,8 +179,8 @@ pub enum Event {
         /// The node.
         node: String,
         /// Its answer, unless its outcomes hold it already.
-        #[serde(default, skip_serializing_if = "Value::is_null")]
-        answer: Value,
+        #[serde(default, skip_serializing_if = "is_null")]
+        answer: Arc<Value>,
     },
     /// A node failed.
     Failed {
@@ -227,6 +229,11 @@ pub enum Event {
         /// Which.
         outcome: Ending,
     },
+}
+
+/// Whether there is nothing, for what is shared.
+fn is_null(value: &Arc<Value>) -> bool {
+    value.is_null()
 }
 
 /// What a session was started for.
@@ -294,7 +301,7 @@ pub enum CallOutcome {
     /// It took effect.
     Applied {
         /// AWS's answer.
-        answer: Value,
+        answer: Arc<Value>,
     },
     /// AWS refused it for good: nothing happened.
     Rejected {
@@ -319,7 +326,7 @@ pub enum CallOutcome {
     /// After an unknown outcome, the probe showed that it took effect.
     ProvenApplied {
         /// The answer as the probe rebuilt it.
-        answer: Value,
+        answer: Arc<Value>,
     },
     /// After an unknown outcome, the probe showed that it did not take effect.
     ProvenNotApplied {},

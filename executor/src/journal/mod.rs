@@ -11,12 +11,11 @@ mod shelf;
 mod store;
 mod writer;
 
-pub(crate) use reader::parse_after;
 pub use reader::{Contents, parse, read};
 pub use shelf::{Held, Shelf};
 pub(crate) use store::make_private_dir;
 pub use store::{Runs, fresh_run_id};
-pub use writer::{FileSink, Journal, MemorySink, Sink};
+pub use writer::{FileSink, Journal, MemorySink, Records, Sink};
 
 use std::path::PathBuf;
 

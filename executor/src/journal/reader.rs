@@ -49,15 +49,6 @@ pub fn parse(bytes: &[u8]) -> Result<Contents, JournalError> {
     Ok(Contents { header, records, length: length as u64, torn, sum })
 }
 
-/// Reads what was written after record number `last` with checksum `sum`; gives back the checksum of the last line.
-///
-/// # Errors
-/// Damage anywhere before the last newline.
-pub(crate) fn parse_after(bytes: &[u8], last: u64, sum: String) -> Result<(Vec<Record>, String), JournalError> {
-    let Some(end) = bytes.iter().rposition(|b| *b == b'\n') else { return Ok((Vec::new(), sum)) };
-    records(bytes[..end].split(|b| *b == b'\n'), last, sum)
-}
-
 fn records<'l>(
     lines: impl Iterator<Item = &'l [u8]>,
     last: u64,

@@ -1,6 +1,6 @@
 //! One run of a plan under a script of faults: begun, killed, taken up again, until it is over.
 //!
-//! Invariants: everything stays in memory; the code that runs is the code that runs on AWS, with the journal's lines
+//! Invariants: everything stays in memory; the code that runs is the code that runs on AWS, with the journal's records
 //! going to memory; two runs of the same script are the same run.
 
 use std::collections::BTreeSet;
@@ -13,9 +13,10 @@ use serde_json::Value;
 use super::capacity::Components;
 use super::foreign::Foreign;
 use super::judge::{self, Makes, Pins};
-use super::stage::{FAULTS, Keep, Kept, Lowest, Mode, Stage, Tap, Watcher};
+use super::notes::{Notes, Tap};
+use super::stage::{FAULTS, Keep, Kept, Lowest, Mode, Stage, Watcher};
 use crate::cloud::Clock;
-use crate::journal::{MemorySink, parse};
+use crate::journal::JournalError;
 use crate::run::{self, Moment, Options, Outcome, Ready, RunError, RunStatus, Setup, Signals};
 use crate::simulator::World;
 
@@ -185,7 +186,7 @@ impl Scene {
         };
         let stage = Arc::new(Stage::new(plan, &self.ids, &self.components, kept, script, mode));
         // What was written since the moment that the run goes on from.
-        let journal = MemorySink::default();
+        let journal = Notes::default();
         let mut initial = None;
         if let Some(foreign) = &case.foreign {
             stage.note(|| format!("somebody else {foreign}"));
@@ -212,7 +213,7 @@ impl Scene {
             next = Next::Resume(Vec::new());
             if killed {
                 last = Err(RunError::Internal("the run is killed again and again".to_owned()));
-                if from.is_none() && journal.is_empty() {
+                if from.is_none() && journal.contents().is_none() {
                     next = Next::Begin;
                 }
                 continue;
@@ -263,7 +264,7 @@ impl Scene {
     async fn session(
         &self,
         stage: &Arc<Stage>,
-        journal: &MemorySink,
+        journal: &Notes,
         from: Option<&Mark>,
         next: Next<'_>,
         keep: Option<&Keep<'_>>,
@@ -283,9 +284,9 @@ impl Scene {
                 Next::Rollback => (run::Mode::Rollback, Vec::new()),
             };
             if let Some(mark) = from {
-                return run::take_up_after(&mark.moment, &journal.text(), mode, &approve, sink, setup).await;
+                return run::take_up_after(&mark.moment, &journal.since(), mode, &approve, sink, setup).await;
             }
-            let contents = parse(journal.text().as_bytes())?;
+            let contents = journal.contents().ok_or(JournalError::Empty)?;
             run::take_up_ready(&self.ready, &contents, mode, &approve, sink, setup).await
         };
         tokio::select! {

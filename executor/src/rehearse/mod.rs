@@ -1,9 +1,9 @@
 //! Rehearsal: a plan run on a simulated AWS with every step failing in every way, before anybody approves it.
 //!
 //! The pieces: [`matrix`] (what is tried), [`parts`] and [`scenes`] (with how much of the plan), [`drill`] (one run),
-//! [`beginnings`] (what runs have in common), `stage` (a cloud, a clock and a journal that misbehave), `trouble` (what keeps
-//! a wait's goal away), `capacity`, [`judge`] (how a run must end), `runner` (many runs), `report`, [`predict`] (how long it
-//! will take), [`text`] (for people).
+//! [`beginnings`] (what runs have in common), `stage` (a cloud and a clock that misbehave), `notes` (the journal),
+//! `trouble` (what keeps a wait's goal away), `capacity`, [`judge`] (how a run must end), `runner` (many runs), `report`,
+//! [`predict`] (how long it will take), [`text`] (for people).
 //!
 //! Invariants: nothing leaves the process; the engine is the one that runs plans on AWS; what is found depends on the
 //! plan, the world and the options alone.
@@ -14,6 +14,7 @@ mod drill;
 mod foreign;
 mod judge;
 mod matrix;
+mod notes;
 mod parts;
 mod predict;
 mod report;

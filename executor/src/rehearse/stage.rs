@@ -1,4 +1,4 @@
-//! The stage of one run: a simulated AWS, its clock and the journal's sink, all of which misbehave as the script says.
+//! The stage of one run: a simulated AWS and its clock, both of which misbehave as the script says.
 //!
 //! Invariants: a fault happens at its node only, and it is recorded that it did; after a kill nothing is answered and
 //! nothing is written; time passes from one thing that happens to the next, so that no moment of low capacity is missed.
@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use belay_schemas::journal::Event;
 use belay_schemas::plan::{Action, Phase, Plan};
 use belay_schemas::rehearsal::{Fault, FaultAt};
 use serde_json::Value;
@@ -14,7 +15,6 @@ use tokio::sync::Notify;
 use super::capacity::{Components, Levels};
 use super::trouble::Trouble;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
-use crate::journal::{JournalError, MemorySink, Sink};
 use crate::run::{Listener, Moment, RunEvent, What};
 use crate::simulator::{SimulatedCloud, World};
 
@@ -35,9 +35,6 @@ struct Cue {
     over: bool,
     count: u32,
     trouble: Trouble,
-    /// The beginning of the line that announces the step, and of the one that closes it.
-    opens: String,
-    closes: [String; 2],
 }
 
 /// Faults of one run at most.
@@ -240,7 +237,7 @@ impl Stage {
         }
     }
 
-    fn kill(&self) {
+    pub fn kill(&self) {
         self.lock().killed = true;
         self.note(|| "the executor is killed".to_owned());
         self.death.notify_waiters();
@@ -284,19 +281,20 @@ impl Stage {
         play
     }
 
-    /// Whether a line is written, and whether the executor lives on after it.
-    fn line(&self, line: &str) -> (bool, bool) {
+    /// Whether something is journalled, and whether the executor lives on after it.
+    pub fn journalled(&self, event: Option<&Event>) -> (bool, bool) {
         let mut inner = self.lock();
         if inner.killed {
             return (false, false);
         }
         inner.records += 1;
         let mut fate = (true, true);
+        let Some(event) = event else { return fate };
         for cue in inner.cues.iter_mut().filter(|cue| !cue.fired && !cue.over) {
             fate = match cue.at.fault {
-                Fault::KilledBeforeIntent if line.contains(&cue.opens) => (false, false),
-                Fault::KilledAfterIntent if line.contains(&cue.opens) => (true, false),
-                Fault::KilledAfterOutcome if cue.closes.iter().any(|end| line.contains(end)) => (true, false),
+                Fault::KilledBeforeIntent if cue.opens(event) => (false, false),
+                Fault::KilledAfterIntent if cue.opens(event) => (true, false),
+                Fault::KilledAfterOutcome if cue.closes(event) => (true, false),
                 _ => continue,
             };
             (cue.fired, cue.bitten) = (true, true);
@@ -364,9 +362,6 @@ impl Cue {
         let node = plan.node(&at.node);
         let mutation = node.is_some_and(|node| node.action.mutation().is_some());
         let back = node.is_some_and(|node| node.phase == Phase::Undo);
-        let id = Value::from(at.node.as_str());
-        let line = |is: &str| format!("\"event\":{{\"is\":\"{is}\",\"node\":{id}");
-        let (opens, closes) = if mutation { ("intent", ["outcome"; 2]) } else { ("start", ["done", "failed"]) };
         Self {
             mutation,
             back,
@@ -375,10 +370,25 @@ impl Cue {
             over: false,
             count: 0,
             trouble: Trouble::new(node.is_some_and(|node| matches!(node.action, Action::Wait { .. })), back, frozen),
-            opens: line(opens),
-            closes: closes.map(line),
             at: at.clone(),
         }
+    }
+
+    /// Whether a record announces the step.
+    fn opens(&self, event: &Event) -> bool {
+        let announces =
+            if self.mutation { matches!(event, Event::Intent { .. }) } else { matches!(event, Event::Start { .. }) };
+        announces && event.node() == Some(&self.at.node)
+    }
+
+    /// Whether a record closes the step.
+    fn closes(&self, event: &Event) -> bool {
+        let ends = match event {
+            Event::Outcome { .. } => self.mutation,
+            Event::Done { .. } | Event::Failed { .. } => !self.mutation,
+            _ => false,
+        };
+        ends && event.node() == Some(&self.at.node)
     }
 }
 
@@ -480,26 +490,5 @@ impl Listener for Watcher<'_> {
         if let Some(keep) = self.keep {
             keep(moment);
         }
-    }
-}
-
-/// The stage as the journal's sink.
-pub(super) struct Tap {
-    pub stage: Arc<Stage>,
-    pub journal: MemorySink,
-}
-
-impl Sink for Tap {
-    fn append(&mut self, lines: &str, durable: bool) -> Result<(), JournalError> {
-        let (written, alive) = self.stage.line(lines);
-        if written {
-            self.journal.append(lines, durable)?;
-        }
-        if !alive {
-            self.stage.kill();
-            let source = std::io::Error::other("the executor was killed");
-            return Err(JournalError::Io { path: "journal".into(), source });
-        }
-        Ok(())
     }
 }

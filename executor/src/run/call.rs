@@ -4,6 +4,8 @@
 //! probe proves that it did not, or the plan says that sending it twice does no harm; a call that took effect without
 //! meeting its expectation is a failure that counts as applied.
 
+use std::sync::Arc;
+
 use belay_schemas::condition;
 use belay_schemas::journal::{CallOutcome, Event, FailureKind};
 use belay_schemas::plan::{Call, Probe};
@@ -23,7 +25,7 @@ const PROOFS: u32 = 3;
 /// What became of a doubtful call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Settled {
-    Applied(Value),
+    Applied(Arc<Value>),
     NotApplied,
     /// It cannot be found out, for this reason.
     Open(String),
@@ -84,9 +86,9 @@ struct One<'a> {
 
 impl One<'_> {
     /// Settles what an earlier session left; an answer if the chunk took effect.
-    async fn take_up(&mut self, chunk: &Chunk) -> Result<Option<Value>, Stop> {
+    async fn take_up(&mut self, chunk: &Chunk) -> Result<Option<Arc<Value>>, Stop> {
         match &chunk.effect {
-            Effect::Applied(answer) => Ok(Some((**answer).clone())),
+            Effect::Applied(answer) => Ok(Some(Arc::clone(answer))),
             Effect::None => Ok(None),
             Effect::Open | Effect::Unknown => {
                 self.doubtful = true;
@@ -96,10 +98,10 @@ impl One<'_> {
     }
 
     /// Sends the call until it has taken effect or will not.
-    async fn until_done(&mut self) -> Result<Value, Stop> {
+    async fn until_done(&mut self) -> Result<Arc<Value>, Stop> {
         let (task, deadline) = (self.task, self.task.deadline());
         let resolved = match self.scope.call(self.call)? {
-            Resolved::Call(call) => call,
+            Resolved::Call(call) => Arc::new(call.into_owned()),
             Resolved::Nothing => return Err(Stop::fail(FailureKind::Value, "a mutation refers to a poll")),
         };
         let mut failures = 0;
@@ -110,14 +112,15 @@ impl One<'_> {
                 node: task.node().id.clone(),
                 chunk: self.number,
                 attempt: self.attempts,
-                call: (*resolved).clone(),
+                call: Arc::clone(&resolved),
             })
             .await?;
             let answer = task.send(&resolved.service, &resolved.operation, &resolved.input).await;
             let error = match answer {
                 Ok(answer) => match task.cloud.settle().await {
                     Ok(()) => {
-                        self.emit(CallOutcome::Applied { answer: answer.clone() }).await?;
+                        let answer = Arc::new(answer);
+                        self.emit(CallOutcome::Applied { answer: Arc::clone(&answer) }).await?;
                         return Ok(answer);
                     }
                     Err(error) => crate::cloud::CloudError { kind: ErrorKind::Unknown, ..error },
@@ -162,10 +165,10 @@ impl One<'_> {
     }
 
     /// Finds out whether a doubtful call took effect: an answer, or `None` when it may be sent (again).
-    async fn settle(&self, doubt: &str) -> Result<Option<Value>, Stop> {
+    async fn settle(&self, doubt: &str) -> Result<Option<Arc<Value>>, Stop> {
         match settle(self.task, &self.scope).await? {
             Settled::Applied(answer) => {
-                self.emit(CallOutcome::ProvenApplied { answer: answer.clone() }).await?;
+                self.emit(CallOutcome::ProvenApplied { answer: Arc::clone(&answer) }).await?;
                 Ok(Some(answer))
             }
             Settled::NotApplied => {
@@ -182,14 +185,14 @@ impl One<'_> {
 
     /// What AWS refuses may be there already, by an attempt of ours that was thought lost; and what is to go may be
     /// gone. The probe knows.
-    async fn there_already(&self, kind: ErrorKind) -> Result<Option<Value>, Stop> {
+    async fn there_already(&self, kind: ErrorKind) -> Result<Option<Arc<Value>>, Stop> {
         let Some(probe) = &self.task.node().probe else { return Ok(None) };
         if !self.doubtful && kind != ErrorKind::NotFound {
             return Ok(None);
         }
         match look(self.task, &self.scope, probe, self.task.deadline()).await {
             Ok(Some(answer)) => {
-                self.emit(CallOutcome::ProvenApplied { answer: answer.clone() }).await?;
+                self.emit(CallOutcome::ProvenApplied { answer: Arc::clone(&answer) }).await?;
                 Ok(Some(answer))
             }
             Err(Stop::Halt(halt)) => Err(halt.into()),
@@ -224,11 +227,11 @@ pub(super) async fn settle(task: &Task, scope: &Scope<'_>) -> Result<Settled, St
 }
 
 /// Looks once: the call's own answer if it took effect.
-async fn look(task: &Task, scope: &Scope<'_>, probe: &Probe, deadline: u64) -> Result<Option<Value>, Stop> {
+async fn look(task: &Task, scope: &Scope<'_>, probe: &Probe, deadline: u64) -> Result<Option<Arc<Value>>, Stop> {
     let found = ask(task, scope, &probe.read, deadline, Nap::Deep).await?;
     let bind = scope.bind(&probe.bind)?;
     if holds(&probe.applied, &bind, &found)? {
-        Ok(Some(condition::evaluate(&probe.answer, &bind, &found)?))
+        Ok(Some(Arc::new(condition::evaluate(&probe.answer, &bind, &found)?)))
     } else {
         Ok(None)
     }

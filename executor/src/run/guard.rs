@@ -34,7 +34,8 @@ pub(super) async fn check(
         Err(stop) => return Err(stop),
     };
     let bind = scope.bind(&guard.bind)?;
-    let answer = condition::Document::from(&answer);
+    let wanted = condition::Wanted::by(guard.holds.keys().map(String::as_str), &bind);
+    let answer = condition::Document::of(&answer, &wanted);
     let mut failures = Vec::new();
     for (field, expected) in &guard.holds {
         let expected = scope.document(expected)?;

@@ -3,6 +3,8 @@
 //! Invariant: watching changes nothing; every journalled event is told, and what is only worth showing (polls, retries)
 //! besides.
 
+use std::sync::Arc;
+
 use belay_schemas::journal::{
     CallOutcome, Checkpoint, Ending, Event, Failure, GuardFailure, PauseReason, RunPhase, SessionMode,
 };
@@ -93,7 +95,7 @@ pub enum What {
         /// The attempt.
         attempt: u32,
         /// The call.
-        call: Call,
+        call: Arc<Call>,
     },
     /// What became of it.
     Answered {
@@ -121,8 +123,8 @@ pub enum What {
     /// A node is done.
     Done {
         /// The answer of a read or wait.
-        #[serde(skip_serializing_if = "Value::is_null")]
-        answer: Value,
+        #[serde(skip_serializing_if = "is_null")]
+        answer: Arc<Value>,
     },
     /// A node failed.
     Failed {
@@ -160,6 +162,11 @@ pub enum What {
         /// Which.
         outcome: Ending,
     },
+}
+
+/// Whether there is nothing, for what is shared.
+fn is_null(value: &Arc<Value>) -> bool {
+    value.is_null()
 }
 
 impl RunEvent {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use belay_schemas::journal::{Header, SessionMode};
+use belay_schemas::journal::{Header, Record, SessionMode};
 
 use super::driver::{Driver, Sleeper};
 use super::error::RunError;
@@ -13,7 +13,7 @@ use super::session::{Setup, replay_onto, take_up_state, to_its_end};
 use super::state::State;
 use super::status::RunStatus;
 use super::throttle::Throttle;
-use crate::journal::{Journal, Sink, parse_after};
+use crate::journal::{Journal, Sink};
 
 /// A run at a moment.
 #[derive(Debug, Clone)]
@@ -44,15 +44,15 @@ pub async fn go_on(moment: &Moment, sink: Box<dyn Sink>, setup: Setup<'_>) -> Re
 /// As [`take_up`](super::take_up).
 pub(crate) async fn take_up_after(
     moment: &Moment,
-    since: &str,
+    since: &[Record],
     mode: SessionMode,
     approve: &[String],
     sink: Box<dyn Sink>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     let (last, sum) = moment.last.clone();
-    let (records, sum) = parse_after(since.as_bytes(), last, sum)?;
-    let state = replay_onto(moment.state.clone(), &records)?;
-    let journal = Journal::go_on(sink, last + records.len() as u64, sum);
+    let state = replay_onto(moment.state.clone(), since)?;
+    let sum = since.last().map_or(sum, |record| record.sum.clone());
+    let journal = Journal::go_on(sink, last + since.len() as u64, sum);
     take_up_state(&moment.header, state, mode, approve, journal, setup).await
 }

@@ -85,7 +85,7 @@ pub struct Chunk {
     /// How often it was sent.
     pub attempts: u32,
     /// The call as it was sent last.
-    pub call: Option<Call>,
+    pub call: Option<Arc<Call>>,
     /// What is known of it.
     pub effect: Effect,
     /// Whether an earlier attempt had an unknown outcome.
@@ -263,7 +263,7 @@ impl State {
                 if self.nodes[ix].items.is_some() {
                     return Err(illegal("its list is known already"));
                 }
-                self.nodes[ix].items = Some(Arc::new(items.clone()));
+                self.nodes[ix].items = Some(Arc::clone(items));
             }
             Event::Intent { chunk, attempt, call, .. } => {
                 self.intent(ix, *chunk, *attempt, call).map_err(illegal)?;
@@ -350,7 +350,7 @@ impl State {
         if self.nodes[ix].progress == Progress::Running { Ok(()) } else { Err("it is not in progress") }
     }
 
-    fn intent(&mut self, ix: usize, chunk: u32, attempt: u32, call: &Call) -> Result<(), &'static str> {
+    fn intent(&mut self, ix: usize, chunk: u32, attempt: u32, call: &Arc<Call>) -> Result<(), &'static str> {
         self.must_run(ix)?;
         if !self.may_send(ix) {
             return Err("the run has turned back");
@@ -374,7 +374,7 @@ impl State {
             return Err("attempts are not numbered one by one");
         }
         chunk.attempts = attempt;
-        chunk.call = Some(call.clone());
+        chunk.call = Some(Arc::clone(call));
         chunk.effect = Effect::Open;
         chunk.doubtful |= doubt;
         chunk.unproven |= doubt;
@@ -400,7 +400,7 @@ impl State {
         }
         chunk.effect = match outcome {
             CallOutcome::Applied { answer } | CallOutcome::ProvenApplied { answer } => {
-                Effect::Applied(Arc::new(answer.clone()))
+                Effect::Applied(Arc::clone(answer))
             }
             CallOutcome::Unknown { .. } => {
                 chunk.doubtful = true;
@@ -423,7 +423,7 @@ impl State {
         Ok(())
     }
 
-    fn done(&mut self, ix: usize, answer: &Value) -> Result<(), &'static str> {
+    fn done(&mut self, ix: usize, answer: &Arc<Value>) -> Result<(), &'static str> {
         self.must_run(ix)?;
         let graph = Arc::clone(&self.graph);
         let node = graph.node(ix);
@@ -435,7 +435,7 @@ impl State {
                 return Err("nothing was sent");
             }
         } else {
-            self.nodes[ix].answer = Some(Arc::new(answer.clone()));
+            self.nodes[ix].answer = Some(Arc::clone(answer));
         }
         self.leave(ix, Progress::Done);
         match slot(node.phase) {

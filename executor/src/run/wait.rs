@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::condition::{self, ConditionError, Document};
+use belay_schemas::condition::{self, ConditionError, Document, Wanted};
 use belay_schemas::journal::{Checkpoint, Event, Failure, FailureKind, Finding};
 use belay_schemas::plan::{Evidence, Wait};
 use serde_json::Value;
@@ -82,6 +82,7 @@ pub(super) async fn go_on(
 
 async fn look(task: &Task, scope: &Scope<'_>, wait: &Wait, standing: Standing, whole: bool) -> Result<Value, Stop> {
     let bind = scope.bind(&wait.bind)?;
+    let wanted = Verdict::wanted(wait, &bind);
     let Standing {
         mut clocks,
         mut at,
@@ -137,7 +138,7 @@ async fn look(task: &Task, scope: &Scope<'_>, wait: &Wait, standing: Standing, w
                     Some((before, known, verdict)) if known == answers || (before.is_some() && before == mark) => {
                         verdict
                     }
-                    _ => Verdict::of(wait, &bind, &answers)?,
+                    _ => Verdict::of(wait, &bind, &Document::of(&answers, &wanted))?,
                 };
                 let failing = verdict.failing;
                 trouble = verdict.trouble.clone();
@@ -199,21 +200,26 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(wait: &Wait, bind: &BTreeMap<String, Value>, answers: &Value) -> Result<Self, Stop> {
-        let document = Document::from(answers);
+    /// What the expressions look at.
+    fn wanted(wait: &Wait, bind: &BTreeMap<String, Value>) -> Wanted {
+        let fails = wait.fail.iter().map(|fail| &fail.when);
+        Wanted::by(fails.chain(&wait.progress).chain([&wait.until]).map(String::as_str), bind)
+    }
+
+    fn of(wait: &Wait, bind: &BTreeMap<String, Value>, document: &Document) -> Result<Self, Stop> {
         let (mut failing, mut trouble) = (None, None);
         for (number, fail) in wait.fail.iter().enumerate() {
-            if lenient(condition::holds_in(&fail.when, bind, &document), &mut trouble)? == Some(true) {
+            if lenient(condition::holds_in(&fail.when, bind, document), &mut trouble)? == Some(true) {
                 failing = Some(number);
                 break;
             }
         }
         let progress = match &wait.progress {
-            Some(progress) => lenient(condition::evaluate_in(progress, bind, &document), &mut trouble)?,
+            Some(progress) => lenient(condition::evaluate_in(progress, bind, document), &mut trouble)?,
             None => None,
         };
-        let reached = failing.is_none()
-            && lenient(condition::holds_in(&wait.until, bind, &document), &mut trouble)? == Some(true);
+        let reached =
+            failing.is_none() && lenient(condition::holds_in(&wait.until, bind, document), &mut trouble)? == Some(true);
         Ok(Self { failing, progress, reached, trouble })
     }
 }

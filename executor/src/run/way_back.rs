@@ -35,7 +35,7 @@ pub(super) fn check(run: &str, state: &State) -> Result<(), RunError> {
     });
     for destroyer in destroying {
         let calls = state.node(destroyer).chunks.iter().filter_map(|chunk| chunk.call.as_ref());
-        let gone: BTreeSet<String> = calls.flat_map(taken_away).collect();
+        let gone: BTreeSet<String> = calls.flat_map(|call| taken_away(call)).collect();
         for forward in (0..graph.len()).filter(|&ix| graph.node(ix).phase != Phase::Undo && state.node(ix).happened()) {
             for &comp in graph.cases[forward].iter().flatten() {
                 let Some(call) = graph.node(comp).action.mutation() else { continue };

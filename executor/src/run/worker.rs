@@ -50,7 +50,7 @@ pub(super) async fn go_on(task: Task, standing: Standing, woken: oneshot::Receiv
 
 fn closed(id: String, result: Result<Value, Stop>) -> Ended {
     Ended::Node(match result {
-        Ok(answer) => Some(Event::Done { node: id, answer }),
+        Ok(answer) => Some(Event::Done { node: id, answer: Arc::new(answer) }),
         Err(Stop::Failed(failure)) => Some(Event::Failed { node: id, failure }),
         Err(Stop::Halt(Halt::Turned)) => Some(Event::Abandoned { node: id }),
         Err(Stop::Halt(Halt::Stopped)) => None,
@@ -134,8 +134,9 @@ pub(super) async fn items(task: &Task, known: &NodeState) -> Result<Option<Arc<V
         let reason = format!("there are {} items, the plan allows {}", items.len(), each.max);
         return Err(Stop::fail(FailureKind::Value, reason));
     }
-    task.emit(Event::List { node: task.node().id.clone(), items: items.clone() }).await?;
-    Ok(Some(Arc::new(items)))
+    let items = Arc::new(items);
+    task.emit(Event::List { node: task.node().id.clone(), items: Arc::clone(&items) }).await?;
+    Ok(Some(items))
 }
 
 /// Looks at a node's start guards.

@@ -160,7 +160,7 @@ fn a_call_with_a_token_is_sent_again_without_a_probe() {
     assert_eq!(outcome(&status), Outcome::Done);
     let inputs: Vec<_> = events(&sink)
         .into_iter()
-        .filter_map(|e| if let Event::Intent { call, .. } = e { Some(call.input) } else { None })
+        .filter_map(|e| if let Event::Intent { call, .. } = e { Some(call.input.clone()) } else { None })
         .collect();
     assert_eq!(inputs.len(), 2);
     assert_eq!(inputs[0], inputs[1]);

@@ -75,7 +75,7 @@ fn depth(ast: &Ast) -> usize {
 }
 
 /// The operands of `a && b && c` (true) or `a || b || c` in their order, which the parser nests to the left.
-fn chain(ast: &Ast) -> Option<(bool, Vec<&Ast>)> {
+pub(super) fn chain(ast: &Ast) -> Option<(bool, Vec<&Ast>)> {
     let all = matches!(ast, Ast::And { .. });
     let mut operands = Vec::new();
     let mut at = ast;
