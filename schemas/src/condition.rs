@@ -9,19 +9,24 @@ mod wanted;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 use jmespath::{Context, DEFAULT_RUNTIME, ErrorReason, Rcvar, RuntimeError, Variable};
 use serde_json::Value;
 
+use wanted::Parsed;
 pub use wanted::Wanted;
-use wanted::{Kept, Parsed};
 
-/// Expressions that a thread keeps parsed; more are parsed anew.
-const PARSED: usize = 1_000;
+/// Expressions that a thread keeps; more are read anew.
+const KEPT: usize = 1_000;
+
+/// What a thread keeps of expressions, by their texts.
+type Store<T> = LocalKey<RefCell<HashMap<String, Rc<T>>>>;
 
 thread_local! {
-    /// A run looks at the same expressions again and again.
-    static ASTS: RefCell<HashMap<String, Kept>> = RefCell::default();
+    // A run looks at the same expressions again and again.
+    static PARTS: RefCell<HashMap<String, Rc<Vec<Part>>>> = RefCell::default();
+    static PARSED: RefCell<HashMap<String, Rc<Parsed>>> = RefCell::default();
 }
 
 /// Why a condition could not be read or evaluated.
@@ -96,8 +101,8 @@ pub fn check<'b>(expression: &str, bound: impl IntoIterator<Item = &'b str>) -> 
 /// # Errors
 /// Syntax, unbound names, and type errors of JMESPath functions.
 pub fn evaluate(expression: &str, bind: &BTreeMap<String, Value>, document: &Value) -> Result<Value, ConditionError> {
-    let (text, parsed) = parse(expression, bind)?;
-    found(expression, &text, &parsed, &parsed.wanted.variable(document))
+    let parsed = parse(expression, bind)?;
+    found(expression, &parsed, &parsed.wanted.variable(document))
 }
 
 /// [`evaluate`] over a document that is looked at more than once, by this expression among others.
@@ -109,14 +114,13 @@ pub fn evaluate_in(
     bind: &BTreeMap<String, Value>,
     document: &Document,
 ) -> Result<Value, ConditionError> {
-    let (text, parsed) = parse(expression, bind)?;
-    found(expression, &text, &parsed, &document.0)
+    found(expression, &*parse(expression, bind)?, &document.0)
 }
 
-/// What a parsed expression finds; `text` is what was parsed.
-fn found(expression: &str, text: &str, parsed: &Parsed, document: &Rcvar) -> Result<Value, ConditionError> {
+/// What a parsed expression finds.
+fn found(expression: &str, parsed: &Parsed, document: &Rcvar) -> Result<Value, ConditionError> {
     let evaluation = |reason: String| ConditionError::Evaluation { expression: expression.to_owned(), reason };
-    let mut context = Context::new(text, &DEFAULT_RUNTIME);
+    let mut context = Context::new(&parsed.text, &DEFAULT_RUNTIME);
     let found = limits::interpret(document, &parsed.ast, &mut context).map_err(|e| match &e.reason {
         ErrorReason::Runtime(RuntimeError::InvalidType { actual, .. }) if actual == "null" => {
             ConditionError::Absent { expression: expression.to_owned(), reason: e.reason.to_string() }
@@ -163,39 +167,60 @@ pub fn literal(value: &Value) -> String {
     format!("`{}`", value.to_string().replace('`', "\\`"))
 }
 
-/// An expression with its values in place, and what it parses to.
-fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<(String, Kept), ConditionError> {
+/// What an expression with its values in place parses to.
+fn parse(expression: &str, bind: &BTreeMap<String, Value>) -> Result<Rc<Parsed>, ConditionError> {
     let syntax = |reason: String| ConditionError::Syntax { expression: expression.to_owned(), reason };
-    if let Some(reason) = limits::text(expression) {
-        return Err(syntax(reason));
-    }
+    let parts = kept(&PARTS, expression, || match limits::text(expression) {
+        Some(reason) => Err(syntax(reason)),
+        None => Ok(pieces(expression).map(Part::from).collect()),
+    })?;
     let mut text = String::with_capacity(expression.len());
-    for piece in pieces(expression) {
-        match piece {
-            Piece::Text(part) => text.push_str(part),
-            Piece::Name(name) => match bind.get(name) {
+    for part in parts.iter() {
+        match part {
+            Part::Text(part) => text.push_str(part),
+            Part::Name(name) => match bind.get(name) {
                 Some(value) => text.push_str(&literal(value)),
-                None => {
-                    return Err(ConditionError::Unbound { expression: expression.to_owned(), name: name.to_owned() });
-                }
+                None => return Err(ConditionError::Unbound { expression: expression.to_owned(), name: name.clone() }),
             },
         }
     }
-    if let Some(parsed) = ASTS.with_borrow(|asts| asts.get(&text).cloned()) {
-        return Ok((text, parsed));
-    }
-    let ast = jmespath::parse(&text).map_err(|e| syntax(e.reason.to_string()))?;
-    if let Some(reason) = limits::tree(&ast) {
-        return Err(syntax(reason));
-    }
-    let parsed = Rc::new(Parsed::from(ast));
-    ASTS.with_borrow_mut(|asts| {
-        if asts.len() >= PARSED {
-            asts.clear();
+    kept(&PARSED, &text, || {
+        let ast = jmespath::parse(&text).map_err(|e| syntax(e.reason.to_string()))?;
+        match limits::tree(&ast) {
+            Some(reason) => Err(syntax(reason)),
+            None => Ok(Parsed::new(text.clone(), ast)),
         }
-        asts.insert(text.clone(), Rc::clone(&parsed));
+    })
+}
+
+/// What this thread keeps under that text, made first if there is nothing.
+fn kept<T, E>(store: &'static Store<T>, text: &str, make: impl FnOnce() -> Result<T, E>) -> Result<Rc<T>, E> {
+    if let Some(known) = store.with_borrow(|known| known.get(text).cloned()) {
+        return Ok(known);
+    }
+    let made = Rc::new(make()?);
+    store.with_borrow_mut(|known| {
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(text.to_owned(), Rc::clone(&made));
     });
-    Ok((text, parsed))
+    Ok(made)
+}
+
+/// A piece of an expression that is kept.
+enum Part {
+    Text(String),
+    Name(String),
+}
+
+impl From<Piece<'_>> for Part {
+    fn from(piece: Piece<'_>) -> Self {
+        match piece {
+            Piece::Text(text) => Self::Text(text.to_owned()),
+            Piece::Name(name) => Self::Name(name.to_owned()),
+        }
+    }
 }
 
 enum Piece<'a> {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use belay_schemas::checker::subject::{Subject, subjects};
+use belay_schemas::condition::Wanted;
 use belay_schemas::late::Late;
 use belay_schemas::plan::{Action, Call, EdgeKind, Moment, Node, Phase, Plan};
 use serde_json::Value;
@@ -69,6 +70,10 @@ pub struct Graph {
     pub(super) repeatable: Vec<bool>,
     /// Nodes whose answers a node refers to.
     pub(super) references: Vec<Vec<usize>>,
+    /// What a wait's expressions look at in its answers.
+    pub(super) wanted: Vec<Wanted>,
+    /// What a node's guards look at in theirs.
+    pub(super) guarded: Vec<Vec<Wanted>>,
     /// HTTP requests as calls.
     requests: HashMap<usize, Call>,
 }
@@ -135,6 +140,8 @@ impl Graph {
             }
         }
         let references = plan.nodes.iter().map(|node| references(node, &index)).collect();
+        let wanted = plan.nodes.iter().map(wanted).collect();
+        let guarded = plan.nodes.iter().map(guarded).collect();
         let request = |(ix, node): (usize, &Node)| match &node.action {
             Action::Http { http } => Some((ix, http::call(http))),
             _ => None,
@@ -144,8 +151,21 @@ impl Graph {
         let repeatable =
             effects.map(|(node, call)| node.unprobed.is_some() || call.is_some_and(carries_token)).collect();
         let height = Vec::new();
-        let mut graph =
-            Self { plan, index, before, behind, undo_before, cases, owners, height, repeatable, references, requests };
+        let mut graph = Self {
+            plan,
+            index,
+            before,
+            behind,
+            undo_before,
+            cases,
+            owners,
+            height,
+            repeatable,
+            references,
+            wanted,
+            guarded,
+            requests,
+        };
         graph.height = graph.heights()?;
         graph.check_undo_order()?;
         Ok(graph)
@@ -267,6 +287,18 @@ fn carries_token(call: &Call) -> bool {
     // A malformed late value is found again, and reported, when it is resolved.
     let _ = Late::each(&call.input, &mut |late| found |= late == Late::RunToken);
     found
+}
+
+/// What a wait's expressions look at.
+fn wanted(node: &Node) -> Wanted {
+    let Action::Wait { wait } = &node.action else { return Wanted::default() };
+    let fails = wait.fail.iter().map(|fail| &fail.when);
+    Wanted::by(fails.chain(&wait.progress).chain([&wait.until]).map(String::as_str))
+}
+
+/// What each guard of a node looks at.
+fn guarded(node: &Node) -> Vec<Wanted> {
+    node.guards.iter().map(|guard| Wanted::by(guard.holds.keys().map(String::as_str))).collect()
 }
 
 /// The nodes whose answers a node's action, guards, probe and undo conditions use.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a guard that cannot be compared does not hold.
 
-use belay_schemas::condition;
+use belay_schemas::condition::{self, Wanted};
 use belay_schemas::journal::{Failure, FailureKind, GuardFailure};
 use belay_schemas::plan::{Guard, Moment};
 use serde_json::Value;
@@ -16,6 +16,7 @@ pub(super) async fn check(
     task: &Task,
     scope: &Scope<'_>,
     guard: &Guard,
+    wanted: &Wanted,
     deadline: u64,
 ) -> Result<Vec<GuardFailure>, Stop> {
     let failure = |field: &str, expected: Value, found: Value, error: Option<String>| GuardFailure {
@@ -34,8 +35,7 @@ pub(super) async fn check(
         Err(stop) => return Err(stop),
     };
     let bind = scope.bind(&guard.bind)?;
-    let wanted = condition::Wanted::by(guard.holds.keys().map(String::as_str), &bind);
-    let answer = condition::Document::of(&answer, &wanted);
+    let answer = condition::Document::of(&answer, wanted);
     let mut failures = Vec::new();
     for (field, expected) in &guard.holds {
         let expected = scope.document(expected)?;
@@ -51,13 +51,18 @@ pub(super) async fn check(
     Ok(failures)
 }
 
+/// A node's guards, with what they look at.
+fn guards(task: &Task) -> impl Iterator<Item = (&Guard, &Wanted)> {
+    task.node().guards.iter().zip(&task.graph.guarded[task.ix])
+}
+
 /// The guards that stand for the start of the run.
 pub(super) async fn at_start(task: &Task) -> Result<(u32, Vec<GuardFailure>), Stop> {
     let (deadline, scope) = (task.deadline(), task.scope());
     let (mut count, mut failures) = (0, Vec::new());
-    for guard in task.node().guards.iter().filter(|guard| guard.at == Some(Moment::Start)) {
+    for (guard, wanted) in guards(task).filter(|(guard, _)| guard.at == Some(Moment::Start)) {
         count += 1;
-        failures.extend(check(task, &scope, guard, deadline).await?);
+        failures.extend(check(task, &scope, guard, wanted, deadline).await?);
     }
     Ok((count, failures))
 }
@@ -76,8 +81,8 @@ pub(super) async fn before_another_try(task: &Task, scope: &Scope<'_>, deadline:
 
 async fn hold(task: &Task, scope: &Scope<'_>, deadline: u64, start: bool) -> Result<(), Stop> {
     let mut failures = Vec::new();
-    for guard in task.node().guards.iter().filter(|guard| guard.after.is_some() || start) {
-        failures.extend(check(task, scope, guard, deadline).await?);
+    for (guard, wanted) in guards(task).filter(|(guard, _)| guard.after.is_some() || start) {
+        failures.extend(check(task, scope, guard, wanted, deadline).await?);
     }
     if failures.is_empty() {
         return Ok(());

@@ -5,8 +5,6 @@
 //! again in the same session; a compensation waits until those before it are done or are not needed, and what rests
 //! on a node that could not be undone is left alone.
 
-use std::collections::BTreeSet;
-
 use belay_schemas::plan::Phase;
 
 use super::state::{Effect, Progress, State};
@@ -173,7 +171,8 @@ impl State {
             return Some(*from);
         }
         let mut open = before.clone();
-        let mut seen: BTreeSet<usize> = open.iter().copied().collect();
+        let mut seen = vec![false; self.graph.len()];
+        open.iter().for_each(|from| seen[*from] = true);
         while let Some(from) = open.pop() {
             if self.nodes[from].progress == Progress::Done {
                 continue;
@@ -181,7 +180,9 @@ impl State {
             if self.stands(from, own) {
                 return Some(from);
             }
-            open.extend(self.graph.undo_before[from].iter().filter(|&&earlier| seen.insert(earlier)));
+            open.extend(
+                self.graph.undo_before[from].iter().filter(|&&earlier| !std::mem::replace(&mut seen[earlier], true)),
+            );
         }
         None
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use belay_schemas::condition::{self, ConditionError, Document, Wanted};
+use belay_schemas::condition::{self, ConditionError, Document};
 use belay_schemas::journal::{Checkpoint, Event, Failure, FailureKind, Finding};
 use belay_schemas::plan::{Evidence, Wait};
 use serde_json::Value;
@@ -82,7 +82,6 @@ pub(super) async fn go_on(
 
 async fn look(task: &Task, scope: &Scope<'_>, wait: &Wait, standing: Standing, whole: bool) -> Result<Value, Stop> {
     let bind = scope.bind(&wait.bind)?;
-    let wanted = Verdict::wanted(wait, &bind);
     let Standing {
         mut clocks,
         mut at,
@@ -138,7 +137,7 @@ async fn look(task: &Task, scope: &Scope<'_>, wait: &Wait, standing: Standing, w
                     Some((before, known, verdict)) if known == answers || (before.is_some() && before == mark) => {
                         verdict
                     }
-                    _ => Verdict::of(wait, &bind, &Document::of(&answers, &wanted))?,
+                    _ => Verdict::of(wait, &bind, &Document::of(&answers, &task.graph.wanted[task.ix]))?,
                 };
                 let failing = verdict.failing;
                 trouble = verdict.trouble.clone();
@@ -200,12 +199,6 @@ struct Verdict {
 }
 
 impl Verdict {
-    /// What the expressions look at.
-    fn wanted(wait: &Wait, bind: &BTreeMap<String, Value>) -> Wanted {
-        let fails = wait.fail.iter().map(|fail| &fail.when);
-        Wanted::by(fails.chain(&wait.progress).chain([&wait.until]).map(String::as_str), bind)
-    }
-
     fn of(wait: &Wait, bind: &BTreeMap<String, Value>, document: &Document) -> Result<Self, Stop> {
         let (mut failing, mut trouble) = (None, None);
         for (number, fail) in wait.fail.iter().enumerate() {

@@ -284,25 +284,38 @@ fn services(world: &World) -> BTreeMap<&str, Value> {
 
 /// How many tasks run of each content with its image digests.
 fn running<'w>(world: &World, tasks: impl Iterator<Item = &'w Task>) -> Vec<Value> {
-    let mut kinds: BTreeMap<String, (Value, u64)> = BTreeMap::new();
+    // Most tasks are alike, and what a task definition holds is large.
+    let mut alike: Vec<(&Task, u64)> = Vec::new();
     for task in tasks.filter(|task| !task.stopping && task.last_status != TaskStatus::Stopped) {
+        match alike.iter_mut().find(|(known, _)| is_like(task, known)) {
+            Some((_, count)) => *count += 1,
+            None => alike.push((task, 1)),
+        }
+    }
+    let kind = |task: &Task| {
         let images: BTreeMap<&str, &Option<String>> =
             task.containers.iter().map(|c| (c.name.as_str(), &c.image_digest)).collect();
-        let kind = json!({
+        json!({
             "taskDefinition": content(world, &task.task_definition),
             "images": images,
             "healthy": task.healthy_since.is_some(),
             "status": task.last_status,
-        });
-        kinds.entry(kind.to_string()).or_insert((kind, 0)).1 += 1;
-    }
-    kinds
-        .into_values()
-        .map(|(mut kind, count)| {
-            kind["count"] = count.into();
-            kind
         })
-        .collect()
+    };
+    machines::counted(alike.into_iter().map(|(task, count)| (kind(task), count)))
+}
+
+/// Whether two tasks are of the same kind, as far as that is seen without looking up what they are made of.
+fn is_like(task: &Task, other: &Task) -> bool {
+    task.task_definition == other.task_definition
+        && task.last_status == other.last_status
+        && task.healthy_since.is_some() == other.healthy_since.is_some()
+        && task.containers.len() == other.containers.len()
+        && task
+            .containers
+            .iter()
+            .zip(&other.containers)
+            .all(|(one, other)| one.name == other.name && one.image_digest == other.image_digest)
 }
 
 /// Tasks that no service started.

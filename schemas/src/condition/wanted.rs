@@ -6,13 +6,12 @@
 //! Lists have no parts of their own: what is wanted of a list is wanted of each item.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use jmespath::ast::Ast;
 use jmespath::{Rcvar, Variable};
 use serde_json::Value;
 
-use super::{limits, parse};
+use super::{limits, names, parse};
 
 /// What of a value is looked at; without anything it is only seen that there is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,20 +21,16 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What expressions look at between them. One that cannot be read looks at nothing.
-    pub fn by<'e>(expressions: impl IntoIterator<Item = &'e str>, bind: &BTreeMap<String, Value>) -> Self {
+    /// What expressions look at between them, whatever their names stand for. One that cannot be read looks at nothing.
+    pub fn by<'e>(expressions: impl IntoIterator<Item = &'e str>) -> Self {
         let mut wanted = Self::default();
         for expression in expressions {
-            if let Ok((_, parsed)) = parse(expression, bind) {
+            let bind = names(expression).into_iter().map(|name| (name.to_owned(), Value::Null)).collect();
+            if let Ok(parsed) = parse(expression, &bind) {
                 wanted.add(&parsed.wanted);
             }
         }
         wanted
-    }
-
-    /// What a parsed expression looks at.
-    pub(super) fn of(ast: &Ast) -> Self {
-        needed(ast, &Self::all())
     }
 
     fn all() -> Self {
@@ -123,18 +118,17 @@ fn is_list(ast: &Ast) -> bool {
 /// An expression that was parsed, and what it looks at.
 #[derive(Debug)]
 pub(super) struct Parsed {
+    /// What was parsed.
+    pub text: String,
     pub ast: Ast,
     pub wanted: Wanted,
 }
 
-impl From<Ast> for Parsed {
-    fn from(ast: Ast) -> Self {
-        Self { wanted: Wanted::of(&ast), ast }
+impl Parsed {
+    pub fn new(text: String, ast: Ast) -> Self {
+        Self { wanted: needed(&ast, &Wanted::all()), text, ast }
     }
 }
-
-/// One that a thread keeps.
-pub(super) type Kept = Rc<Parsed>;
 
 #[cfg(test)]
 mod tests {
@@ -145,7 +139,7 @@ mod tests {
     use super::*;
 
     fn wanted(expression: &str, document: &Value) -> Value {
-        let wanted = Wanted::by([expression], &BTreeMap::new());
+        let wanted = Wanted::by([expression]);
         super::super::value(&wanted.variable(document)).unwrap()
     }
 

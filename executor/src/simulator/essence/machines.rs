@@ -51,16 +51,21 @@ fn kind(instance: &Instance) -> Value {
     })
 }
 
-fn counted(kinds: impl Iterator<Item = Value>) -> Vec<Value> {
-    let mut counts: BTreeMap<String, (Value, u64)> = BTreeMap::new();
-    for kind in kinds {
-        counts.entry(kind.to_string()).or_insert((kind, 0)).1 += 1;
+/// Different things and how many there are of each, in an order that does not depend on that in which they came.
+pub(super) fn counted(kinds: impl Iterator<Item = (Value, u64)>) -> Vec<Value> {
+    let mut counts: Vec<(Value, u64)> = Vec::new();
+    for (kind, count) in kinds {
+        match counts.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, known)) => *known += count,
+            None => counts.push((kind, count)),
+        }
     }
+    counts.sort_by_cached_key(|(kind, _)| kind.to_string());
     let with_count = |(mut kind, count): (Value, u64)| {
         kind["count"] = count.into();
         kind
     };
-    counts.into_values().map(with_count).collect()
+    counts.into_iter().map(with_count).collect()
 }
 
 fn members(world: &World, group: &AutoScalingGroup) -> Vec<Value> {
@@ -69,7 +74,7 @@ fn members(world: &World, group: &AutoScalingGroup) -> Vec<Value> {
         shown["lifecycle"] = member.lifecycle.word().into();
         shown["healthy"] = member.healthy.into();
         shown["protected"] = member.protected.into();
-        shown
+        (shown, 1)
     }))
 }
 
@@ -118,5 +123,5 @@ pub(super) fn own_instances(world: &World) -> Vec<Value> {
     let alive = world.instances.iter().filter(|(id, instance)| {
         !matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown) && owner(world, id).is_none()
     });
-    counted(alive.map(|(_, instance)| kind(instance)))
+    counted(alive.map(|(_, instance)| (kind(instance), 1)))
 }
