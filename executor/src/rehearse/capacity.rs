@@ -75,8 +75,8 @@ impl Components {
         for (_, task) in world.tasks.iter() {
             if task.healthy_since.is_some()
                 && !task.stopping
-                && world.is_led_to(task)
                 && let Some(&at) = task.service.as_ref().and_then(|key| self.services.get(key))
+                && world.is_led_to(task)
             {
                 levels[at] += 1;
             }

@@ -197,12 +197,12 @@ impl Clock for SimulatedCloud {
 impl World {
     /// Answers a call, and says whether it was one that changes something.
     fn answer(&mut self, service: &str, operation: &str, input: &Value) -> (Result<Value, CloudError>, bool) {
-        let shape = aws::operation(service, operation);
         let mutating = http::changes(service, operation);
-        let token = shape.ok().and_then(|operation| text(input, operation.token.as_deref()?)).map(str::to_owned);
         let answer = self.dispatch(service, operation, input);
         self.settle();
         if mutating {
+            let shape = aws::operation(service, operation);
+            let token = shape.ok().and_then(|operation| text(input, operation.token.as_deref()?)).map(str::to_owned);
             let outcome = match &answer {
                 Ok(reply) if reply.repeated => Outcome::Deduplicated,
                 Ok(_) => Outcome::Ok,

@@ -3,7 +3,8 @@
 //!
 //! Invariant: what an expression finds in the wanted parts of a document is what it finds in the whole. So whatever shows
 //! a value as a whole (a result, a comparison, whether it is true) wants all of it, and only steps to members want less.
-//! Lists have no parts of their own: what is wanted of a list is wanted of each item.
+//! Lists have no parts of their own: what is wanted of a list is wanted of each item. Only its size is its own, and so
+//! that is wanted of members alone, whose place is certain.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ use super::{limits, names, parse};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     all: bool,
+    /// How many items or members there are.
+    size: bool,
     members: BTreeMap<String, Wanted>,
 }
 
@@ -34,7 +37,7 @@ impl Wanted {
     }
 
     fn all() -> Self {
-        Self { all: true, members: BTreeMap::new() }
+        Self { all: true, ..Self::default() }
     }
 
     fn add(&mut self, other: &Self) {
@@ -42,6 +45,7 @@ impl Wanted {
             *self = Self::all();
             return;
         }
+        self.size |= other.size;
         for (name, wanted) in &other.members {
             self.members.entry(name.clone()).or_default().add(wanted);
         }
@@ -49,14 +53,26 @@ impl Wanted {
 
     /// These parts of a value, as JMESPath has it.
     pub(super) fn variable(&self, value: &Value) -> Rcvar {
+        self.part(value, self.size)
+    }
+
+    /// The same; `sized` tells whether its size is looked at.
+    fn part(&self, value: &Value, sized: bool) -> Rcvar {
         Rcvar::new(match value {
             Value::Null => Variable::Null,
             Value::Bool(flag) => Variable::Bool(*flag),
             Value::Number(number) => Variable::Number(number.clone()),
             Value::String(text) => Variable::String(text.clone()),
-            Value::Array(list) => Variable::Array(list.iter().map(|item| self.variable(item)).collect()),
+            Value::Array(list) => Variable::Array(list.iter().map(|item| self.part(item, false)).collect()),
             Value::Object(map) if self.all => {
-                Variable::Object(map.iter().map(|(name, value)| (name.clone(), self.variable(value))).collect())
+                Variable::Object(map.iter().map(|(name, value)| (name.clone(), self.part(value, false))).collect())
+            }
+            Value::Object(map) if sized => {
+                let nothing = || Rcvar::new(Variable::Null);
+                let part = |(name, value): (&String, &Value)| {
+                    (name.clone(), self.members.get(name).map_or_else(nothing, |wanted| wanted.variable(value)))
+                };
+                Variable::Object(map.iter().map(part).collect())
             }
             Value::Object(map) => {
                 let there = self.members.iter().filter_map(|(name, wanted)| Some((name, wanted, map.get(name)?)));
@@ -70,7 +86,9 @@ impl Wanted {
 fn needed(ast: &Ast, wanted: &Wanted) -> Wanted {
     match ast {
         Ast::Identity { .. } | Ast::Index { .. } | Ast::Slice { .. } => wanted.clone(),
-        Ast::Field { name, .. } => Wanted { all: false, members: BTreeMap::from([(name.clone(), wanted.clone())]) },
+        Ast::Field { name, .. } => {
+            Wanted { members: BTreeMap::from([(name.clone(), wanted.clone())]), ..Wanted::default() }
+        }
         Ast::Subexpr { lhs, rhs, .. } | Ast::Projection { lhs, rhs, .. } => needed(lhs, &needed(rhs, wanted)),
         Ast::Flatten { node, .. } => needed(node, wanted),
         Ast::Condition { predicate, then, .. } => both(needed(predicate, &Wanted::all()), &needed(then, wanted)),
@@ -85,6 +103,9 @@ fn needed(ast: &Ast, wanted: &Wanted) -> Wanted {
         Ast::Function { name, args, .. } => match args.as_slice() {
             // Of a list only the number of items.
             [list] if name == "length" && is_list(list) => needed(list, &Wanted::default()),
+            [member] if name == "length" && is_member(member) => {
+                needed(member, &Wanted { size: true, ..Wanted::default() })
+            }
             _ => args.iter().fold(Wanted::default(), |all, arg| both(all, &whole(arg))),
         },
         Ast::MultiList { elements, .. } => elements.iter().fold(Wanted::default(), |all, one| both(all, &whole(one))),
@@ -111,6 +132,15 @@ fn is_list(ast: &Ast) -> bool {
     match ast {
         Ast::Projection { .. } | Ast::Flatten { .. } | Ast::MultiList { .. } | Ast::Slice { .. } => true,
         Ast::Subexpr { rhs, .. } => is_list(rhs),
+        _ => false,
+    }
+}
+
+/// Whether an expression finds a member of something, and that itself.
+fn is_member(ast: &Ast) -> bool {
+    match ast {
+        Ast::Field { .. } => true,
+        Ast::Subexpr { rhs, .. } => is_member(rhs),
         _ => false,
     }
 }
@@ -152,6 +182,10 @@ mod tests {
         assert_eq!(seen, json!([{"services": [{"deployments": [{"status": "PRIMARY"}, {"status": "ACTIVE"}]}]}]));
         let seen = wanted("[0].services[0].tags", &answers);
         assert_eq!(seen, json!([{"services": [{"tags": [{"key": "a", "value": "b"}]}]}]));
+        let seen = wanted("length([0].services) == `1` && length([0].services[0].tags[0]) == `2`", &answers);
+        assert_eq!(seen, json!([{"services": [{"tags": [{"key": "a", "value": "b"}]}]}]));
+        let seen = wanted("length(a.b)", &json!({"a": {"b": {"c": [1], "d": 2}, "e": 3}}));
+        assert_eq!(seen, json!({"a": {"b": {"c": null, "d": null}}}));
     }
 
     #[test]
@@ -164,7 +198,7 @@ mod tests {
         }
         let a = json!({"a": {"b": 1, "c": 2}});
         for whole in
-            ["a", "length(a)", "a.*", "a && `1`", "a || `1`", "a == `1`", "!a", "values(a)", "sort_by([a], &b)"]
+            ["a", "to_string(a)", "a.*", "a && `1`", "a || `1`", "a == `1`", "!a", "values(a)", "sort_by([a], &b)"]
         {
             assert_eq!(wanted(whole, &document), a, "{whole}");
         }
@@ -210,6 +244,7 @@ mod tests {
                 inner.clone().prop_map(|x| format!("length(({x})[])")),
                 inner.clone().prop_map(|x| format!("length(({x})[?b])")),
                 inner.clone().prop_map(|x| format!("length({x})")),
+                (inner.clone(), "[abc]").prop_map(|(x, name)| format!("length(({x}).{name})")),
                 inner.clone().prop_map(|x| format!("type({x})")),
                 inner.clone().prop_map(|x| format!("keys({x})")),
                 inner.prop_map(|x| format!("not_null({x}, a)")),
