@@ -3,14 +3,7 @@
 /// RFC 3339 of milliseconds since the Unix epoch, in whole seconds: `2026-11-20T12:00:00Z`.
 pub fn rfc3339(milliseconds: u64) -> String {
     let (year, month, day) = civil(milliseconds / 86_400_000);
-    let mut text = String::with_capacity(20);
-    for (number, digits, mark) in [(year, 4, '-'), (month, 2, '-'), (day, 2, 'T')] {
-        push_digits(&mut text, number, digits);
-        text.push(mark);
-    }
-    push_time_of_day(&mut text, milliseconds);
-    text.push('Z');
-    text
+    format!("{year:04}-{month:02}-{day:02}T{}Z", time_of_day(milliseconds))
 }
 
 /// Seconds since the Unix epoch of `YYYY-MM-DDTHH:MM:SSZ`, if it is one.
@@ -56,27 +49,8 @@ const fn days_in_month(year: u64, month: u64) -> u64 {
 
 /// `12:00:05` of milliseconds since the Unix epoch.
 pub fn time_of_day(milliseconds: u64) -> String {
-    let mut text = String::with_capacity(8);
-    push_time_of_day(&mut text, milliseconds);
-    text
-}
-
-fn push_time_of_day(text: &mut String, milliseconds: u64) {
     let seconds = milliseconds / 1000 % 86_400;
-    for (at, number) in [seconds / 3600, seconds / 60 % 60, seconds % 60].into_iter().enumerate() {
-        if at > 0 {
-            text.push(':');
-        }
-        push_digits(text, number, 2);
-    }
-}
-
-/// Appends at least so many digits. A rehearsal writes millions of times: formatting them costs several times as much.
-fn push_digits(text: &mut String, number: u64, digits: u32) {
-    if digits > 1 || number > 9 {
-        push_digits(text, number / 10, digits.saturating_sub(1));
-    }
-    text.push(char::from(b'0' + (number % 10) as u8));
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A length of time in a few characters: `0.4 s`, `12 s`, `2 min 05 s`, `1 h 03 min`.

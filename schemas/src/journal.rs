@@ -179,7 +179,7 @@ pub enum Event {
         /// The node.
         node: String,
         /// Its answer, unless its outcomes hold it already.
-        #[serde(default, skip_serializing_if = "is_null")]
+        #[serde(default, skip_serializing_if = "Value::is_null")]
         answer: Arc<Value>,
     },
     /// A node failed.
@@ -229,11 +229,6 @@ pub enum Event {
         /// Which.
         outcome: Ending,
     },
-}
-
-/// Whether there is nothing, for what is shared.
-fn is_null(value: &Arc<Value>) -> bool {
-    value.is_null()
 }
 
 /// What a session was started for.

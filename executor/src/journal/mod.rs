@@ -15,7 +15,7 @@ pub use reader::{Contents, parse, read};
 pub use shelf::{Held, Shelf};
 pub(crate) use store::make_private_dir;
 pub use store::{Runs, fresh_run_id};
-pub use writer::{FileSink, Journal, MemorySink, Records, Sink};
+pub use writer::{FileSink, Journal, MemorySink, Paper, Records, Sink};
 
 use std::path::PathBuf;
 

@@ -20,15 +20,10 @@ pub trait Sink: Send {
     /// # Errors
     /// When they could not be written.
     fn append(&mut self, lines: &str, durable: bool) -> Result<(), JournalError>;
-
-    /// Where records go instead, if this sink takes them as they are.
-    fn records(&mut self) -> Option<&mut dyn Records> {
-        None
-    }
 }
 
 /// Where records go that are never written: a rehearsal's stay in memory. They have no checksums.
-pub trait Records {
+pub trait Records: Send {
     /// The journal begins.
     ///
     /// # Errors
@@ -40,6 +35,26 @@ pub trait Records {
     /// # Errors
     /// When the run must not go on.
     fn append(&mut self, record: Record) -> Result<(), JournalError>;
+}
+
+/// What a journal's records become.
+pub enum Paper {
+    /// Lines of text.
+    Lines(Box<dyn Sink>),
+    /// They are kept as they are.
+    Records(Box<dyn Records>),
+}
+
+impl<S: Sink + 'static> From<Box<S>> for Paper {
+    fn from(sink: Box<S>) -> Self {
+        Self::Lines(sink)
+    }
+}
+
+impl From<Box<dyn Sink>> for Paper {
+    fn from(sink: Box<dyn Sink>) -> Self {
+        Self::Lines(sink)
+    }
 }
 
 /// Lines in a file that only its owner may read.
@@ -90,7 +105,7 @@ impl Sink for FileSink {
     }
 }
 
-/// Lines in memory, for rehearsals; clones share them.
+/// Lines in memory; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySink(Arc<Mutex<String>>);
 
@@ -128,7 +143,7 @@ pub(super) fn private(options: &mut OpenOptions) {
 
 /// A journal that is being written.
 pub struct Journal {
-    sink: Box<dyn Sink>,
+    paper: Paper,
     next: u64,
     sum: String,
 }
@@ -145,19 +160,22 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(mut sink: Box<dyn Sink>, header: &Header) -> Result<Self, JournalError> {
-        if let Some(records) = sink.records() {
-            records.begin(header)?;
-            return Ok(Self { sink, next: 1, sum: String::new() });
+    pub fn begin(paper: impl Into<Paper>, header: &Header) -> Result<Self, JournalError> {
+        let mut journal = Self { paper: paper.into(), next: 1, sum: String::new() };
+        match &mut journal.paper {
+            Paper::Records(records) => records.begin(header)?,
+            Paper::Lines(sink) => {
+                let (line, sum) = line::seal(&serde_json::to_string(header)?, "");
+                sink.append(&line, true)?;
+                journal.sum = sum;
+            }
         }
-        let (line, sum) = line::seal(&serde_json::to_string(header)?, "");
-        sink.append(&line, true)?;
-        Ok(Self { sink, next: 1, sum })
+        Ok(journal)
     }
 
     /// Goes on with a journal whose last record is number `last` with checksum `sum`.
-    pub fn go_on(sink: Box<dyn Sink>, last: u64, sum: String) -> Self {
-        Self { sink, next: last + 1, sum }
+    pub fn go_on(paper: impl Into<Paper>, last: u64, sum: String) -> Self {
+        Self { paper: paper.into(), next: last + 1, sum }
     }
 
     /// Number and checksum of the last record.
@@ -172,17 +190,21 @@ impl Journal {
     /// When it could not be written; the run must not go on then.
     pub fn append(&mut self, at: u64, event: &Event) -> Result<u64, JournalError> {
         let seq = self.next;
-        if let Some(records) = self.sink.records() {
-            records.append(Record { seq, at, event: event.clone(), sum: String::new() })?;
-            self.next += 1;
-            return Ok(seq);
+        match &mut self.paper {
+            Paper::Records(records) => {
+                records.append(Record { seq, at, event: event.clone(), sum: String::new() })?;
+            }
+            Paper::Lines(sink) => {
+                let (line, sum) = line::seal(&serde_json::to_string(&Unsealed { seq, at, event })?, &self.sum);
+                let durable = matches!(
+                    event,
+                    Event::Intent { .. } | Event::Session { .. } | Event::Paused { .. } | Event::End { .. }
+                );
+                sink.append(&line, durable)?;
+                self.sum = sum;
+            }
         }
-        let (line, sum) = line::seal(&serde_json::to_string(&Unsealed { seq, at, event })?, &self.sum);
-        let durable =
-            matches!(event, Event::Intent { .. } | Event::Session { .. } | Event::Paused { .. } | Event::End { .. });
-        self.sink.append(&line, durable)?;
         self.next += 1;
-        self.sum = sum;
         Ok(seq)
     }
 }

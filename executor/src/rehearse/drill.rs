@@ -16,7 +16,7 @@ use super::judge::{self, Makes, Pins};
 use super::notes::{Notes, Tap};
 use super::stage::{FAULTS, Keep, Kept, Lowest, Mode, Stage, Watcher};
 use crate::cloud::Clock;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Paper};
 use crate::run::{self, Moment, Options, Outcome, Ready, RunError, RunStatus, Setup, Signals};
 use crate::simulator::World;
 
@@ -213,7 +213,7 @@ impl Scene {
             next = Next::Resume(Vec::new());
             if killed {
                 last = Err(RunError::Internal("the run is killed again and again".to_owned()));
-                if from.is_none() && journal.contents().is_none() {
+                if from.is_none() && journal.is_empty() {
                     next = Next::Begin;
                 }
                 continue;
@@ -272,22 +272,22 @@ impl Scene {
         let mut options = Options::new(".");
         options.run_id = Some(RUN.to_owned());
         options.concurrency = self.concurrency;
-        let sink = Box::new(Tap { stage: Arc::clone(stage), journal: journal.clone() });
+        let paper = Paper::Records(Box::new(Tap { stage: Arc::clone(stage), journal: journal.clone() }));
         let watcher = Watcher { stage, keep };
         let (cloud, clock) = (Arc::clone(stage), Arc::clone(stage));
         let setup = Setup { cloud, clock, listener: &watcher, signals: Signals::none() };
         let work = async {
             let (mode, approve) = match next {
-                Next::Begin => return run::begin_ready(&self.ready, &options, sink, setup).await,
-                Next::GoOn(moment) => return run::go_on(moment, sink, setup).await,
+                Next::Begin => return run::begin_ready(&self.ready, &options, paper, setup).await,
+                Next::GoOn(moment) => return run::go_on(moment, paper, setup).await,
                 Next::Resume(approve) => (run::Mode::Resume, approve),
                 Next::Rollback => (run::Mode::Rollback, Vec::new()),
             };
             if let Some(mark) = from {
-                return run::take_up_after(&mark.moment, &journal.since(), mode, &approve, sink, setup).await;
+                return run::take_up_after(&mark.moment, &journal.since(), mode, &approve, paper, setup).await;
             }
             let contents = journal.contents().ok_or(JournalError::Empty)?;
-            run::take_up_ready(&self.ready, &contents, mode, &approve, sink, setup).await
+            run::take_up_ready(&self.ready, &contents, mode, &approve, paper, setup).await
         };
         tokio::select! {
             biased;

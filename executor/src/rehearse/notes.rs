@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use belay_schemas::journal::{Header, Record};
 
 use super::stage::Stage;
-use crate::journal::{Contents, JournalError, Records, Sink};
+use crate::journal::{Contents, JournalError, Records};
 
-/// The stage as the journal's sink.
+/// Journals what happens on a stage, until the executor is killed there.
 pub(super) struct Tap {
     pub stage: Arc<Stage>,
     pub journal: Notes,
@@ -22,6 +22,12 @@ pub(super) struct Notes(Arc<Mutex<(Option<Header>, Vec<Record>)>>);
 impl Notes {
     fn lock(&self) -> MutexGuard<'_, (Option<Header>, Vec<Record>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing was journalled yet.
+    pub fn is_empty(&self) -> bool {
+        let (header, records) = &*self.lock();
+        header.is_none() && records.is_empty()
     }
 
     /// What was journalled since it was begun or gone on with.
@@ -44,21 +50,8 @@ impl Tap {
             return Ok(());
         }
         self.stage.kill();
-        Err(not_written("the executor was killed"))
-    }
-}
-
-fn not_written(why: &str) -> JournalError {
-    JournalError::Io { path: "journal".into(), source: std::io::Error::other(why.to_owned()) }
-}
-
-impl Sink for Tap {
-    fn append(&mut self, _lines: &str, _durable: bool) -> Result<(), JournalError> {
-        Err(not_written("a rehearsal keeps records, not lines"))
-    }
-
-    fn records(&mut self) -> Option<&mut dyn Records> {
-        Some(self)
+        let source = std::io::Error::other("the executor was killed");
+        Err(JournalError::Io { path: "journal".into(), source })
     }
 }
 

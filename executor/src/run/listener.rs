@@ -123,7 +123,7 @@ pub enum What {
     /// A node is done.
     Done {
         /// The answer of a read or wait.
-        #[serde(skip_serializing_if = "is_null")]
+        #[serde(skip_serializing_if = "Value::is_null")]
         answer: Arc<Value>,
     },
     /// A node failed.
@@ -162,11 +162,6 @@ pub enum What {
         /// Which.
         outcome: Ending,
     },
-}
-
-/// Whether there is nothing, for what is shared.
-fn is_null(value: &Arc<Value>) -> bool {
-    value.is_null()
 }
 
 impl RunEvent {

@@ -13,7 +13,7 @@ use super::session::{Setup, replay_onto, take_up_state, to_its_end};
 use super::state::State;
 use super::status::RunStatus;
 use super::throttle::Throttle;
-use crate::journal::{Journal, Sink};
+use crate::journal::{Journal, Paper};
 
 /// A run at a moment.
 #[derive(Debug, Clone)]
@@ -26,13 +26,13 @@ pub struct Moment {
     pub(super) last: (u64, String),
 }
 
-/// Goes on from a moment; further records go to a sink of the caller's. The cloud and the clock have to be as they were.
+/// Goes on from a moment; further records go where the caller says. The cloud and the clock have to be as they were.
 ///
 /// # Errors
 /// A journal that cannot be written.
-pub async fn go_on(moment: &Moment, sink: Box<dyn Sink>, setup: Setup<'_>) -> Result<RunStatus, RunError> {
+pub async fn go_on(moment: &Moment, paper: Paper, setup: Setup<'_>) -> Result<RunStatus, RunError> {
     let (last, sum) = moment.last.clone();
-    let journal = Journal::go_on(sink, last, sum);
+    let journal = Journal::go_on(paper, last, sum);
     let mut driver = Driver::new(moment.state.clone(), journal, &moment.header, setup);
     driver.take_over(moment.throttle.clone(), &moment.sleepers);
     to_its_end(driver, &moment.header).await
@@ -47,12 +47,12 @@ pub(crate) async fn take_up_after(
     since: &[Record],
     mode: SessionMode,
     approve: &[String],
-    sink: Box<dyn Sink>,
+    paper: Paper,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     let (last, sum) = moment.last.clone();
     let state = replay_onto(moment.state.clone(), since)?;
     let sum = since.last().map_or(sum, |record| record.sum.clone());
-    let journal = Journal::go_on(sink, last + since.len() as u64, sum);
+    let journal = Journal::go_on(paper, last + since.len() as u64, sum);
     take_up_state(&moment.header, state, mode, approve, journal, setup).await
 }

@@ -21,7 +21,7 @@ use super::state::{Stage, State};
 use super::status::{RunStatus, stale};
 use super::way_back;
 use crate::cloud::{Clock, Cloud, CloudError, ErrorKind};
-use crate::journal::{Contents, Journal, MemorySink, Runs, Shelf, Sink, fresh_run_id};
+use crate::journal::{Contents, Journal, MemorySink, Paper, Runs, Shelf, Sink, fresh_run_id};
 
 /// What a run is taken up for.
 pub use belay_schemas::journal::SessionMode as Mode;
@@ -169,7 +169,7 @@ pub async fn begin(
     sink: Box<dyn Sink>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
-    begin_ready(&Ready::new(plan)?, options, sink, setup).await
+    begin_ready(&Ready::new(plan)?, options, sink.into(), setup).await
 }
 
 /// [`begin`] of a plan that was made ready before.
@@ -179,13 +179,13 @@ pub async fn begin(
 pub async fn begin_ready(
     ready: &Ready,
     options: &Options,
-    sink: Box<dyn Sink>,
+    paper: Paper,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     let (graph, plan) = (Arc::clone(&ready.0), ready.plan());
     let mut header = header(plan, options, setup.clock.now());
     header.account = identify(plan, options.region.as_deref(), &setup).await?;
-    let journal = Journal::begin(sink, &header)?;
+    let journal = Journal::begin(paper, &header)?;
     go(header, State::new(graph, options.on_failure), journal, SessionMode::Apply, &[], setup).await
 }
 
@@ -201,7 +201,7 @@ pub async fn take_up(
     sink: Box<dyn Sink>,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
-    take_up_ready(&Ready::new(plan)?, contents, mode, approve, sink, setup).await
+    take_up_ready(&Ready::new(plan)?, contents, mode, approve, sink.into(), setup).await
 }
 
 /// [`take_up`] of a plan that was made ready before.
@@ -213,11 +213,11 @@ pub async fn take_up_ready(
     contents: &Contents,
     mode: SessionMode,
     approve: &[String],
-    sink: Box<dyn Sink>,
+    paper: Paper,
     setup: Setup<'_>,
 ) -> Result<RunStatus, RunError> {
     let state = replay_graph(&ready.0, &ready.plan().digest, contents)?;
-    let journal = Journal::go_on(sink, contents.records.len() as u64, contents.sum.clone());
+    let journal = Journal::go_on(paper, contents.records.len() as u64, contents.sum.clone());
     take_up_state(&contents.header, state, mode, approve, journal, setup).await
 }
 

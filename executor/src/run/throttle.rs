@@ -6,6 +6,8 @@
 //!
 //! Invariant: a permit is a time, never a refusal; calls of one family are permitted in the order of asking.
 
+use std::collections::HashMap;
+
 /// Tokens at most, and tokens a second.
 type Rate = (f64, f64);
 
@@ -45,8 +47,7 @@ impl Bucket {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Throttle {
     eager: bool,
-    /// By service and family; a run has few.
-    buckets: Vec<(String, &'static str, Bucket)>,
+    buckets: HashMap<(String, &'static str), Bucket>,
 }
 
 impl Throttle {
@@ -93,14 +94,16 @@ impl Throttle {
 
     fn bucket(&mut self, service: &str, operation: &str, now: u64) -> &mut Bucket {
         let (family, rate) = family(service, operation);
-        let known = self.buckets.iter().position(|(of, in_family, _)| *in_family == family && of == service);
-        let at = known.unwrap_or_else(|| {
-            let bucket =
-                Bucket { rate, armed: !self.eager, told: None, tokens: rate.0, at: now, slow_until: 0, factor: 1.0 };
-            self.buckets.push((service.to_owned(), family, bucket));
-            self.buckets.len() - 1
-        });
-        &mut self.buckets[at].2
+        let armed = !self.eager;
+        self.buckets.entry((service.to_owned(), family)).or_insert(Bucket {
+            rate,
+            armed,
+            told: None,
+            tokens: rate.0,
+            at: now,
+            slow_until: 0,
+            factor: 1.0,
+        })
     }
 }
 

@@ -5,6 +5,8 @@
 //! again in the same session; a compensation waits until those before it are done or are not needed, and what rests
 //! on a node that could not be undone is left alone.
 
+use std::collections::BTreeSet;
+
 use belay_schemas::plan::Phase;
 
 use super::state::{Effect, Progress, State};
@@ -171,8 +173,7 @@ impl State {
             return Some(*from);
         }
         let mut open = before.clone();
-        let mut seen = vec![false; self.graph.len()];
-        open.iter().for_each(|from| seen[*from] = true);
+        let mut seen: BTreeSet<usize> = open.iter().copied().collect();
         while let Some(from) = open.pop() {
             if self.nodes[from].progress == Progress::Done {
                 continue;
@@ -180,9 +181,7 @@ impl State {
             if self.stands(from, own) {
                 return Some(from);
             }
-            open.extend(
-                self.graph.undo_before[from].iter().filter(|&&earlier| !std::mem::replace(&mut seen[earlier], true)),
-            );
+            open.extend(self.graph.undo_before[from].iter().filter(|&&earlier| seen.insert(earlier)));
         }
         None
     }
